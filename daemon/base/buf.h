@@ -1,0 +1,72 @@
+/*
+ * A byte queue in one block: bytes are appended at the tail and consumed from the head. It grows
+ * by doubling up to a hard limit and never past it, so that no peer can make it take more.
+ * A `secret` buffer wipes every byte that it gives up (consumed, moved, freed).
+ */
+#ifndef CENTION_BASE_BUF_H
+#define CENTION_BASE_BUF_H
+
+#include "base/slice.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct buf {
+    char *data;
+    size_t head, tail; /* data[head..tail) is held */
+    size_t cap;
+    size_t max; /* bytes; appending past it is -ENOBUFS */
+    bool secret;
+};
+
+#define BUF_INIT(max_)        ((struct buf){.max = (max_)})
+#define BUF_INIT_SECRET(max_) ((struct buf){.max = (max_), .secret = true})
+
+void buf_deinit(struct buf *b);
+
+static inline size_t buf_len(const struct buf *b)
+{
+    return b->tail - b->head;
+}
+
+static inline struct slice buf_slice(const struct buf *b)
+{
+    return slice_of(b->data + b->head, b->tail - b->head);
+}
+
+/* Makes room for n more bytes; -ENOBUFS past max, -ENOMEM. May move the data. */
+int buf_reserve(struct buf *b, size_t n) __attribute__((warn_unused_result));
+
+/* Where to write after buf_reserve; buf_commit then counts the written bytes in. */
+static inline char *buf_space(struct buf *b)
+{
+    return b->data + b->tail;
+}
+
+static inline void buf_commit(struct buf *b, size_t n)
+{
+    b->tail += n;
+}
+
+int buf_append(struct buf *b, const void *data, size_t n) __attribute__((warn_unused_result));
+int buf_append_slice(struct buf *b, struct slice s) __attribute__((warn_unused_result));
+int buf_printf(struct buf *b, const char *format, ...)
+    __attribute__((format(printf, 2, 3), warn_unused_result));
+
+/* Drops n bytes (at most all) from the head. */
+void buf_consume(struct buf *b, size_t n);
+
+/* Drops everything; gives a block of more than `keep` bytes back to the allocator. */
+void buf_reset(struct buf *b, size_t keep);
+
+/*
+ * One recv(2) of at most `most` bytes (bounded by max). > 0: bytes read; 0: end of stream;
+ * -EAGAIN: nothing now; -ENOBUFS: no room below max; other negative errno: the socket failed.
+ */
+ssize_t buf_recv(struct buf *b, int fd, size_t most) __attribute__((warn_unused_result));
+
+/* One send(2) of what is held; consumes what went. >= 0 bytes sent (-EAGAIN: none went now). */
+ssize_t buf_send(struct buf *b, int fd) __attribute__((warn_unused_result));
+
+#endif

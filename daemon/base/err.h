@@ -1,0 +1,22 @@
+/*
+ * Why something failed, in words for a person. Functions that read what an administrator wrote
+ * (configuration, keys, descriptions) take a `struct err *` and fill it when they fail; functions
+ * on the request path do not.
+ *
+ * Return values everywhere: 0 is done; a negative errno means "give up" and is forwarded
+ * unchanged; positive values are named by the module and are meant for the caller.
+ */
+#ifndef CENTION_BASE_ERR_H
+#define CENTION_BASE_ERR_H
+
+struct err {
+    char text[512]; /* terminated; one line */
+};
+
+#define ERR_INIT ((struct err){{0}})
+
+/* Sets the text (cut to fit) and returns `code`, so that a caller can `return err_set(...)`. */
+int err_set(struct err *err, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,161 @@
+/*
+ * libevent offers no hook at the end of a turn, so each turn is one event_base_loop(EVLOOP_ONCE):
+ * it waits, runs every callback that became active, and returns; then the deferred hooks run.
+ */
+#include "base/loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct loop {
+    struct event_base *base;
+    struct loop_hook hooks; /* ring; the anchor is never run */
+    bool stop;
+};
+
+uint64_t loop_now(void)
+{
+    struct timespec ts;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+int loop_new(struct loop **out)
+{
+    struct event_config *config = event_config_new();
+    struct loop *loop = calloc(1, sizeof(*loop));
+
+    if (loop && config) {
+        (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+        loop->base = event_base_new_with_config(config);
+    }
+    if (config)
+        event_config_free(config);
+    if (!loop || !loop->base) {
+        free(loop);
+        return -ENOMEM;
+    }
+    loop->hooks.next = loop->hooks.prev = &loop->hooks;
+    *out = loop;
+    return 0;
+}
+
+struct event_base *loop_base(struct loop *loop)
+{
+    return loop->base;
+}
+
+void loop_defer(struct loop *loop, struct loop_hook *hook)
+{
+    if (hook->queued)
+        return;
+    hook->queued = true;
+    hook->next = &loop->hooks;
+    hook->prev = loop->hooks.prev;
+    hook->prev->next = hook;
+    loop->hooks.prev = hook;
+}
+
+void loop_cancel(struct loop *loop, struct loop_hook *hook)
+{
+    (void)loop;
+    if (!hook->queued)
+        return;
+    hook->queued = false;
+    hook->prev->next = hook->next;
+    hook->next->prev = hook->prev;
+}
+
+static void run_hooks(struct loop *loop)
+{
+    while (loop->hooks.next != &loop->hooks) {
+        struct loop_hook *hook = loop->hooks.next;
+
+        loop_cancel(loop, hook);
+        hook->run(hook->arg);
+    }
+}
+
+void loop_free(struct loop *loop)
+{
+    if (!loop)
+        return;
+    run_hooks(loop);
+    event_base_free(loop->base);
+    free(loop);
+}
+
+int loop_run(struct loop *loop)
+{
+    run_hooks(loop);
+    while (!loop->stop) {
+        if (event_base_loop(loop->base, EVLOOP_ONCE) < 0)
+            return -EIO;
+        run_hooks(loop);
+    }
+    return 0;
+}
+
+void loop_stop(struct loop *loop)
+{
+    loop->stop = true;
+}
+
+static void timer_sleep(struct loop_timer *t, uint64_t now)
+{
+    uint64_t delay = t->deadline > now ? t->deadline - now : 0;
+    struct timeval tv = {.tv_sec = (time_t)(delay / 1000000u),
+                         .tv_usec = (suseconds_t)(delay % 1000000u)};
+
+    t->wake = t->deadline;
+    (void)event_add(&t->event, &tv);
+}
+
+static void timer_fired(evutil_socket_t fd, short what, void *arg)
+{
+    struct loop_timer *t = arg;
+    uint64_t now = loop_now();
+
+    (void)fd;
+    (void)what;
+    t->wake = 0;
+    if (t->deadline == 0)
+        return;
+    if (now < t->deadline) {
+        timer_sleep(t, now);
+        return;
+    }
+    t->deadline = 0;
+    t->run(t->arg);
+}
+
+void loop_timer_init(struct loop_timer *t, struct loop *loop, void (*run)(void *arg), void *arg)
+{
+    *t = (struct loop_timer){.loop = loop, .run = run, .arg = arg};
+    (void)event_assign(&t->event, loop->base, -1, 0, timer_fired, t);
+}
+
+void loop_timer_set(struct loop_timer *t, uint64_t delay_us)
+{
+    uint64_t now = loop_now();
+
+    t->deadline = now + delay_us;
+    if (t->wake == 0 || t->deadline < t->wake)
+        timer_sleep(t, now);
+}
+
+void loop_timer_clear(struct loop_timer *t)
+{
+    t->deadline = 0;
+}
+
+void loop_timer_deinit(struct loop_timer *t)
+{
+    t->deadline = 0;
+    if (t->loop)
+        (void)event_del(&t->event);
+    t->loop = NULL;
+    t->wake = 0;
+}

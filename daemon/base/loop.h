@@ -1,0 +1,67 @@
+/*
+ * The event loop of a daemon: libevent's loop taken turn by turn, so that work which the events of
+ * one turn produced is done once at its end (one write for all messages, one fdatasync for all
+ * records), cheap timers, and signals. Nothing here blocks but the wait for events itself.
+ */
+#ifndef CENTION_BASE_LOOP_H
+#define CENTION_BASE_LOOP_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+
+int loop_new(struct loop **out) __attribute__((warn_unused_result));
+void loop_free(struct loop *loop); /* runs what is still deferred first; NULL is fine */
+
+struct event_base *loop_base(struct loop *loop);
+
+/* Runs until loop_stop. 0, or -EIO when the loop itself failed. */
+int loop_run(struct loop *loop) __attribute__((warn_unused_result));
+void loop_stop(struct loop *loop);
+
+/* CLOCK_MONOTONIC in microseconds. */
+uint64_t loop_now(void);
+
+/*
+ * A function to run once at the end of the turn in which it was deferred. Hooks run in the order
+ * of deferral; a hook deferred by a hook runs in the same turn's end. Embed it zeroed but for
+ * `run` and `arg`; cancel it before its owner goes.
+ */
+struct loop_hook {
+    void (*run)(void *arg);
+    void *arg;
+    struct loop_hook *next, *prev;
+    bool queued;
+};
+
+void loop_defer(struct loop *loop, struct loop_hook *hook);
+void loop_cancel(struct loop *loop, struct loop_hook *hook);
+
+/*
+ * A timer that is cheap to push back: setting a later deadline touches no heap; the event looks at
+ * the deadline when it fires and goes back to sleep. Accuracy is a turn. deinit before the owner
+ * goes; deinit of a zeroed timer is fine.
+ */
+struct loop_timer {
+    struct event event;
+    struct loop *loop;
+    void (*run)(void *arg);
+    void *arg;
+    uint64_t deadline; /* monotonic microseconds; 0 when off */
+    uint64_t wake;     /* when the event fires; 0 when not pending */
+};
+
+void loop_timer_init(struct loop_timer *t, struct loop *loop, void (*run)(void *arg), void *arg);
+void loop_timer_set(struct loop_timer *t, uint64_t delay_us);
+void loop_timer_clear(struct loop_timer *t);
+void loop_timer_deinit(struct loop_timer *t);
+
+static inline bool loop_timer_armed(const struct loop_timer *t)
+{
+    return t->deadline != 0;
+}
+
+#endif

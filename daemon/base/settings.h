@@ -1,0 +1,65 @@
+/*
+ * A configuration file, strictly: every error names the file, the line and the setting, a setting
+ * that nobody reads is an error, and nothing is converted silently. This is the one place that
+ * knows libconfig.
+ */
+#ifndef CENTION_BASE_SETTINGS_H
+#define CENTION_BASE_SETTINGS_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct settings;
+
+/* A group or a list inside the file; a value, valid as long as the file is. */
+struct settings_node {
+    struct settings *file;
+    void *node; /* NULL where the file doesn't have it: every read then leaves the default */
+};
+
+/* Reads and parses. `@include` is refused. -EINVAL (or the open's errno) with err filled. */
+int settings_open(struct settings **out, const char *path, struct err *err)
+    __attribute__((warn_unused_result));
+/* The same for a file that messages should call by another name. */
+int settings_open_named(struct settings **out, const char *path, const char *shown, struct err *err)
+    __attribute__((warn_unused_result));
+void settings_free(struct settings *s); /* NULL is fine */
+
+struct settings_node settings_root(struct settings *s);
+
+/*
+ * Each reads the setting `name` of a group: 0 when it is there and right or absent (*out is left
+ * alone then), -EINVAL with err filled when it has the wrong type or is out of range. Strings are
+ * valid as long as the file is.
+ */
+int settings_string(struct settings_node group, const char *name, const char **out, struct err *err)
+    __attribute__((warn_unused_result));
+int settings_bool(struct settings_node group, const char *name, bool *out, struct err *err)
+    __attribute__((warn_unused_result));
+int settings_integer(struct settings_node group, const char *name, int64_t min, int64_t max,
+                     int64_t *out, struct err *err) __attribute__((warn_unused_result));
+/* Seconds, integer or real, as microseconds. */
+int settings_seconds(struct settings_node group, const char *name, uint64_t min_us, uint64_t max_us,
+                     uint64_t *out_us, struct err *err) __attribute__((warn_unused_result));
+/* One of a NULL-terminated list of words; *out is its index. */
+int settings_choice(struct settings_node group, const char *name, const char *const *words,
+                    unsigned *out, struct err *err) __attribute__((warn_unused_result));
+/* A group inside the group; out->node is NULL when absent. */
+int settings_group(struct settings_node group, const char *name, struct settings_node *out,
+                   struct err *err) __attribute__((warn_unused_result));
+/* A list of groups; *n is 0 when absent. Elements by settings_element. */
+int settings_list(struct settings_node group, const char *name, struct settings_node *out,
+                  unsigned *n, struct err *err) __attribute__((warn_unused_result));
+struct settings_node settings_element(struct settings_node list, unsigned i);
+
+/* -EINVAL, naming it and the known ones, when the group has a setting that is not in `known`. */
+int settings_known(struct settings_node group, const char *const *known, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* Fills err with "FILE:LINE: NAME: " and the message, for checks of the caller's own. -EINVAL. */
+int settings_fail(struct settings_node group, const char *name, struct err *err, const char *format,
+                  ...) __attribute__((format(printf, 4, 5)));
+
+#endif
