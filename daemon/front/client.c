@@ -1,0 +1,524 @@
+/*
+ * The head is parsed when it becomes complete, for the framing, and once more when the body is
+ * complete, because the bytes may have moved meanwhile; a request that came in one piece, as
+ * nearly all do, is parsed once. Everything that leads on runs from the event loop or from the
+ * end-of-turn hook, never from within the handler's calls, so that nothing is re-entered.
+ */
+#include "front/client.h"
+
+#include "base/log.h"
+#include "http/http_chunked.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum client_state {
+    CLIENT_IDLE,   /* waits for the first byte of a request */
+    CLIENT_HEAD,   /* waits for the rest of a head */
+    CLIENT_BODY,   /* waits for the rest of a body */
+    CLIENT_BUSY,   /* waits for the answer */
+    CLIENT_LINGER, /* waits for the peer to close, so that the answer isn't lost */
+};
+
+enum {
+    CLIENT_READ = 16 * 1024,      /* bytes of one read */
+    CLIENT_READ_BODY = 64 * 1024, /* the same inside a body */
+    CLIENT_AHEAD = 64 * 1024,     /* pipelined bytes that may wait behind a request */
+    CLIENT_KEEP = 32 * 1024,      /* block that an idle connection may hold */
+    LINGER_US = 2000000,
+    LINGER_BYTES = 4 * 1024 * 1024,
+};
+
+struct client {
+    struct loop *loop;
+    int fd;
+    enum client_state state;
+    struct client_peer peer;
+    struct client_limits limits;
+    const struct client_handler *handler;
+    void *arg;
+    struct client_owner owner;
+    struct client_link link;
+    void *exchange;
+    struct buf in, out;
+    struct http_progress progress;
+    struct http_chunked chunked;
+    enum http_framing framing;
+    size_t head_len, body_len; /* of the running request; body after decoding */
+    size_t wanted;             /* content_length, for HTTP_LENGTH */
+    size_t request_len;        /* all its bytes in `in`, once it is complete */
+    size_t lingered;
+    bool eof, close_after, answered, congested, reading;
+    struct event readable, writable;
+    struct loop_hook hook;
+    struct loop_timer timer;       /* of the state */
+    struct loop_timer write_timer; /* while output waits */
+};
+
+static void client_reading(struct client *c, bool on)
+{
+    if (c->reading == on)
+        return;
+    c->reading = on;
+    if (on)
+        (void)event_add(&c->readable, NULL);
+    else
+        (void)event_del(&c->readable);
+}
+
+static void client_set(struct client *c, enum client_state state)
+{
+    c->state = state;
+    switch (state) {
+    case CLIENT_IDLE:
+        loop_timer_set(&c->timer, c->limits.idle_timeout_us);
+        break;
+    case CLIENT_HEAD:
+        loop_timer_set(&c->timer, c->limits.header_timeout_us);
+        break;
+    case CLIENT_BODY:
+        loop_timer_set(&c->timer, c->limits.body_timeout_us);
+        break;
+    case CLIENT_BUSY:
+        loop_timer_clear(&c->timer);
+        break;
+    case CLIENT_LINGER:
+        loop_timer_set(&c->timer, LINGER_US);
+        break;
+    }
+}
+
+/* The one way a connection ends. */
+static void client_end(struct client *c, const char *why)
+{
+    log_debug("client_closed", "address=%s state=%d why=\"%s\"", c->peer.address, c->state, why);
+    client_free(c);
+}
+
+/* Hands the running request over as refused; the connection closes after the answer. */
+static void client_refuse(struct client *c, const struct http_head *head, const struct refusal *why)
+{
+    c->close_after = true;
+    client_set(c, CLIENT_BUSY);
+    c->handler->refused(c->arg, c, head, why);
+}
+
+/* The head that stands complete at the start of the input, parsed again. */
+static bool client_head_again(struct client *c, struct http_head *head)
+{
+    struct http_progress progress = {0};
+    const char *why;
+
+    return http_request_parse(c->in.data + c->in.head, c->head_len, &progress, head, &why) ==
+           HTTP_DONE;
+}
+
+/* Refuses in the middle of a body. */
+static void client_refuse_body(struct client *c, const struct refusal *why)
+{
+    struct http_head head;
+
+    client_refuse(c, client_head_again(c, &head) ? &head : NULL, why);
+}
+
+/* True when the body is complete; request_len is set then. Refuses by itself. */
+static bool client_read_body(struct client *c)
+{
+    size_t have = buf_len(&c->in), at = c->head_len + c->body_len, fresh, surplus = 0;
+    struct refusal no;
+    const char *why = NULL;
+    enum http_result r;
+
+    if (c->framing != HTTP_CHUNKED) {
+        c->body_len = c->wanted;
+        c->request_len = c->head_len + c->wanted;
+        return have >= c->request_len;
+    }
+    fresh = have - at;
+    r = http_chunked_decode(&c->chunked, c->in.data + c->in.head + at, &fresh, &surplus, &why);
+    c->body_len += fresh;
+    if (r == HTTP_BAD) {
+        refuse(&no, 400, "bad_request", "the chunked body is malformed: %s", why);
+    } else if (c->body_len > c->limits.body_bytes) {
+        refuse(&no, 413, "too_large", "the body is larger than the limit of %zu bytes",
+               c->limits.body_bytes);
+    } else {
+        c->request_len = r == HTTP_DONE ? have - surplus : 0;
+        if (r == HTTP_PARTIAL)
+            c->in.tail = c->in.head + c->head_len + c->body_len;
+        return r == HTTP_DONE;
+    }
+    client_refuse_body(c, &no);
+    return false;
+}
+
+static void client_deliver(struct client *c, const struct http_head *head)
+{
+    client_set(c, CLIENT_BUSY);
+    if (!head->keep_alive)
+        c->close_after = true;
+    c->handler->request(c->arg, c, head, client_body(c));
+}
+
+static void client_try_body(struct client *c, const struct http_head *parsed)
+{
+    struct http_head again;
+
+    if (!client_read_body(c))
+        return;
+    if (!parsed) {
+        if (!client_head_again(c, &again)) {
+            client_end(c, "a head changed under way");
+            return;
+        }
+        parsed = &again;
+    }
+    client_deliver(c, parsed);
+}
+
+static void client_continue(struct client *c)
+{
+    static const char GO[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+    if (buf_append(&c->out, GO, sizeof(GO) - 1) == 0)
+        client_push(c);
+}
+
+/* The head is complete and well formed: look at it, then at its body. */
+static void client_accept_head(struct client *c, const struct http_head *head)
+{
+    bool whole = head->framing == HTTP_NO_BODY;
+    struct refusal no;
+
+    c->head_len = head->head_len;
+    c->framing = head->framing;
+    c->wanted = head->framing == HTTP_LENGTH ? (size_t)head->content_length : 0;
+    c->body_len = 0;
+    c->chunked = (struct http_chunked){0};
+    if (head->framing == HTTP_LENGTH && head->content_length > c->limits.body_bytes) {
+        refuse(&no, 413, "too_large", "the body of %llu bytes is larger than the limit of %zu",
+               (unsigned long long)head->content_length, c->limits.body_bytes);
+        c->wanted = 0;
+        client_refuse(c, head, &no);
+        return;
+    }
+    whole = whole || (head->framing == HTTP_LENGTH && buf_len(&c->in) >= c->head_len + c->wanted);
+    if (!c->handler->check(c->arg, head, &no)) {
+        /* A body that is still to come would be read as the next request: close then. */
+        if (whole && head->keep_alive) {
+            c->body_len = c->wanted;
+            c->request_len = c->head_len + c->wanted;
+            client_set(c, CLIENT_BUSY);
+            c->handler->refused(c->arg, c, head, &no);
+        } else {
+            client_refuse(c, head, &no);
+        }
+        return;
+    }
+    client_set(c, CLIENT_BODY);
+    if (!whole && head->expect_continue && buf_len(&c->in) == c->head_len)
+        client_continue(c);
+    client_try_body(c, head);
+}
+
+static void client_try_head(struct client *c)
+{
+    struct http_head head;
+    struct refusal no;
+    const char *why = NULL;
+    enum http_result r;
+
+    if (c->state == CLIENT_IDLE)
+        client_set(c, CLIENT_HEAD);
+    r = http_request_parse(c->in.data + c->in.head, buf_len(&c->in), &c->progress, &head, &why);
+    if ((r == HTTP_PARTIAL && buf_len(&c->in) >= c->limits.header_bytes) ||
+        (r == HTTP_DONE && head.head_len > c->limits.header_bytes)) {
+        refuse(&no, 431, "headers_too_large", "the head is larger than the limit of %zu bytes",
+               c->limits.header_bytes);
+        client_refuse(c, NULL, &no);
+    } else if (r == HTTP_BAD) {
+        refuse(&no, 400, "bad_request", "%s", why);
+        client_refuse(c, NULL, &no);
+    } else if (r == HTTP_DONE) {
+        client_accept_head(c, &head);
+    }
+}
+
+/* The running request and its answer are over: on to the next, or to the end. */
+static void client_next(struct client *c)
+{
+    c->answered = false;
+    if (c->close_after) {
+        if (c->eof) {
+            client_end(c, "answered after its half-close");
+            return;
+        }
+        (void)shutdown(c->fd, SHUT_WR);
+        buf_reset(&c->in, 0);
+        client_set(c, CLIENT_LINGER);
+        client_reading(c, true);
+        return;
+    }
+    buf_consume(&c->in, c->request_len);
+    c->progress = (struct http_progress){0};
+    c->request_len = c->head_len = c->body_len = c->wanted = 0;
+    client_set(c, CLIENT_IDLE);
+    if (buf_len(&c->in) == 0) {
+        buf_reset(&c->in, CLIENT_KEEP);
+        buf_reset(&c->out, CLIENT_KEEP);
+        if (c->eof) {
+            client_end(c, "closed between requests");
+            return;
+        }
+        client_reading(c, true);
+        return;
+    }
+    client_reading(c, !c->eof);
+    client_try_head(c);
+    if (c->eof && c->state != CLIENT_BUSY)
+        client_end(c, "closed within a request");
+}
+
+/* End of the turn: write what there is, then go on if the answer is through. */
+static void client_advance(struct client *c)
+{
+    while (buf_len(&c->out)) {
+        ssize_t n = buf_send(&c->out, c->fd);
+
+        if (n == -EAGAIN) {
+            (void)event_add(&c->writable, NULL);
+            if (!loop_timer_armed(&c->write_timer))
+                loop_timer_set(&c->write_timer, c->limits.write_timeout_us);
+            break;
+        }
+        if (n < 0) {
+            client_end(c, "writing failed");
+            return;
+        }
+        loop_timer_clear(&c->write_timer);
+    }
+    if (c->congested && buf_len(&c->out) <= CLIENT_OUT_LOW) {
+        c->congested = false;
+        if (c->exchange)
+            c->handler->room(c->exchange);
+    }
+    if (c->answered && buf_len(&c->out) == 0)
+        client_next(c);
+}
+
+static void client_hook(void *arg)
+{
+    client_advance(arg);
+}
+
+static void client_writable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    client_advance(arg);
+}
+
+static void client_on_eof(struct client *c)
+{
+    c->eof = true;
+    client_reading(c, false);
+    if (c->state == CLIENT_BUSY) {
+        c->close_after = c->close_after || buf_len(&c->in) <= c->request_len;
+        return;
+    }
+    client_end(c, c->state == CLIENT_IDLE     ? "closed between requests"
+                  : c->state == CLIENT_LINGER ? "closed after its answer"
+                                              : "closed within a request");
+}
+
+/* What is read while lingering is thrown away. */
+static void client_discard(struct client *c)
+{
+    c->lingered += buf_len(&c->in);
+    buf_reset(&c->in, CLIENT_KEEP);
+    if (c->lingered > LINGER_BYTES)
+        client_end(c, "kept sending after its answer");
+}
+
+static void client_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct client *c = arg;
+    size_t most = c->state == CLIENT_BODY ? CLIENT_READ_BODY : CLIENT_READ;
+    ssize_t n = buf_recv(&c->in, fd, most);
+
+    (void)what;
+    if (n == -EAGAIN)
+        return;
+    if (n == 0) {
+        client_on_eof(c);
+        return;
+    }
+    if (n < 0) {
+        client_end(c, n == -ENOBUFS ? "sent too much" : "reading failed");
+        return;
+    }
+    switch (c->state) {
+    case CLIENT_IDLE:
+    case CLIENT_HEAD:
+        client_try_head(c);
+        break;
+    case CLIENT_BODY:
+        client_try_body(c, NULL);
+        break;
+    case CLIENT_BUSY:
+        if (buf_len(&c->in) - c->request_len >= CLIENT_AHEAD)
+            client_reading(c, false);
+        break;
+    case CLIENT_LINGER:
+        client_discard(c);
+        break;
+    }
+}
+
+static void client_late(void *arg)
+{
+    struct client *c = arg;
+    struct refusal no;
+
+    if (c->state == CLIENT_HEAD) {
+        refuse(&no, 408, "timeout", "the head did not arrive within %g s",
+               (double)c->limits.header_timeout_us / 1e6);
+        client_refuse(c, NULL, &no);
+    } else if (c->state == CLIENT_BODY) {
+        refuse(&no, 408, "timeout", "the body did not arrive within %g s",
+               (double)c->limits.body_timeout_us / 1e6);
+        client_refuse_body(c, &no);
+    } else {
+        client_end(c, c->state == CLIENT_IDLE ? "idle" : "lingered");
+    }
+}
+
+static void client_stuck(void *arg)
+{
+    client_end(arg, "the client doesn't read its answer");
+}
+
+int client_new(struct client **out, struct loop *loop, int fd, const struct client_peer *peer,
+               const struct client_limits *limits, const struct client_handler *handler, void *arg,
+               const struct client_owner *owner)
+{
+    struct client *c = calloc(1, sizeof(*c));
+
+    if (!c) {
+        (void)close(fd);
+        return -ENOMEM;
+    }
+    *c = (struct client){
+        .loop = loop,
+        .fd = fd,
+        .peer = *peer,
+        .limits = *limits,
+        .handler = handler,
+        .arg = arg,
+        .owner = *owner,
+        .in = BUF_INIT(limits->header_bytes + limits->body_bytes + CLIENT_AHEAD + CLIENT_READ_BODY),
+        .out = BUF_INIT(CLIENT_OUT_MAX)};
+    c->link.client = c;
+    c->hook = (struct loop_hook){.run = client_hook, .arg = c};
+    loop_timer_init(&c->timer, loop, client_late, c);
+    loop_timer_init(&c->write_timer, loop, client_stuck, c);
+    (void)event_assign(&c->readable, loop_base(loop), fd, EV_READ | EV_PERSIST, client_readable, c);
+    (void)event_assign(&c->writable, loop_base(loop), fd, EV_WRITE, client_writable, c);
+    client_reading(c, true);
+    client_set(c, CLIENT_IDLE);
+    *out = c;
+    return 0;
+}
+
+void client_free(struct client *c)
+{
+    void *exchange;
+
+    if (!c)
+        return;
+    exchange = c->exchange;
+    c->exchange = NULL;
+    if (exchange)
+        c->handler->gone(exchange);
+    c->owner.closed(c->owner.arg, c);
+    (void)event_del(&c->readable);
+    (void)event_del(&c->writable);
+    loop_cancel(c->loop, &c->hook);
+    loop_timer_deinit(&c->timer);
+    loop_timer_deinit(&c->write_timer);
+    (void)close(c->fd);
+    buf_deinit(&c->in);
+    buf_deinit(&c->out);
+    free(c);
+}
+
+void client_turn_away(struct client *c, const struct refusal *why)
+{
+    client_reading(c, false);
+    client_refuse(c, NULL, why);
+}
+
+void client_drain(struct client *c)
+{
+    c->close_after = true;
+    if (c->state == CLIENT_IDLE)
+        client_end(c, "draining");
+}
+
+struct client_link *client_link(struct client *c)
+{
+    return &c->link;
+}
+
+void client_attach(struct client *c, void *exchange)
+{
+    c->exchange = exchange;
+}
+
+const struct client_peer *client_peer(const struct client *c)
+{
+    return &c->peer;
+}
+
+struct slice client_body(const struct client *c)
+{
+    if (c->body_len == 0)
+        return SLICE_NULL;
+    return slice_of(c->in.data + c->in.head + c->head_len, c->body_len);
+}
+
+bool client_closing(const struct client *c)
+{
+    return c->close_after;
+}
+
+struct buf *client_out(struct client *c)
+{
+    return &c->out;
+}
+
+void client_push(struct client *c)
+{
+    if (buf_len(&c->out) >= CLIENT_OUT_HIGH)
+        c->congested = true;
+    /* A full socket has its own event; asking again before it fires would be a wasted call. */
+    if (!event_pending(&c->writable, EV_WRITE, NULL))
+        loop_defer(c->loop, &c->hook);
+}
+
+bool client_congested(const struct client *c)
+{
+    return c->congested;
+}
+
+void client_answered(struct client *c, bool keep_alive)
+{
+    c->exchange = NULL;
+    c->answered = true;
+    if (!keep_alive)
+        c->close_after = true;
+    if (!event_pending(&c->writable, EV_WRITE, NULL))
+        loop_defer(c->loop, &c->hook);
+}

@@ -1,0 +1,120 @@
+/*
+ * One client connection: bytes in, whole requests out, answers back in order. It owns the limits
+ * and the timers of the client's side, and knows nothing about what a request means: a handler
+ * decides that.
+ *
+ *            first byte          head complete        body complete
+ *   IDLE ----------------> HEAD ---------------> BODY ---------------> BUSY
+ *    ^   idle timer         | header timer        | body timer          | (write timer)
+ *    |                      +------- refused -----+-------------------> |
+ *    +---- answered, keep-alive, output drained ------------------------+
+ *                                                                       | answered, to be closed
+ *          gone <---- end of stream or linger timer ---- LINGER <-------+
+ */
+#ifndef CENTION_FRONT_CLIENT_H
+#define CENTION_FRONT_CLIENT_H
+
+#include "base/buf.h"
+#include "base/loop.h"
+#include "front/refusal.h"
+#include "http/http_parse.h"
+
+struct client_limits {
+    size_t header_bytes;
+    size_t body_bytes;
+    uint64_t header_timeout_us; /* from a head's first byte to its last */
+    uint64_t body_timeout_us;   /* from the head to the body's last byte */
+    uint64_t idle_timeout_us;   /* between requests */
+    uint64_t write_timeout_us;  /* without progress of the output */
+};
+
+/* Who is at the other end, as the kernel tells it. */
+struct client_peer {
+    const char *via;   /* "tcp" or "unix" */
+    char address[128]; /* of the peer: "127.0.0.1:40000", "[::1]:40000", or "unix:PATH" */
+    uint32_t uid;      /* UINT32_MAX when not known */
+    uint32_t pid;      /* 0 when not known */
+};
+
+struct client;
+
+struct client_handler {
+    /*
+     * A head is there, its body not yet. Fills *why and returns false to refuse. `head` is valid
+     * during the call.
+     */
+    bool (*check)(void *arg, const struct http_head *head, struct refusal *why);
+    /* A whole request; the handler answers it with the functions below, now or later. */
+    void (*request)(void *arg, struct client *client, const struct http_head *head,
+                    struct slice body);
+    /*
+     * A request that can't be or was not accepted, to be answered with *why. `head` is NULL when
+     * there is no well-formed one.
+     */
+    void (*refused)(void *arg, struct client *client, const struct http_head *head,
+                    const struct refusal *why);
+    /* The output has room again after client_congested was true. */
+    void (*room)(void *exchange);
+    /* The connection is gone while `exchange` was attached. */
+    void (*gone)(void *exchange);
+};
+
+/* Whoever keeps the set of connections hears when one ends; its memory goes right after. */
+struct client_owner {
+    void (*closed)(void *arg, struct client *client);
+    void *arg;
+};
+
+/* A place in the owner's list. */
+struct client_link {
+    struct client *client;
+    struct client_link *next, *prev;
+};
+
+/* Takes over fd (closed on failure too). -ENOMEM. */
+int client_new(struct client **out, struct loop *loop, int fd, const struct client_peer *peer,
+               const struct client_limits *limits, const struct client_handler *handler, void *arg,
+               const struct client_owner *owner) __attribute__((warn_unused_result));
+
+struct client_link *client_link(struct client *client);
+
+/* Ends the connection at once; an attached exchange hears `gone`. NULL is fine. */
+void client_free(struct client *client);
+
+/*
+ * A connection that is one too many: nothing is read, the handler's `refused` is called with
+ * *why, and after its answer the connection is closed.
+ */
+void client_turn_away(struct client *client, const struct refusal *why);
+
+/* Closes it when it is between requests; else after the answer that is under way. */
+void client_drain(struct client *client);
+
+/* Whoever answers attaches itself to hear `room` and `gone`; NULL detaches. */
+void client_attach(struct client *client, void *exchange);
+
+const struct client_peer *client_peer(const struct client *client);
+
+/* The running request's body; the bytes may move whenever the loop runs. */
+struct slice client_body(const struct client *client);
+
+/* True when the connection has to be closed after the running answer, whatever its head says. */
+bool client_closing(const struct client *client);
+
+/* Where the answer's bytes go; client_push has them written at the end of the turn. */
+struct buf *client_out(struct client *client);
+void client_push(struct client *client);
+
+/* True while so much output waits that no more should be added. */
+bool client_congested(const struct client *client);
+
+/* The answer is complete. The exchange is detached. */
+void client_answered(struct client *client, bool keep_alive);
+
+enum {
+    CLIENT_OUT_HIGH = 256 * 1024, /* congested above */
+    CLIENT_OUT_LOW = 64 * 1024,   /* room again below */
+    CLIENT_OUT_MAX = 1024 * 1024,
+};
+
+#endif

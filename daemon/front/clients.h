@@ -1,0 +1,36 @@
+/*
+ * The connections of one entrance (the API, or the administrator's): how many there may be, and
+ * how they all end.
+ */
+#ifndef CENTION_FRONT_CLIENTS_H
+#define CENTION_FRONT_CLIENTS_H
+
+#include "front/listener.h"
+
+struct clients;
+
+int clients_new(struct clients **out, struct loop *loop, const struct client_limits *limits,
+                unsigned max, const struct client_handler *handler, void *arg)
+    __attribute__((warn_unused_result));
+
+/* Ends all connections at once, and frees the listeners. NULL is fine. */
+void clients_free(struct clients *clients);
+
+/* For connections that come from now on. */
+void clients_set(struct clients *clients, const struct client_limits *limits, unsigned max);
+
+/*
+ * Listens, or takes over an inherited socket. Past `max` connections a new one is answered 503
+ * `overloaded`; past some more the listeners rest until one has gone.
+ */
+int clients_listen(struct clients *clients, const struct listener_conf *conf, struct err *err)
+    __attribute__((warn_unused_result));
+int clients_adopt(struct clients *clients, const char *name, int fd, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* Stops listening; connections between requests end, others after their answer. */
+void clients_drain(struct clients *clients);
+
+unsigned clients_count(const struct clients *clients);
+
+#endif

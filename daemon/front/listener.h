@@ -1,0 +1,45 @@
+/*
+ * Listening sockets: TCP on loopback, Unix sockets, or inherited ones. Accepts in batches, tells
+ * who connected, and rests for a moment when the process is out of descriptors instead of
+ * spinning.
+ */
+#ifndef CENTION_FRONT_LISTENER_H
+#define CENTION_FRONT_LISTENER_H
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "front/client.h"
+
+struct listener;
+
+struct listener_conf {
+    const char *name;    /* for the log: "api", "admin" */
+    const char *address; /* an IP address, or NULL */
+    unsigned port;       /* 0: any free one */
+    const char *path;    /* of a Unix socket, or NULL */
+    unsigned mode;       /* of the Unix socket's file */
+};
+
+/* Takes over the connected socket (non-blocking, close-on-exec). */
+typedef void (*listener_accepted)(void *arg, int fd, const struct client_peer *peer);
+
+/* Binds and listens. A Unix socket's file is replaced only when nobody answers on it. */
+int listener_open(struct listener **out, struct loop *loop, const struct listener_conf *conf,
+                  listener_accepted accepted, void *arg, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* Takes over an inherited listening socket. */
+int listener_adopt(struct listener **out, struct loop *loop, const char *name, int fd,
+                   listener_accepted accepted, void *arg, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* Stops or resumes accepting; connections wait in the kernel's queue meanwhile. */
+void listener_hold(struct listener *l, bool hold);
+
+/* Closes it and removes the file that listener_open made. NULL is fine. */
+void listener_free(struct listener *l);
+
+/* True for 127.0.0.0/8 and ::1. */
+bool listener_is_loopback(const char *address);
+
+#endif
