@@ -1,0 +1,197 @@
+#include "exchange/admin.h"
+
+#include "exchange/answer.h"
+
+#include <stdio.h>
+
+enum {
+    ADMIN_BODY_MAX = 64 * 1024,
+};
+
+static const char TEXT[] = "text/plain; charset=utf-8";
+static const char PROMETHEUS[] = "text/plain; version=0.0.4; charset=utf-8";
+
+/* Why requests would not be served now; "" when they would. */
+static const char *not_ready(const struct proxy *proxy)
+{
+    const struct caller_state *keeper = caller_state(proxy->keeper);
+
+    if (proxy->draining)
+        return "draining: the proxy is shutting down";
+    if (!keeper->connected || !keeper->audit_ok)
+        return keeper->reason[0] ? keeper->reason : "the keeper is not ready";
+    return "";
+}
+
+static unsigned admin_ready(struct buf *body, const struct admin *admin)
+{
+    const struct caller_state *keeper = caller_state(admin->proxy->keeper);
+    const char *why = not_ready(admin->proxy);
+
+    if (!*why)
+        return buf_printf(body, "ready\n") < 0 ? 500 : 200;
+    return buf_printf(body, "%s: %s\n",
+                      admin->proxy->draining ? "draining"
+                      : !keeper->connected   ? "keeper_unavailable"
+                                             : "audit_unavailable",
+                      why) < 0
+               ? 500
+               : 503;
+}
+
+static int put_proxy(struct buf *out, const struct admin *admin)
+{
+    const struct metrics *m = &admin->proxy->metrics;
+    int r = metrics_put(out, "cention_requests_total", "counter",
+                        "Whole, well-formed requests taken in.", m->requests);
+
+    if (r == 0)
+        r = buf_printf(out, "# HELP cention_answers_total Answers to clients by class of status.\n"
+                            "# TYPE cention_answers_total counter\n");
+    for (unsigned i = 2; r == 0 && i < 6; i++)
+        r = buf_printf(out, "cention_answers_total{class=\"%uxx\"} %llu\n", i,
+                       (unsigned long long)m->answers[i]);
+    if (r == 0)
+        r = metrics_put(out, "cention_refusals_total", "counter",
+                        "Answers that the daemon made itself.", m->refusals);
+    if (r == 0)
+        r = metrics_put(out, "cention_outcome_unknown_total", "counter",
+                        "Answers that had to say outcome unknown.", m->unknown);
+    if (r == 0)
+        r = metrics_put(out, "cention_unrecorded_total", "counter",
+                        "Outcomes and refusals that could not be recorded.", m->unrecorded);
+    if (r == 0)
+        r = metrics_put(out, "cention_running", "gauge", "Requests under way.",
+                        admin->proxy->running);
+    if (r == 0)
+        r = metrics_put(out, "cention_client_connections", "gauge", "Open connections of clients.",
+                        clients_count(admin->api));
+    return r;
+}
+
+static int put_keeper(struct buf *out, const struct caller_state *k)
+{
+    int r = metrics_put(out, "cention_keeper_connected", "gauge", "1 when the keeper is connected.",
+                        k->connected);
+
+    if (r == 0)
+        r = metrics_put(out, "cention_audit_ok", "gauge", "1 when the audit can be written.",
+                        k->connected && k->audit_ok);
+    if (r == 0)
+        r = metrics_put(out, "cention_keeper_connects_total", "counter",
+                        "Links made to the keeper.", k->connects);
+    if (r == 0)
+        r = metrics_put(out, "cention_audit_records_total", "counter",
+                        "Records that the keeper wrote since its start.", k->records);
+    if (r == 0)
+        r = metrics_put(out, "cention_audit_syncs_total", "counter",
+                        "fdatasync calls of the keeper since its start.", k->syncs);
+    if (r == 0)
+        r = metrics_put(out, "cention_signatures_total", "counter",
+                        "Signatures that the keeper made since its start.", k->signatures);
+    return r;
+}
+
+static int put_upstream(struct buf *out, const struct upstream *upstream)
+{
+    struct upstream_counters u;
+    int r;
+
+    upstream_counters(upstream, &u);
+    r = metrics_put(out, "cention_upstream_connections_total", "counter",
+                    "Connections made to the upstream.", u.connections);
+    if (r == 0)
+        r = metrics_put(out, "cention_upstream_resumed_total", "counter", "TLS sessions resumed.",
+                        u.resumed);
+    if (r == 0)
+        r = metrics_put(out, "cention_upstream_reused_total", "counter",
+                        "Requests on a connection used before.", u.reused);
+    if (r == 0)
+        r = metrics_put(out, "cention_upstream_retries_total", "counter",
+                        "Requests moved to another connection before a byte was sent.", u.retries);
+    if (r == 0)
+        r = metrics_put(out, "cention_upstream_failures_total", "counter",
+                        "Requests that got no whole answer.", u.failures);
+    if (r == 0)
+        r = metrics_put(out, "cention_upstream_open", "gauge", "Open connections.", u.open);
+    if (r == 0)
+        r = metrics_put(out, "cention_upstream_idle", "gauge", "Idle connections.", u.idle);
+    if (r == 0)
+        r = metrics_put(out, "cention_upstream_queued", "gauge",
+                        "Requests that wait for a connection.", u.queued);
+    return r;
+}
+
+static unsigned admin_metrics(struct buf *body, const struct admin *admin)
+{
+    if (put_proxy(body, admin) < 0 || put_keeper(body, caller_state(admin->proxy->keeper)) < 0 ||
+        put_upstream(body, admin->proxy->setup->upstream) < 0)
+        return 500;
+    return 200;
+}
+
+static bool admin_check(void *arg, const struct http_head *head, struct refusal *why)
+{
+    (void)arg;
+    if (!slice_eq(head->method, SLICE_LIT("GET")) && !slice_eq(head->method, SLICE_LIT("HEAD"))) {
+        refuse(why, 405, "method_not_allowed", "only GET is served here");
+        why->allow = "GET, HEAD";
+        return false;
+    }
+    return true;
+}
+
+static void admin_refused(void *arg, struct client *client, const struct http_head *head,
+                          const struct refusal *why)
+{
+    struct answer_to to = {.minor = head ? head->minor : 1};
+    struct refusal no = *why;
+
+    (void)arg;
+    to.request_id = SLICE_LIT("admin");
+    if (answer_refusal(client_out(client), &to, &no, 0) < 0)
+        to.keep_alive = false;
+    client_answered(client, false);
+}
+
+static void admin_request(void *arg, struct client *client, const struct http_head *head,
+                          struct slice request_body)
+{
+    struct admin *admin = arg;
+    struct answer_to to = {.request_id = SLICE_LIT("admin"),
+                           .minor = head->minor,
+                           .keep_alive = head->keep_alive && !client_closing(client),
+                           .to_head = slice_eq(head->method, SLICE_LIT("HEAD"))};
+    struct buf body = BUF_INIT(ADMIN_BODY_MAX);
+    const char *type = TEXT;
+    unsigned status;
+
+    (void)request_body;
+    if (slice_eq(head->target, SLICE_LIT("/healthz"))) {
+        status = buf_printf(&body, "alive\n") < 0 ? 500 : 200;
+    } else if (slice_eq(head->target, SLICE_LIT("/readyz"))) {
+        status = admin_ready(&body, admin);
+    } else if (slice_eq(head->target, SLICE_LIT("/metrics"))) {
+        status = admin_metrics(&body, admin);
+        type = PROMETHEUS;
+    } else {
+        status = buf_printf(&body, "here are /healthz, /readyz and /metrics\n") < 0 ? 500 : 404;
+    }
+    if (answer_text(client_out(client), &to, status, type, buf_slice(&body)) < 0)
+        to.keep_alive = false;
+    buf_deinit(&body);
+    client_answered(client, to.keep_alive);
+}
+
+static void admin_nothing(void *exchange)
+{
+    (void)exchange;
+}
+
+const struct client_handler ADMIN_HANDLER = {
+    .check = admin_check,
+    .request = admin_request,
+    .refused = admin_refused,
+    .room = admin_nothing,
+    .gone = admin_nothing,
+};
