@@ -1,0 +1,72 @@
+/*
+ * Growing by realloc(3) would leave signatures behind in a block that was given back, so a bigger
+ * block is filled by hand and the old one is wiped.
+ */
+#include "keeper/answers.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+    ANSWERS_FIRST = 64,
+    ANSWERS_KEEP = 4096, /* answers whose room stays after a busy turn */
+};
+
+static void release(struct answers *a)
+{
+    if (a->list)
+        explicit_bzero(a->list, a->room * sizeof(*a->list));
+    free(a->list);
+    a->list = NULL;
+    a->room = 0;
+}
+
+int answers_reserve(struct answers *a)
+{
+    size_t room = a->room ? a->room * 2 : ANSWERS_FIRST;
+    struct answer *list;
+
+    if (a->n < a->room)
+        return 0;
+    list = calloc(room, sizeof(*list));
+    if (!list)
+        return -ENOMEM;
+    if (a->n)
+        memcpy(list, a->list, a->n * sizeof(*list));
+    release(a);
+    a->list = list;
+    a->room = room;
+    return 0;
+}
+
+struct answer *answers_add(struct answers *a, struct peer *peer, enum wire_type type, uint64_t id)
+{
+    struct answer *answer = &a->list[a->n++];
+
+    *answer = (struct answer){.peer = peer, .type = type, .id = id};
+    return answer;
+}
+
+void answers_forget(struct answers *a, const struct peer *peer)
+{
+    for (size_t i = 0; i < a->n; i++)
+        if (a->list[i].peer == peer)
+            a->list[i].peer = NULL;
+}
+
+void answers_clear(struct answers *a)
+{
+    for (size_t i = 0; i < a->n; i++)
+        free(a->list[i].text);
+    if (a->n)
+        explicit_bzero(a->list, a->n * sizeof(*a->list));
+    a->n = 0;
+    if (a->room > ANSWERS_KEEP)
+        release(a);
+}
+
+void answers_deinit(struct answers *a)
+{
+    answers_clear(a);
+    release(a);
+}

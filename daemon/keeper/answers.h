@@ -1,0 +1,41 @@
+/*
+ * The answers of one turn, which wait until the records that they speak of are durable. They hold
+ * signatures: every byte is wiped when it is no longer needed.
+ */
+#ifndef CENTION_KEEPER_ANSWERS_H
+#define CENTION_KEEPER_ANSWERS_H
+
+#include "keeper/keystore.h"
+#include "wire/wire.h"
+
+struct peer;
+
+struct answer {
+    struct peer *peer;   /* who asked; NULL once that one has gone */
+    enum wire_type type; /* WIRE_SIGNED, WIRE_REFUSED, WIRE_RECORDED */
+    uint64_t id;
+    enum wire_reason reason;        /* of a refusal */
+    char *text;                     /* of a refusal; freed with the answer */
+    const struct keystore_key *key; /* of a signature; the keys must stay until it is sent */
+    char signature[WIRE_SIGNATURE]; /* of a signature */
+};
+
+struct answers {
+    struct answer *list;
+    size_t n, room;
+};
+
+/* Makes sure that the next answers_add has room, before the record is made. -ENOMEM. */
+int answers_reserve(struct answers *answers) __attribute__((warn_unused_result));
+
+/* A new answer at the end, after answers_reserve. Valid until the next one. */
+struct answer *answers_add(struct answers *answers, struct peer *peer, enum wire_type type,
+                           uint64_t id);
+
+/* The peer has gone: its answers stay, without a peer. */
+void answers_forget(struct answers *answers, const struct peer *peer);
+
+void answers_clear(struct answers *answers);
+void answers_deinit(struct answers *answers); /* of a zeroed one is fine */
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * The audit log: records are numbered, appended to the newest `audit-<first seq>.jsonl` of a
+ * directory, and made durable together: one write and one fdatasync(2) for all records of a turn.
+ * Nothing that depends on a record may be told to anyone before audit_commit returned 0.
+ *
+ * A failed write or sync is final. After a failed fdatasync(2) the kernel may have dropped what it
+ * could not write and report success the next time, so there is no second try: from then on every
+ * record is refused until a person has looked and started the keeper again.
+ */
+#ifndef CENTION_KEEPER_AUDIT_H
+#define CENTION_KEEPER_AUDIT_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "keeper/record.h"
+
+#include <sys/types.h>
+
+struct audit;
+
+/* The kernel's part, so that tests can make it fail. Both return as write(2) and fdatasync(2). */
+struct audit_io {
+    ssize_t (*write)(int fd, const void *data, size_t n);
+    int (*sync)(int fd);
+};
+
+/*
+ * Whether a keeper could use the directory: it is there, it belongs to this user or root, no one
+ * else may write in it, and this process may. -errno with err filled.
+ */
+int audit_check(const char *directory, struct err *err) __attribute__((warn_unused_result));
+
+/*
+ * Locks the directory against other keepers, verifies the newest segment (or makes the first) and
+ * sets a torn tail aside. Nothing is recorded yet. `io` NULL: the kernel's own. -EAGAIN when
+ * another keeper has the directory, -EBADMSG when the segment is damaged, other -errno; err filled.
+ */
+int audit_open(struct audit **out, const char *directory, const struct audit_io *io,
+               struct err *err) __attribute__((warn_unused_result));
+void audit_free(struct audit *audit); /* what is not committed is lost; NULL is fine */
+
+/* Records the start, what was recovered, and an outcome for every request left open; commits. */
+int audit_begin(struct audit *audit, const char *version, uint32_t pid, struct err *err)
+    __attribute__((warn_unused_result));
+
+/*
+ * Each adds one record to the next commit. 0, or a negative errno: then nothing was added, and the
+ * number is given to the next one. What they take is as in record.h.
+ */
+int audit_intent(struct audit *audit, const struct wire_sign *sign, struct slice key_id)
+    __attribute__((warn_unused_result));
+int audit_outcome(struct audit *audit, const struct record_outcome *outcome)
+    __attribute__((warn_unused_result));
+int audit_reject(struct audit *audit, const struct wire_reject *reject)
+    __attribute__((warn_unused_result));
+int audit_key(struct audit *audit, struct slice workspace, struct slice key_id, const char *event)
+    __attribute__((warn_unused_result));
+int audit_config(struct audit *audit, const char *result, struct slice error)
+    __attribute__((warn_unused_result));
+int audit_stop(struct audit *audit) __attribute__((warn_unused_result));
+
+/* Makes everything added durable: 0 (also when there was nothing), or -EIO, then and for good. */
+int audit_commit(struct audit *audit) __attribute__((warn_unused_result));
+
+struct audit_state {
+    bool ok;
+    const char *reason;      /* why not; "" while ok */
+    uint64_t records, syncs; /* since the keeper started */
+};
+
+struct audit_state audit_state(const struct audit *audit);
+
+#endif

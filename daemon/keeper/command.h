@@ -1,0 +1,28 @@
+/*
+ * The command that the keeper starts and ends with, as `ssh-agent command` does.
+ */
+#ifndef CENTION_KEEPER_COMMAND_H
+#define CENTION_KEEPER_COMMAND_H
+
+#include "base/err.h"
+#include "base/loop.h"
+
+struct command;
+
+/*
+ * Starts argv (searched in PATH) with default signals and no descriptor but the standard three.
+ * `ended` is told once: what a shell would make of the end, the exit code or 128 and the signal;
+ * `stopped` when it died of the SIGTERM that command_stop sent. -errno with err filled when it
+ * can't be started.
+ */
+int command_start(struct command **out, struct loop *loop, char *const *argv,
+                  void (*ended)(void *arg, int code, bool stopped), void *arg, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* Asks it to end (SIGTERM), and makes it end 10 seconds after the first time. */
+void command_stop(struct command *command);
+
+/* One that is still running is killed. NULL is fine. */
+void command_free(struct command *command);
+
+#endif

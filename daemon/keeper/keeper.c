@@ -1,0 +1,541 @@
+/*
+ * One peer for each link. During a turn messages only add records to the audit log's batch and
+ * answers to a list; the hook at the end of the turn commits the batch and then sends the answers.
+ * A peer may end at any moment: its answers in the list lose their peer and are skipped.
+ */
+#include "keeper/keeper.h"
+
+#include "base/log.h"
+#include "keeper/answers.h"
+#include "keeper/check.h"
+#include "keeper/pending.h"
+#include "message/string_to_sign.h"
+#include "wire/link.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    KEEPER_GREETING_US = 10000000,             /* a peer that doesn't greet by then goes */
+    KEEPER_TEXT_MAX = WIRE_MESSAGE_MAX + 4096, /* bytes of a string to sign */
+    KEEPER_TEXT_KEEP = 256 * 1024,             /* bytes of its block that stay */
+};
+
+struct peer {
+    struct keeper *keeper;
+    struct peer *next, **link_to_us;
+    struct link *link;
+    struct loop_timer greeting;
+    struct pending pending;
+    bool greeted;
+    struct ucred who;
+};
+
+struct keeper {
+    struct loop *loop;
+    struct audit *audit;
+    const struct signer *signer;
+    struct keystore *keys;
+    struct loop_hook commit;
+    struct peer *peers;
+    size_t n_peers;
+    struct answers answers;
+    struct sign_field *fields; /* room for WIRE_FIELDS_MAX */
+    struct buf text;           /* the string to sign, while it is made */
+    uint64_t signatures;
+    bool stopped;
+};
+
+/* ---- peers ---- */
+
+static void orphan(void *arg, const struct pending_request *request)
+{
+    struct keeper *k = arg;
+    struct record_outcome o = {
+        .request_id = request->request_id,
+        .sent = "unknown",
+        .error = k->stopped ? SLICE_LIT("the keeper stopped before the outcome was known")
+                            : SLICE_LIT("the proxy went away"),
+    };
+
+    if (audit_outcome(k->audit, &o) < 0)
+        log_error("outcome_lost", "id=%.*s", (int)o.request_id.len, o.request_id.data);
+}
+
+/* The one way a link ends. Frees the peer. */
+static void peer_end(struct peer *p, const char *why)
+{
+    struct keeper *k = p->keeper;
+
+    log_info("link_closed", "uid=%u pid=%d unanswered=%zu why=\"%s\"", (unsigned)p->who.uid,
+             (int)p->who.pid, p->pending.n, why);
+    answers_forget(&k->answers, p);
+    pending_each(&p->pending, orphan, k);
+    if (p->pending.n)
+        loop_defer(k->loop, &k->commit);
+    pending_deinit(&p->pending);
+    loop_timer_deinit(&p->greeting);
+    link_free(p->link);
+    *p->link_to_us = p->next;
+    if (p->next)
+        p->next->link_to_us = p->link_to_us;
+    k->n_peers--;
+    free(p);
+}
+
+/* False when the peer is gone because it doesn't read. */
+static bool peer_send(struct peer *p, const struct wire_message *m)
+{
+    if (link_send(p->link, m) == 0)
+        return true;
+    peer_end(p, "it doesn't read its answers");
+    return false;
+}
+
+static void peer_closed(void *arg, const char *why)
+{
+    peer_end(arg, why);
+}
+
+static void peer_late(void *arg)
+{
+    peer_end(arg, "it did not greet in time");
+}
+
+/* ---- answers ---- */
+
+/* After answers_reserve: leaves once the turn's records are durable. */
+static struct answer *answer_later(struct peer *p, enum wire_type type, uint64_t id)
+{
+    struct keeper *k = p->keeper;
+
+    loop_defer(k->loop, &k->commit);
+    return answers_add(&k->answers, p, type, id);
+}
+
+static void refuse_now(struct peer *p, uint64_t id, enum wire_reason reason, struct slice text)
+{
+    struct wire_message m = {.type = WIRE_REFUSED,
+                             .refused = {.id = id, .reason = reason, .text = text}};
+
+    (void)peer_send(p, &m);
+}
+
+static void refuse_unrecorded(struct peer *p, uint64_t id)
+{
+    refuse_now(p, id, WIRE_REASON_AUDIT, SLICE_LIT("the audit log can't be written"));
+}
+
+static void recorded_now(struct peer *p, uint64_t id, bool durable)
+{
+    struct wire_message m = {.type = WIRE_RECORDED, .recorded = {.id = id, .durable = durable}};
+
+    (void)peer_send(p, &m);
+}
+
+static void send_signed(struct answer *a)
+{
+    struct peer *p = a->peer;
+    struct pending_request *request = pending_find(&p->pending, a->id);
+    struct wire_message m = {
+        .type = WIRE_SIGNED,
+        .signed_ = {a->id, a->key->id, slice_of(a->signature, sizeof(a->signature))},
+    };
+
+    if (request)
+        request->answered = true;
+    p->keeper->signatures++;
+    (void)peer_send(p, &m);
+}
+
+/* The commit failed: there is no intent, so nothing is pending and nothing was signed. */
+static void send_unsigned(struct answer *a)
+{
+    struct pending_request *request = pending_find(&a->peer->pending, a->id);
+
+    if (request)
+        pending_remove(&a->peer->pending, request);
+    refuse_unrecorded(a->peer, a->id);
+}
+
+static void answer_send(struct answer *a, bool durable)
+{
+    if (!a->peer)
+        return;
+    if (a->type == WIRE_RECORDED)
+        recorded_now(a->peer, a->id, durable);
+    else if (a->type == WIRE_REFUSED)
+        refuse_now(a->peer, a->id, a->reason, slice_str(a->text));
+    else if (durable)
+        send_signed(a);
+    else
+        send_unsigned(a);
+}
+
+/* The end of a turn: one write, one sync, then every answer. */
+static void keeper_commit(void *arg)
+{
+    struct keeper *k = arg;
+    bool durable = audit_commit(k->audit) == 0;
+
+    for (size_t i = 0; i < k->answers.n; i++)
+        answer_send(&k->answers.list[i], durable);
+    answers_clear(&k->answers);
+}
+
+/* ---- messages ---- */
+
+/* A reject record of our own making, and REFUSED once it is durable. */
+static void refuse(struct peer *p, const struct wire_sign *sign, enum wire_reason reason,
+                   const char *text)
+{
+    bool malformed = reason == WIRE_REASON_MALFORMED, forbidden = reason == WIRE_REASON_FORBIDDEN;
+    struct wire_reject reject = {
+        .request_id = sign->request_id,
+        .client = sign->client,
+        .method = sign->method,
+        .workspace = sign->workspace,
+        .path = sign->path,
+        .status = malformed   ? 400
+                  : forbidden ? 403
+                              : 503,
+        .code = slice_str(malformed   ? "bad_request"
+                          : forbidden ? "forbidden"
+                                      : "overloaded"),
+        .error = slice_str(text),
+    };
+    char *copy = strdup(text);
+    struct answer *a;
+
+    log_warning("refused", "id=%s workspace=%s why=%s", log_quote(sign->request_id).text,
+                log_quote(sign->workspace).text, log_quote(slice_str(text)).text);
+    if (!copy || answers_reserve(&p->keeper->answers) < 0 ||
+        audit_reject(p->keeper->audit, &reject) < 0) {
+        free(copy);
+        refuse_unrecorded(p, sign->id);
+        return;
+    }
+    a = answer_later(p, WIRE_REFUSED, sign->id);
+    a->reason = reason;
+    a->text = copy;
+}
+
+/* From values to a signature; 0, -EINVAL or -ENOMEM. */
+static int sign_request(struct keeper *k, const struct wire_sign *sign,
+                        const struct keystore_key *key, char signature[WIRE_SIGNATURE])
+{
+    int r;
+
+    for (uint32_t i = 0; i < sign->n_fields; i++)
+        k->fields[i] = (struct sign_field){sign->fields[i].name, sign->fields[i].value};
+    r = string_to_sign(&k->text, key->id, sign->workspace, sign->path, k->fields, sign->n_fields);
+    if (r == 0)
+        r = signer_sign(k->signer, key->secret, buf_slice(&k->text), signature);
+    buf_reset(&k->text, KEEPER_TEXT_KEEP);
+    return r;
+}
+
+static void accept_sign(struct peer *p, const struct wire_sign *sign,
+                        const struct keystore_key *key)
+{
+    struct keeper *k = p->keeper;
+    char signature[WIRE_SIGNATURE];
+    struct answer *a;
+
+    if (answers_reserve(&k->answers) < 0 || sign_request(k, sign, key, signature) < 0 ||
+        pending_add(&p->pending, sign->id, sign->request_id, WIRE_PENDING_MAX) < 0) {
+        explicit_bzero(signature, sizeof(signature));
+        refuse(p, sign, WIRE_REASON_OVERLOADED, "the keeper is out of memory");
+        return;
+    }
+    if (audit_intent(k->audit, sign, key->id) < 0) {
+        pending_remove(&p->pending, pending_find(&p->pending, sign->id));
+        explicit_bzero(signature, sizeof(signature));
+        refuse_unrecorded(p, sign->id);
+        return;
+    }
+    a = answer_later(p, WIRE_SIGNED, sign->id);
+    a->key = key;
+    memcpy(a->signature, signature, sizeof(a->signature));
+    explicit_bzero(signature, sizeof(signature));
+}
+
+static void on_sign(struct peer *p, const struct wire_sign *sign)
+{
+    const struct keystore_key *key;
+    const char *why = check_sign(sign);
+    char text[128];
+
+    if (!audit_state(p->keeper->audit).ok) {
+        refuse_unrecorded(p, sign->id);
+        return;
+    }
+    if (!why && pending_find(&p->pending, sign->id))
+        why = "the message's id is already in use";
+    if (!why && p->pending.n >= WIRE_PENDING_MAX)
+        why = "too many requests without an outcome";
+    if (why) {
+        refuse(p, sign, WIRE_REASON_MALFORMED, why);
+        return;
+    }
+    key = keystore_find(p->keeper->keys, sign->workspace);
+    if (!key) {
+        (void)snprintf(text, sizeof(text), "no key is configured for workspace \"%.*s\"",
+                       (int)sign->workspace.len, sign->workspace.data);
+        refuse(p, sign, WIRE_REASON_FORBIDDEN, text);
+        return;
+    }
+    accept_sign(p, sign, key);
+}
+
+static void on_outcome(struct peer *p, const struct wire_outcome *outcome)
+{
+    static const char *const SENT[] = {"none", "partial", "all"};
+    struct pending_request *request = pending_find(&p->pending, outcome->id);
+    struct record_outcome o = {
+        .status = outcome->status,
+        .timed = true,
+        .duration_us = outcome->duration_us,
+        .error = outcome->error,
+    };
+
+    if (!request || !request->answered) {
+        log_warning("unknown_outcome", "pid=%d id=%" PRIu64, (int)p->who.pid, outcome->id);
+        recorded_now(p, outcome->id, false);
+        return;
+    }
+    o.request_id = request->request_id;
+    o.sent = SENT[outcome->sent]; /* in range: the codec sees to it */
+    if (answers_reserve(&p->keeper->answers) < 0 || audit_outcome(p->keeper->audit, &o) < 0) {
+        log_error("outcome_lost", "id=%.*s", (int)o.request_id.len, o.request_id.data);
+        pending_remove(&p->pending, request);
+        recorded_now(p, outcome->id, false);
+        return;
+    }
+    pending_remove(&p->pending, request);
+    (void)answer_later(p, WIRE_RECORDED, outcome->id);
+}
+
+static void on_reject(struct peer *p, const struct wire_reject *reject)
+{
+    if (answers_reserve(&p->keeper->answers) < 0 || audit_reject(p->keeper->audit, reject) < 0) {
+        recorded_now(p, reject->id, false);
+        return;
+    }
+    (void)answer_later(p, WIRE_RECORDED, reject->id);
+}
+
+static void send_state(struct peer *p, enum wire_type type, uint64_t id)
+{
+    struct audit_state s = audit_state(p->keeper->audit);
+    struct wire_message m = {
+        .type = type,
+        .state =
+            {
+                .id = id,
+                .audit_ok = s.ok,
+                .reason = slice_str(s.reason),
+                .records = s.records,
+                .syncs = s.syncs,
+                .signatures = p->keeper->signatures,
+            },
+    };
+
+    (void)peer_send(p, &m);
+}
+
+static void on_hello(struct peer *p, uint32_t version)
+{
+    char why[96];
+
+    if (version != WIRE_VERSION) {
+        (void)snprintf(why, sizeof(why), "it speaks version %u, not %d", version, WIRE_VERSION);
+        peer_end(p, why);
+        return;
+    }
+    p->greeted = true;
+    loop_timer_clear(&p->greeting);
+    send_state(p, WIRE_WELCOME, 0);
+}
+
+/* All that a proxy may ask for. */
+static void peer_message(void *arg, const struct wire_message *m)
+{
+    struct peer *p = arg;
+
+    if (p->greeted != (m->type != WIRE_HELLO)) {
+        peer_end(p, p->greeted ? "it greeted twice" : "it did not greet first");
+        return;
+    }
+    switch (m->type) {
+    case WIRE_HELLO:
+        on_hello(p, m->version);
+        break;
+    case WIRE_SIGN:
+        on_sign(p, &m->sign);
+        break;
+    case WIRE_OUTCOME:
+        on_outcome(p, &m->outcome);
+        break;
+    case WIRE_REJECT:
+        on_reject(p, &m->reject);
+        break;
+    case WIRE_PING:
+        send_state(p, WIRE_STATE, m->id);
+        break;
+    default:
+        peer_end(p, "it sent what only a keeper may send");
+    }
+}
+
+static const struct link_events PEER_EVENTS = {peer_message, peer_closed};
+
+void keeper_arrived(struct keeper *k, int fd)
+{
+    struct peer *p = NULL;
+    socklen_t len = sizeof(p->who);
+
+    if (k->n_peers >= KEEPER_LINKS_MAX || k->stopped) {
+        log_warning("link_refused", "why=\"%d links are open\"", KEEPER_LINKS_MAX);
+        (void)close(fd);
+        return;
+    }
+    p = calloc(1, sizeof(*p));
+    if (!p) {
+        (void)close(fd);
+        return;
+    }
+    p->keeper = k;
+    p->who = (struct ucred){.uid = WIRE_UID_UNKNOWN};
+    (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &p->who, &len);
+    if (link_new(&p->link, k->loop, fd, &PEER_EVENTS, p) < 0) {
+        log_error("link_refused", "why=\"%s\"", "out of memory");
+        free(p);
+        return;
+    }
+    loop_timer_init(&p->greeting, k->loop, peer_late, p);
+    loop_timer_set(&p->greeting, KEEPER_GREETING_US);
+    p->next = k->peers;
+    p->link_to_us = &k->peers;
+    if (p->next)
+        p->next->link_to_us = &p->next;
+    k->peers = p;
+    k->n_peers++;
+    log_info("link_opened", "uid=%u pid=%d", (unsigned)p->who.uid, (int)p->who.pid);
+}
+
+/* ---- the keeper as a whole ---- */
+
+int keeper_new(struct keeper **out, struct loop *loop, struct audit *audit,
+               const struct signer *signer, struct keystore *keys)
+{
+    struct keeper *k = calloc(1, sizeof(*k));
+
+    if (!k)
+        return -ENOMEM;
+    *k = (struct keeper){
+        .loop = loop,
+        .audit = audit,
+        .signer = signer,
+        .fields = calloc(WIRE_FIELDS_MAX, sizeof(*k->fields)),
+        .text = BUF_INIT(KEEPER_TEXT_MAX),
+    };
+    if (!k->fields) {
+        free(k);
+        return -ENOMEM;
+    }
+    k->keys = keys;
+    k->commit = (struct loop_hook){.run = keeper_commit, .arg = k};
+    *out = k;
+    return 0;
+}
+
+void keeper_free(struct keeper *k)
+{
+    if (!k)
+        return;
+    loop_cancel(k->loop, &k->commit);
+    while (k->peers)
+        peer_end(k->peers, "the keeper is freed");
+    loop_cancel(k->loop, &k->commit);
+    answers_deinit(&k->answers);
+    free(k->fields);
+    buf_deinit(&k->text);
+    keystore_free(k->keys);
+    free(k);
+}
+
+uint64_t keeper_signatures(const struct keeper *k)
+{
+    return k->signatures;
+}
+
+static int add_key(struct keeper *k, const struct keystore_key *key, const char *event)
+{
+    return audit_key(k->audit, key->workspace, key->id, event);
+}
+
+int keeper_begin(struct keeper *k)
+{
+    for (size_t i = 0; i < keystore_count(k->keys); i++)
+        if (add_key(k, keystore_at(k->keys, i), "loaded") < 0)
+            return -EIO;
+    return audit_commit(k->audit);
+}
+
+/* What is different, key by key. */
+static int add_changes(struct keeper *k, const struct keystore *keys)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < keystore_count(k->keys); i++) {
+        const struct keystore_key *old = keystore_at(k->keys, i);
+
+        if (!keystore_find(keys, old->workspace))
+            r = add_key(k, old, "removed");
+    }
+    for (size_t i = 0; r == 0 && i < keystore_count(keys); i++) {
+        const struct keystore_key *new = keystore_at(keys, i);
+        const struct keystore_key *old = keystore_find(k->keys, new->workspace);
+
+        if (!old)
+            r = add_key(k, new, "loaded");
+        else if (!slice_eq(old->id, new->id) || !slice_eq(old->secret, new->secret))
+            r = add_key(k, new, "replaced");
+    }
+    return r;
+}
+
+void keeper_reload(struct keeper *k, struct keystore *keys)
+{
+    /* Waiting answers point into the old keys. */
+    keeper_commit(k);
+    if (add_changes(k, keys) < 0 || audit_config(k->audit, "applied", SLICE_NULL) < 0)
+        log_error("reload_unrecorded", "%s", "");
+    keystore_free(k->keys);
+    k->keys = keys;
+    loop_defer(k->loop, &k->commit);
+}
+
+void keeper_reload_refused(struct keeper *k, const char *why)
+{
+    if (audit_config(k->audit, "refused", slice_str(why)) < 0)
+        log_error("reload_unrecorded", "%s", "");
+    loop_defer(k->loop, &k->commit);
+}
+
+void keeper_stop(struct keeper *k)
+{
+    if (k->stopped)
+        return;
+    k->stopped = true;
+    keeper_commit(k);
+    while (k->peers)
+        peer_end(k->peers, "the keeper stops");
+    if (audit_stop(k->audit) < 0 || audit_commit(k->audit) < 0)
+        log_error("stop_unrecorded", "%s", "");
+}

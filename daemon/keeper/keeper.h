@@ -1,0 +1,54 @@
+/*
+ * The keeper's end of the wall: takes what proxies ask for, records it, and signs it. Its powers
+ * are the messages of wire.h and nothing else; whatever is not among them ends the link it came
+ * on, and only that link.
+ *
+ * No answer leaves before the records that it speaks of are durable. All answers of a turn wait
+ * for one commit of the audit log; when that fails, each of them becomes a refusal.
+ */
+#ifndef CENTION_KEEPER_KEEPER_H
+#define CENTION_KEEPER_KEEPER_H
+
+#include "base/loop.h"
+#include "keeper/audit.h"
+#include "keeper/keystore.h"
+#include "keeper/signer.h"
+
+enum {
+    KEEPER_LINKS_MAX = 64,
+};
+
+struct keeper;
+
+/* The loop, audit and signer outlive the keeper; the keys are taken over. -ENOMEM: they aren't. */
+int keeper_new(struct keeper **out, struct loop *loop, struct audit *audit,
+               const struct signer *signer, struct keystore *keys)
+    __attribute__((warn_unused_result));
+
+/* Records every key as loaded and commits. -EIO when that fails. */
+int keeper_begin(struct keeper *keeper) __attribute__((warn_unused_result));
+
+/* A new connection of a proxy; takes over the non-blocking descriptor. */
+void keeper_arrived(struct keeper *keeper, int fd);
+
+/*
+ * New keys in place of the old, taken over: what was asked before is answered with the old ones,
+ * the difference is recorded, then they are swapped.
+ */
+void keeper_reload(struct keeper *keeper, struct keystore *keys);
+
+/* A reload that was refused: the old keys and settings stay, and the log says why. */
+void keeper_reload_refused(struct keeper *keeper, const char *why);
+
+/*
+ * Ends every link, records an outcome for what was pending and the end itself, commits. Call it
+ * when the loop has ended, so that answers which were due have left. Further calls do nothing.
+ */
+void keeper_stop(struct keeper *keeper);
+
+void keeper_free(struct keeper *keeper); /* without records; NULL is fine */
+
+/* Signatures given out since the start. */
+uint64_t keeper_signatures(const struct keeper *keeper);
+
+#endif

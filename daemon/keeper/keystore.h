@@ -1,0 +1,48 @@
+/*
+ * The access keys, by workspace. Secrets are kept in OpenSSL's secure heap only: locked in memory,
+ * left out of core dumps, wiped when freed. They never pass through this process's ordinary heap:
+ * the file is parsed by a child that ends with it, and the secrets come through a pipe.
+ */
+#ifndef CENTION_KEEPER_KEYSTORE_H
+#define CENTION_KEEPER_KEYSTORE_H
+
+#include "base/err.h"
+#include "base/slice.h"
+
+enum {
+    KEYSTORE_KEYS_MAX = 1024,
+    KEYSTORE_ID_MAX = 255,      /* bytes of an access key id, [A-Za-z0-9._-]+ */
+    KEYSTORE_SECRET_MAX = 1024, /* bytes of a secret */
+};
+
+struct keystore;
+
+struct keystore_key {
+    struct slice workspace, id;
+    struct slice secret; /* in the secure heap */
+};
+
+/*
+ * Sets up the secure heap, once in a process and before the first load. -ENOMEM with err filled
+ * when the memory can't be locked: the process must not go on then.
+ */
+int keystore_init(struct err *err) __attribute__((warn_unused_result));
+/* Gives the secure heap back; every keystore must be freed. */
+void keystore_done(void);
+
+/*
+ * Reads a keys file, checked as keyfile_open does. Everything is read and checked before anything
+ * is given out. -errno with err filled (file, line and setting; never a value).
+ */
+int keystore_load(struct keystore **out, const char *path, struct err *err)
+    __attribute__((warn_unused_result));
+void keystore_free(struct keystore *keys); /* wipes; NULL is fine */
+
+/* The key of a workspace, or NULL. Valid as long as the keystore is. */
+const struct keystore_key *keystore_find(const struct keystore *keys, struct slice workspace);
+
+size_t keystore_count(const struct keystore *keys);
+/* i < keystore_count(), in ascending order of workspaces. */
+const struct keystore_key *keystore_at(const struct keystore *keys, size_t i);
+
+#endif

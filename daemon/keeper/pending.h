@@ -1,0 +1,40 @@
+/*
+ * The requests of one link that were signed and still owe their outcome, by the id that the proxy
+ * chose for each.
+ */
+#ifndef CENTION_KEEPER_PENDING_H
+#define CENTION_KEEPER_PENDING_H
+
+#include "base/slice.h"
+
+#include <stdint.h>
+
+struct pending {
+    void *root; /* tree */
+    size_t n;
+};
+
+struct pending_request {
+    uint64_t id;
+    bool answered;           /* the proxy was told that the intent is durable */
+    struct slice request_id; /* held by the entry itself */
+};
+
+/* Forgets all; of a zeroed one is fine. */
+void pending_deinit(struct pending *p);
+
+/* -EEXIST when the id is there, -ENOBUFS when there are `max`, -ENOMEM. Copies the request id. */
+int pending_add(struct pending *p, uint64_t id, struct slice request_id, size_t max)
+    __attribute__((warn_unused_result));
+
+/* NULL when there is none. */
+struct pending_request *pending_find(const struct pending *p, uint64_t id);
+
+/* Frees it. */
+void pending_remove(struct pending *p, struct pending_request *request);
+
+/* Calls for each in ascending order of ids. */
+void pending_each(const struct pending *p,
+                  void (*each)(void *arg, const struct pending_request *request), void *arg);
+
+#endif

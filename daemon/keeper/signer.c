@@ -1,0 +1,84 @@
+/*
+ * The algorithm is looked up once and kept as a template without a key; a signature starts from a
+ * copy of it. OpenSSL keeps a context's key in its secure heap and wipes the rest when the context
+ * is freed, which is why no context with a key is kept for the next signature.
+ */
+#include "keeper/signer.h"
+
+#include <errno.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <stdlib.h>
+
+enum {
+    SIGNER_BYTES = SIGNER_HEX / 2,
+};
+
+struct signer {
+    EVP_MAC *hmac;
+    EVP_MAC_CTX *template;
+};
+
+int signer_new(struct signer **out)
+{
+    char digest[] = "SHA256";
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    struct signer *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        return -ENOMEM;
+    s->hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    s->template = s->hmac ? EVP_MAC_CTX_new(s->hmac) : NULL;
+    if (!s->template || !EVP_MAC_CTX_set_params(s->template, params)) {
+        signer_free(s);
+        return -ENOMEM;
+    }
+    *out = s;
+    return 0;
+}
+
+void signer_free(struct signer *s)
+{
+    if (!s)
+        return;
+    EVP_MAC_CTX_free(s->template);
+    EVP_MAC_free(s->hmac);
+    free(s);
+}
+
+static void to_hex(const unsigned char *in, char *out)
+{
+    static const char HEX[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < SIGNER_BYTES; i++) {
+        out[2 * i] = HEX[in[i] >> 4];
+        out[2 * i + 1] = HEX[in[i] & 15];
+    }
+}
+
+int signer_sign(const struct signer *s, struct slice key, struct slice text, char hex[SIGNER_HEX])
+{
+    unsigned char mac[SIGNER_BYTES];
+    EVP_MAC_CTX *ctx;
+    size_t n = 0;
+    bool done;
+
+    memset(hex, 0, SIGNER_HEX);
+    /* An empty key would leave the template's state as it is. */
+    if (key.len == 0)
+        return -EINVAL;
+    ctx = EVP_MAC_CTX_dup(s->template);
+    done = ctx && EVP_MAC_init(ctx, (const unsigned char *)key.data, key.len, NULL) &&
+           EVP_MAC_update(ctx, (const unsigned char *)text.data, text.len) &&
+           EVP_MAC_final(ctx, mac, &n, sizeof(mac)) && n == sizeof(mac);
+    EVP_MAC_CTX_free(ctx);
+    if (done)
+        to_hex(mac, hex);
+    OPENSSL_cleanse(mac, sizeof(mac));
+    return done ? 0 : -ENOMEM;
+}

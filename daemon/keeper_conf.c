@@ -1,0 +1,148 @@
+/*
+ * Two settings have no default, because a keeper that quietly listens or writes somewhere else
+ * than its administrator thinks is worse than one that does not start.
+ */
+#include "keeper_conf.h"
+
+#include "base/settings.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc"
+#endif
+
+/* A copy of the setting; absent: NULL. */
+static int read_path(struct settings_node group, const char *name, char **out, struct err *err)
+{
+    const char *value = NULL;
+    int r = settings_string(group, name, &value, err);
+
+    if (r < 0 || !value)
+        return r;
+    if (value[0] == '\0')
+        return settings_fail(group, name, err, "must not be empty");
+    *out = strdup(value);
+    return *out ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+
+static int require_path(struct settings_node group, const char *name, char **out, struct err *err)
+{
+    int r = read_path(group, name, out, err);
+
+    if (r == 0 && !*out)
+        r = settings_fail(group, name, err, "missing");
+    return r;
+}
+
+/* "0600": three or four octal digits, nothing for others. */
+static int read_mode(struct settings_node group, const char *name, mode_t *out, struct err *err)
+{
+    const char *value = NULL;
+    int r = settings_string(group, name, &value, err);
+    size_t len;
+
+    if (r < 0 || !value)
+        return r;
+    len = strlen(value);
+    if (len < 3 || len > 4 || strspn(value, "01234567") != len || (len == 4 && value[0] != '0'))
+        return settings_fail(group, name, err, "must be an octal mode in quotes, as \"0660\"");
+    *out = (mode_t)strtoul(value, NULL, 8);
+    /* Whoever may connect may have anything signed. */
+    if (*out & 07)
+        return settings_fail(group, name, err, "must give nothing to others (the last digit is 0)");
+    return 0;
+}
+
+static int read_level(struct settings_node group, enum log_level *out, struct err *err)
+{
+    static const char *const LEVELS[] = {"error", "warning", "info", "debug", NULL};
+    unsigned level = LOG_LEVEL_INFO;
+    int r = settings_choice(group, "log_level", LEVELS, &level, err);
+
+    *out = (enum log_level)level;
+    return r;
+}
+
+static int read_audit(struct settings_node root, struct keeper_conf *out, struct err *err)
+{
+    static const char *const KNOWN[] = {"directory", "durability", NULL};
+    static const char *const DURABILITY[] = {"fsync", NULL};
+    struct settings_node audit;
+    unsigned durability = 0;
+    int r = settings_group(root, "audit", &audit, err);
+
+    if (r == 0 && !audit.node)
+        r = settings_fail(root, "audit", err, "missing");
+    if (r == 0)
+        r = settings_known(audit, KNOWN, err);
+    if (r == 0)
+        r = require_path(audit, "directory", &out->audit_directory, err);
+    if (r == 0)
+        r = settings_choice(audit, "durability", DURABILITY, &durability, err);
+    return r;
+}
+
+/* Where a service manager puts the secrets that it hands to us alone (systemd.exec(5)), else /etc.
+ */
+static int default_keys(char **out, struct err *err)
+{
+    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+    int n = credentials && credentials[0] ? asprintf(out, "%s/keys.conf", credentials)
+                                          : asprintf(out, "%s/cention-proxy/keys.conf", SYSCONFDIR);
+
+    if (n < 0) {
+        *out = NULL;
+        return err_set(err, -ENOMEM, "out of memory");
+    }
+    return 0;
+}
+
+static int read_all(struct settings_node root, struct keeper_conf *out, struct err *err)
+{
+    static const char *const KNOWN[] = {"socket", "socket_mode", "keys",
+                                        "audit",  "log_level",   NULL};
+    int r = settings_known(root, KNOWN, err);
+
+    if (r == 0)
+        r = require_path(root, "socket", &out->socket, err);
+    if (r == 0)
+        r = read_mode(root, "socket_mode", &out->socket_mode, err);
+    if (r == 0)
+        r = read_path(root, "keys", &out->keys, err);
+    if (r == 0 && !out->keys)
+        r = default_keys(&out->keys, err);
+    if (r == 0)
+        r = read_audit(root, out, err);
+    if (r == 0)
+        r = read_level(root, &out->log_level, err);
+    return r;
+}
+
+int keeper_conf_load(struct keeper_conf *out, const char *path, struct err *err)
+{
+    struct settings *settings = NULL;
+    int r = settings_open(&settings, path, err);
+
+    *out = (struct keeper_conf){.socket_mode = 0600, .log_level = LOG_LEVEL_INFO};
+    if (r == 0)
+        r = read_all(settings_root(settings), out, err);
+    settings_free(settings);
+    if (r < 0)
+        keeper_conf_deinit(out);
+    return r;
+}
+
+void keeper_conf_deinit(struct keeper_conf *c)
+{
+    free(c->socket);
+    free(c->keys);
+    free(c->audit_directory);
+    *c = (struct keeper_conf){0};
+}

@@ -1,0 +1,28 @@
+/*
+ * keeper.conf: what the keeper is told by its administrator, read and checked as a whole.
+ */
+#ifndef CENTION_KEEPER_CONF_H
+#define CENTION_KEEPER_CONF_H
+
+#include "base/err.h"
+#include "base/log.h"
+
+#include <sys/types.h>
+
+struct keeper_conf {
+    char *socket;       /* path of the Unix socket */
+    mode_t socket_mode; /* its permissions; never any for others */
+    char *keys;         /* path of the keys file */
+    char *audit_directory;
+    enum log_level log_level;
+};
+
+/*
+ * Reads a file into a zeroed *out. -EINVAL or the open's errno with err filled (file, line and
+ * setting); nothing is held then.
+ */
+int keeper_conf_load(struct keeper_conf *out, const char *path, struct err *err)
+    __attribute__((warn_unused_result));
+void keeper_conf_deinit(struct keeper_conf *conf);
+
+#endif

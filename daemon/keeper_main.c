@@ -1,0 +1,382 @@
+/*
+ * cention-keeperd: the process that holds the secrets. It gives up what it does not need, opens
+ * its keys, its audit log and its socket in that order of refusal, and only then lets anyone in.
+ * Everything it has hangs on one struct server.
+ */
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/sandbox.h"
+#include "base/service.h"
+#include "keeper/audit.h"
+#include "keeper/command.h"
+#include "keeper/door.h"
+#include "keeper/keeper.h"
+#include "keeper/keystore.h"
+#include "keeper/signer.h"
+#include "keeper_conf.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "0"
+#endif
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc"
+#endif
+
+#define PROGRAM      "cention-keeperd"
+#define DEFAULT_CONF SYSCONFDIR "/cention-proxy/keeper.conf"
+
+enum {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_CONFIG = 78, /* EX_CONFIG of sysexits.h */
+    N_SIGNALS = 3,
+};
+
+struct options {
+    const char *conf;
+    bool test;
+    char **command; /* NULL without one */
+};
+
+struct server {
+    const char *conf_path;
+    struct keeper_conf conf;
+    struct loop *loop;
+    struct event *signals[N_SIGNALS];
+    struct audit *audit;
+    struct signer *signer;
+    struct keeper *keeper;
+    struct door *door;
+    struct command *command;
+    bool stopping;
+    int code; /* the exit code */
+};
+
+static void usage(FILE *to)
+{
+    (void)fprintf(to,
+                  "Usage: " PROGRAM " [-c FILE] [-t] [-- COMMAND [ARGUMENT...]]\n"
+                  "Holds the access keys, writes the audit log, and signs for cention-proxyd.\n"
+                  "\n"
+                  "  -c, --config FILE  configuration (default: " DEFAULT_CONF ")\n"
+                  "  -t, --test         check the configuration, the keys and the audit\n"
+                  "                     directory, and exit\n"
+                  "  -h, --help         show this and exit\n"
+                  "  -V, --version      show the version and exit\n"
+                  "\n"
+                  "With a COMMAND: starts it when the socket is open, and ends with it.\n"
+                  "Exit codes: 0 done, 1 failed, 2 usage, 78 bad configuration; with a COMMAND,\n"
+                  "its own.\n");
+}
+
+/* 0 to go on, or -1 with the exit code in *code. */
+static int parse(int argc, char **argv, struct options *o, int *code)
+{
+    static const struct option OPTIONS[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"test", no_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {NULL, 0, NULL, 0},
+    };
+    int c;
+
+    *o = (struct options){.conf = DEFAULT_CONF};
+    *code = EXIT_DONE;
+    while ((c = getopt_long(argc, argv, "+c:thV", OPTIONS, NULL)) != -1) {
+        switch (c) {
+        case 'c':
+            o->conf = optarg;
+            break;
+        case 't':
+            o->test = true;
+            break;
+        case 'h':
+            usage(stdout);
+            return -1;
+        case 'V':
+            (void)printf(PROGRAM " " PACKAGE_VERSION "\n");
+            return -1;
+        default:
+            usage(stderr);
+            *code = EXIT_USAGE;
+            return -1;
+        }
+    }
+    if (optind == argc)
+        return 0;
+    o->command = argv + optind;
+    if (strcmp(argv[optind - 1], "--") == 0 && !o->test)
+        return 0;
+    (void)fprintf(stderr, PROGRAM ": %s\n",
+                  o->test ? "-t takes no command" : "the command must follow --");
+    usage(stderr);
+    *code = EXIT_USAGE;
+    return -1;
+}
+
+static int say(const struct err *err, int code)
+{
+    (void)fprintf(stderr, PROGRAM ": %s\n", err->text);
+    return code;
+}
+
+/* -t: everything that can be checked without a trace. */
+static int check(const char *path)
+{
+    struct keeper_conf conf = {0};
+    struct keystore *keys = NULL;
+    struct err err = ERR_INIT;
+    int r = keeper_conf_load(&conf, path, &err);
+
+    if (r == 0)
+        r = keystore_load(&keys, conf.keys, &err);
+    if (r == 0)
+        r = audit_check(conf.audit_directory, &err);
+    if (r == 0)
+        (void)fprintf(stderr, PROGRAM ": %s: good: %zu keys from %s, audit log in %s\n", path,
+                      keystore_count(keys), conf.keys, conf.audit_directory);
+    else
+        (void)say(&err, 0);
+    keystore_free(keys);
+    keeper_conf_deinit(&conf);
+    return r == 0 ? EXIT_DONE : EXIT_CONFIG;
+}
+
+/* ---- stopping and reloading ---- */
+
+static void server_stop(struct server *s)
+{
+    s->stopping = true;
+    service_stopping();
+    loop_stop(s->loop);
+}
+
+static void on_ended(void *arg, int code, bool stopped)
+{
+    struct server *s = arg;
+
+    s->code = s->stopping && stopped ? EXIT_DONE : code;
+    server_stop(s);
+}
+
+static void on_stop_signal(evutil_socket_t number, short what, void *arg)
+{
+    struct server *s = arg;
+
+    (void)what;
+    log_info("stopping", "signal=%d", (int)number);
+    if (!s->command) {
+        server_stop(s);
+        return;
+    }
+    /* The command still has requests under way: it is served until it has ended. */
+    if (!s->stopping)
+        service_stopping();
+    s->stopping = true;
+    command_stop(s->command);
+}
+
+static void note_restart(const char *setting, const char *old, const char *new)
+{
+    if (strcmp(old, new) != 0)
+        log_warning("restart_needed", "setting=%s used=%s configured=%s", setting, old, new);
+}
+
+/* Takes over what can be changed while running. */
+static void server_adopt(struct server *s, struct keeper_conf *conf)
+{
+    note_restart("socket", s->conf.socket, conf->socket);
+    note_restart("audit.directory", s->conf.audit_directory, conf->audit_directory);
+    if (s->conf.socket_mode != conf->socket_mode)
+        log_warning("restart_needed", "setting=socket_mode used=%04o configured=%04o",
+                    (unsigned)s->conf.socket_mode, (unsigned)conf->socket_mode);
+    log_set_level(conf->log_level);
+    s->conf.log_level = conf->log_level;
+    free(s->conf.keys);
+    s->conf.keys = conf->keys;
+    conf->keys = NULL;
+}
+
+static void on_reload_signal(evutil_socket_t number, short what, void *arg)
+{
+    struct server *s = arg;
+    struct keeper_conf conf = {0};
+    struct keystore *keys = NULL;
+    struct err err = ERR_INIT;
+    int r;
+
+    (void)number;
+    (void)what;
+    service_reloading();
+    r = keeper_conf_load(&conf, s->conf_path, &err);
+    if (r == 0)
+        r = keystore_load(&keys, conf.keys, &err);
+    if (r == 0) {
+        size_t n = keystore_count(keys);
+
+        server_adopt(s, &conf);
+        keeper_reload(s->keeper, keys);
+        log_info("reloaded", "workspaces=%zu", n);
+        service_ready("reloaded");
+    } else {
+        log_error("reload_refused", "why=\"%s\"", err.text);
+        keeper_reload_refused(s->keeper, err.text);
+        service_ready("a reload was refused; the old settings are in use");
+    }
+    keeper_conf_deinit(&conf);
+}
+
+/* ---- starting ---- */
+
+static void on_arrived(void *arg, int fd)
+{
+    struct server *s = arg;
+
+    keeper_arrived(s->keeper, fd);
+}
+
+static int start_signals(struct server *s)
+{
+    static const int NUMBERS[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+
+    /* A write to a closed pipe or past a file size limit is an error return, not the end. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    for (unsigned i = 0; i < N_SIGNALS; i++) {
+        s->signals[i] = evsignal_new(loop_base(s->loop), NUMBERS[i],
+                                     NUMBERS[i] == SIGHUP ? on_reload_signal : on_stop_signal, s);
+        if (!s->signals[i] || event_add(s->signals[i], NULL) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int start_door(struct server *s, struct err *err)
+{
+    struct service_socket sockets[SERVICE_SOCKETS_MAX];
+    size_t n = 0;
+    int r = service_sockets(sockets, &n);
+
+    if (r < 0)
+        return err_set(err, r, "the inherited sockets can't be used: %s", strerror(-r));
+    for (size_t i = 1; i < n; i++)
+        (void)close(sockets[i].fd);
+    if (n > 1)
+        log_warning("sockets_closed", "n=%zu why=\"one is enough\"", n - 1);
+    if (n > 0)
+        return door_inherit(&s->door, s->loop, sockets[0].fd, on_arrived, s, err);
+    return door_open(&s->door, s->loop, s->conf.socket, s->conf.socket_mode, on_arrived, s, err);
+}
+
+/* The audit log is locked before the socket is touched: two starts at once can't both win. */
+static int server_open(struct server *s, struct keystore **keys, struct err *err)
+{
+    int r = loop_new(&s->loop);
+
+    if (r == 0)
+        r = start_signals(s);
+    if (r == 0)
+        r = signer_new(&s->signer);
+    if (r < 0)
+        return err_set(err, r, "can't start: %s", strerror(-r));
+    r = audit_open(&s->audit, s->conf.audit_directory, NULL, err);
+    if (r == 0)
+        r = start_door(s, err);
+    if (r < 0)
+        return r;
+    r = keeper_new(&s->keeper, s->loop, s->audit, s->signer, *keys);
+    if (r < 0)
+        return err_set(err, r, "out of memory");
+    *keys = NULL;
+    r = audit_begin(s->audit, PACKAGE_VERSION, (uint32_t)getpid(), err);
+    if (r == 0 && keeper_begin(s->keeper) < 0)
+        r = err_set(err, -EIO, "%s", audit_state(s->audit).reason);
+    return r;
+}
+
+static int server_run(struct server *s, const struct options *o, struct keystore **keys)
+{
+    struct err err = ERR_INIT;
+    size_t n = keystore_count(*keys);
+    struct audit_state state;
+
+    if (server_open(s, keys, &err) < 0)
+        return say(&err, EXIT_FAILED);
+    log_info("keys_loaded", "workspaces=%zu", n);
+    log_info("listening", "address=unix:%s", s->conf.socket);
+    if (o->command && command_start(&s->command, s->loop, o->command, on_ended, s, &err) < 0) {
+        s->code = say(&err, EXIT_FAILED);
+        loop_stop(s->loop);
+    }
+    service_ready("listening");
+    if (loop_run(s->loop) < 0)
+        s->code = EXIT_FAILED;
+    keeper_stop(s->keeper);
+    state = audit_state(s->audit);
+    log_info("stopped", "records=%" PRIu64 " syncs=%" PRIu64 " signatures=%" PRIu64, state.records,
+             state.syncs, keeper_signatures(s->keeper));
+    return s->code;
+}
+
+static void server_deinit(struct server *s)
+{
+    command_free(s->command);
+    door_close(s->door);
+    keeper_free(s->keeper);
+    audit_free(s->audit);
+    signer_free(s->signer);
+    for (unsigned i = 0; i < N_SIGNALS; i++)
+        if (s->signals[i])
+            event_free(s->signals[i]);
+    loop_free(s->loop);
+    keeper_conf_deinit(&s->conf);
+}
+
+static int serve(const struct options *o)
+{
+    struct server server = {.conf_path = o->conf};
+    struct keystore *keys = NULL;
+    struct err err = ERR_INIT;
+    int code;
+
+    if (keeper_conf_load(&server.conf, o->conf, &err) < 0)
+        return say(&err, EXIT_CONFIG);
+    log_set_level(server.conf.log_level);
+    if (keystore_load(&keys, server.conf.keys, &err) < 0 ||
+        audit_check(server.conf.audit_directory, &err) < 0)
+        code = say(&err, EXIT_CONFIG);
+    else
+        code = server_run(&server, o, &keys);
+    keystore_free(keys);
+    server_deinit(&server);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct err err = ERR_INIT;
+    int code;
+
+    if (parse(argc, argv, &options, &code) < 0)
+        return code;
+    if (sandbox_enter(&err) < 0 || keystore_init(&err) < 0)
+        return say(&err, EXIT_FAILED);
+    code = options.test ? check(options.conf) : serve(&options);
+    keystore_done();
+    return code;
+}
