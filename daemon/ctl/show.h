@@ -1,0 +1,23 @@
+/*
+ * Foreign text on a terminal. A value may hold anything, escape sequences of the terminal too, so
+ * it is never written as it is.
+ */
+#ifndef CENTION_CTL_SHOW_H
+#define CENTION_CTL_SHOW_H
+
+#include "base/slice.h"
+
+#include <stdio.h>
+
+/*
+ * Writes UTF-8 with a backslash as \\ and with everything escaped (\n, \t, \r, \u00xx, \xXX for
+ * bytes that aren't UTF-8) that a terminal could take as a command or that would make the text look
+ * like another: C0 and C1 controls, DEL, line separators, direction marks, invisible characters.
+ * True when something was escaped.
+ */
+bool show_text(FILE *to, struct slice text);
+
+/* The same for a message, whose backslashes stay: it needn't be read back. */
+void show_message(FILE *to, const char *text);
+
+#endif
