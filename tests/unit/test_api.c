@@ -96,34 +96,32 @@ static void ids(void)
                                         "/v1/org/1234567890",
                                         "/v1/org/9999999999999999999",
                                         "/v1/routing/sip/5"};
-    static const char *const MISSED[] = {
-        "",
-        "/",
-        "/v1",
-        "/v1/",
-        "/v1/or",
-        "/v1/orgs",
-        "/v1/org/",
-        "/v1/org/00",
-        "/v1/org/01",
-        "/v1/org/-1",
-        "/v1/org/+1",
-        "/v1/org/1a",
-        "/v1/org/a",
-        "/v1/org/1.0",
-        "/v1/org/1/",
-        "/v1/org/1/2",
-        "/v1/org/10000000000000000000",
-        "/v1/org/{}",
-        "/v1/org/{id}",
-        "/v1/Org",
-        "/v1/routing",
-        "/v1/routing/1",
-        "v1/org",
-        "/v1//org",
-        "/1/org",
-        "/v1/org/0x1",
-    };
+    static const char *const MISSED[] = {"",
+                                         "/",
+                                         "/v1",
+                                         "/v1/",
+                                         "/v1/or",
+                                         "/v1/orgs",
+                                         "/v1/org/",
+                                         "/v1/org/00",
+                                         "/v1/org/01",
+                                         "/v1/org/-1",
+                                         "/v1/org/+1",
+                                         "/v1/org/1a",
+                                         "/v1/org/a",
+                                         "/v1/org/1.0",
+                                         "/v1/org/1/",
+                                         "/v1/org/1/2",
+                                         "/v1/org/10000000000000000000",
+                                         "/v1/org/{}",
+                                         "/v1/org/{id}",
+                                         "/v1/Org",
+                                         "/v1/routing",
+                                         "/v1/routing/1",
+                                         "v1/org",
+                                         "/v1//org",
+                                         "/1/org",
+                                         "/v1/org/0x1"};
     struct api *api = load_shipped();
     char longest[1100];
 
@@ -168,8 +166,7 @@ static void small_ones(void)
         HEAD "\"paths\":{\"x-note\":1,\"/v1/a\":{\"summary\":\"\",\"x-b\":0,\"put\":" OP "}}}",
         HEAD "\"paths\":{\"/v1/{id}\":{\"parameters\":[" ID "],\"delete\":" OP "}}}",
         HEAD "\"paths\":{\"/v1/{id}/b/c\":{\"delete\":" OP ",\"parameters\":[{\"$ref\":"
-             "\"#/components/parameters/p\"}]}},\"components\":{\"parameters\":{\"p\":" ID "}}}",
-    };
+             "\"#/components/parameters/p\"}]}},\"components\":{\"parameters\":{\"p\":" ID "}}}"};
 
     for (size_t i = 0; i < N(GOOD); i++) {
         struct err err = ERR_INIT;

@@ -1,0 +1,433 @@
+/*
+ * The face of the room. Connections are made for calls that wait, never in advance; the idle one
+ * that was used last is used first, so that the others grow old and close.
+ */
+#include "base/log.h"
+#include "upstream/conn.h"
+#include "upstream/dial.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    TRIES_MAX = 2, /* dead pooled connections before a call insists on a fresh one */
+};
+
+struct dialing {
+    struct upstream *upstream;
+    struct dial *dial;
+    struct dialing *next, *prev;
+};
+
+struct upstream {
+    struct loop *loop;
+    struct upstream_conf conf;
+    struct url url, proxy;
+    bool has_proxy, closing;
+    struct tls_context *tls;
+    struct resolve *resolve;
+    struct conn_limits limits;
+    struct conn_owner owner;
+    struct conn_link idle, busy; /* rings */
+    struct dialing dialing;      /* ring */
+    struct upstream_call queue;  /* ring; only next and prev are used */
+    unsigned n_idle, n_busy, n_dialing, n_queued;
+    struct upstream_counters counters;
+    struct loop_hook serve;
+    struct loop_timer queue_timer;
+};
+
+static void upstream_serve(void *arg);
+
+static void ring_leave(struct upstream *u, struct conn_link *l)
+{
+    l->prev->next = l->next;
+    l->next->prev = l->prev;
+    *(l->idle ? &u->n_idle : &u->n_busy) -= 1;
+}
+
+static void ring_enter(struct upstream *u, struct conn_link *l, bool idle)
+{
+    struct conn_link *ring = idle ? &u->idle : &u->busy;
+
+    l->idle = idle;
+    l->next = ring->next;
+    l->prev = ring;
+    ring->next->prev = l;
+    ring->next = l;
+    *(idle ? &u->n_idle : &u->n_busy) += 1;
+}
+
+static void queue_out(struct upstream *u, struct upstream_call *call)
+{
+    call->prev->next = call->next;
+    call->next->prev = call->prev;
+    call->next = call->prev = NULL;
+    u->n_queued--;
+}
+
+/* At the end; one that is tried again goes to the front. */
+static void queue_in(struct upstream *u, struct upstream_call *call, bool front)
+{
+    struct upstream_call *before = front ? &u->queue : u->queue.prev;
+
+    call->prev = before;
+    call->next = before->next;
+    before->next->prev = call;
+    before->next = call;
+    u->n_queued++;
+    if (!loop_timer_armed(&u->queue_timer))
+        loop_timer_set(&u->queue_timer, u->conf.queue_timeout_us);
+    loop_defer(u->loop, &u->serve);
+}
+
+static void call_fail(struct upstream *u, struct upstream_call *call, enum upstream_failure why,
+                      const char *text)
+{
+    queue_out(u, call);
+    u->counters.failures++;
+    call->events->failed(call->arg, why, WIRE_SENT_NONE, text);
+    buf_deinit(&call->request);
+    free(call);
+}
+
+/* ---- connections ---- */
+
+static void on_idle(void *arg, struct conn *c)
+{
+    struct upstream *u = arg;
+
+    ring_leave(u, conn_link(c));
+    ring_enter(u, conn_link(c), true);
+    if (u->closing)
+        conn_free(c);
+    else if (u->n_queued)
+        loop_defer(u->loop, &u->serve);
+}
+
+static void on_gone(void *arg, struct conn *c)
+{
+    struct upstream *u = arg;
+
+    ring_leave(u, conn_link(c));
+    if (u->n_queued)
+        loop_defer(u->loop, &u->serve);
+}
+
+static void on_unsent(void *arg, struct upstream_call *call)
+{
+    struct upstream *u = arg;
+
+    u->counters.retries++;
+    call->tries++;
+    if (call->tries > TRIES_MAX) {
+        queue_in(u, call, true);
+        call_fail(u, call, UPSTREAM_UNREACHABLE, "every connection was closed before it was used");
+        return;
+    }
+    queue_in(u, call, true);
+}
+
+static void on_ended(void *arg, struct upstream_call *call, bool well)
+{
+    struct upstream *u = arg;
+
+    (void)call;
+    u->counters.failures += !well;
+}
+
+static void dialing_end(struct dialing *d)
+{
+    d->prev->next = d->next;
+    d->next->prev = d->prev;
+    d->upstream->n_dialing--;
+    free(d);
+}
+
+/* A connection can't be made: calls that no other connection will come free for learn it now. */
+static void fail_waiting(struct upstream *u, const char *why)
+{
+    char text[400];
+
+    (void)snprintf(text, sizeof(text), "%s: %s", u->url.authority, why);
+    log_warning("upstream_unreachable", "why=%s", log_quote(slice_str(text)).text);
+    while (u->n_queued > u->n_dialing + u->n_busy)
+        call_fail(u, u->queue.next, UPSTREAM_UNREACHABLE, text);
+}
+
+static void on_dialed(void *arg, struct stream stream, const char *why)
+{
+    struct dialing *d = arg;
+    struct upstream *u = d->upstream;
+    struct conn *c = NULL;
+
+    dialing_end(d);
+    if (stream.fd < 0) {
+        fail_waiting(u, why);
+        return;
+    }
+    u->counters.connections++;
+    if (stream.tls) {
+        u->counters.handshakes++;
+        u->counters.resumed += tls_resumed(stream.tls);
+    }
+    if (conn_new(&c, u->loop, stream, &u->limits, &u->owner) < 0) {
+        fail_waiting(u, "out of memory");
+        return;
+    }
+    ring_enter(u, conn_link(c), true);
+    upstream_serve(u);
+}
+
+static void upstream_dial(struct upstream *u)
+{
+    struct dial_conf conf = {.loop = u->loop,
+                             .resolve = u->resolve,
+                             .tls = u->tls,
+                             .through = u->has_proxy ? &u->url : NULL,
+                             .timeout_us = u->conf.connect_timeout_us};
+    struct dialing *d = calloc(1, sizeof(*d));
+
+    if (!d)
+        return;
+    d->upstream = u;
+    if (dial_start(&d->dial, &conf, on_dialed, d) < 0) {
+        free(d);
+        return;
+    }
+    d->next = &u->dialing;
+    d->prev = u->dialing.prev;
+    d->prev->next = d;
+    u->dialing.prev = d;
+    u->n_dialing++;
+}
+
+static struct conn *take_idle(struct upstream *u)
+{
+    while (u->idle.next != &u->idle) {
+        struct conn *c = u->idle.next->conn;
+
+        if (!conn_clean(c))
+            continue;
+        ring_leave(u, conn_link(c));
+        ring_enter(u, conn_link(c), false);
+        u->counters.reused += conn_used(c);
+        return c;
+    }
+    return NULL;
+}
+
+/* Gives waiting calls the idle connections, and dials for the rest as far as the limit goes. */
+static void upstream_serve(void *arg)
+{
+    struct upstream *u = arg;
+
+    while (u->queue.next != &u->queue) {
+        struct upstream_call *call = u->queue.next;
+        struct conn *c = take_idle(u);
+
+        if (!c)
+            break;
+        queue_out(u, call);
+        conn_carry(c, call);
+    }
+    while (u->n_queued > u->n_dialing &&
+           u->n_idle + u->n_busy + u->n_dialing < u->conf.max_connections) {
+        unsigned before = u->n_dialing;
+
+        upstream_dial(u);
+        if (u->n_dialing == before) {
+            fail_waiting(u, "out of memory");
+            return;
+        }
+    }
+}
+
+static void queue_late(void *arg)
+{
+    struct upstream *u = arg;
+    uint64_t now = loop_now();
+
+    while (u->queue.next != &u->queue) {
+        struct upstream_call *call = u->queue.next;
+
+        if (now < call->queued + u->conf.queue_timeout_us) {
+            loop_timer_set(&u->queue_timer, call->queued + u->conf.queue_timeout_us - now);
+            return;
+        }
+        /* One that waits for a connection that is being made has the connect timeout's time. */
+        if (u->n_dialing && now < call->queued + u->conf.connect_timeout_us &&
+            u->n_busy + u->n_idle == 0) {
+            loop_timer_set(&u->queue_timer, call->queued + u->conf.connect_timeout_us - now);
+            return;
+        }
+        call_fail(u, call, UPSTREAM_OVERLOADED,
+                  "no connection to the upstream became free in time");
+    }
+}
+
+/* ---- the face ---- */
+
+static int upstream_init(struct upstream *u, struct err *err)
+{
+    const struct url *first = &u->url;
+    int r = url_parse(&u->url, u->conf.url, false, err);
+
+    if (r == 0 && u->conf.proxy && *u->conf.proxy) {
+        r = url_parse(&u->proxy, u->conf.proxy, true, err);
+        u->has_proxy = true;
+        first = &u->proxy;
+    }
+    if (r == 0 && u->url.tls)
+        r = tls_context_new(&u->tls, u->url.host, u->url.literal,
+                            u->conf.ca_file ? u->conf.ca_file : "", err);
+    if (r == 0 && (r = resolve_new(&u->resolve, u->loop, first->host, first->port)) < 0)
+        (void)err_set(err, r, "out of memory");
+    return r;
+}
+
+int upstream_new(struct upstream **out, struct loop *loop, const struct upstream_conf *conf,
+                 struct err *err)
+{
+    struct upstream *u = calloc(1, sizeof(*u));
+    int r;
+
+    if (!u)
+        return err_set(err, -ENOMEM, "out of memory");
+    u->loop = loop;
+    u->conf = *conf;
+    u->idle.next = u->idle.prev = &u->idle;
+    u->busy.next = u->busy.prev = &u->busy;
+    u->dialing.next = u->dialing.prev = &u->dialing;
+    u->queue.next = u->queue.prev = &u->queue;
+    u->limits =
+        (struct conn_limits){conf->response_timeout_us, conf->idle_timeout_us, conf->head_bytes};
+    u->owner = (struct conn_owner){on_idle, on_gone, on_unsent, on_ended, u};
+    u->serve = (struct loop_hook){.run = upstream_serve, .arg = u};
+    loop_timer_init(&u->queue_timer, loop, queue_late, u);
+    r = upstream_init(u, err);
+    if (r < 0) {
+        upstream_free(u);
+        return r;
+    }
+    *out = u;
+    return 0;
+}
+
+void upstream_close(struct upstream *u)
+{
+    u->closing = true;
+    while (u->queue.next != &u->queue)
+        call_fail(u, u->queue.next, UPSTREAM_CLOSING, "the proxy is shutting down");
+    while (u->idle.next != &u->idle)
+        conn_free(u->idle.next->conn);
+}
+
+static void call_free(struct upstream_call *call)
+{
+    buf_deinit(&call->request);
+    free(call);
+}
+
+void upstream_free(struct upstream *u)
+{
+    if (!u)
+        return;
+    while (u->queue.next != &u->queue) {
+        struct upstream_call *call = u->queue.next;
+
+        queue_out(u, call);
+        call_free(call);
+    }
+    while (u->dialing.next != &u->dialing) {
+        struct dialing *d = u->dialing.next;
+
+        dial_cancel(d->dial);
+        dialing_end(d);
+    }
+    while (u->idle.next != &u->idle)
+        conn_free(u->idle.next->conn);
+    while (u->busy.next != &u->busy) {
+        struct conn *c = u->busy.next->conn;
+        struct upstream_call *call = conn_call(c);
+
+        conn_free(c);
+        if (call)
+            call_free(call);
+    }
+    resolve_free(u->resolve);
+    tls_context_free(u->tls);
+    loop_cancel(u->loop, &u->serve);
+    loop_timer_deinit(&u->queue_timer);
+    free(u);
+}
+
+struct slice upstream_host(const struct upstream *u)
+{
+    return slice_str(u->url.authority);
+}
+
+int upstream_call(struct upstream *u, struct buf *request, const struct upstream_events *events,
+                  void *arg, struct upstream_call **out)
+{
+    struct upstream_call *call = calloc(1, sizeof(*call));
+
+    if (!call)
+        return -ENOMEM;
+    call->upstream = u;
+    call->events = events;
+    call->arg = arg;
+    call->request = *request;
+    call->request.secret = true;
+    *request = BUF_INIT_SECRET(request->max);
+    call->queued = loop_now();
+    queue_in(u, call, false);
+    *out = call;
+    return 0;
+}
+
+bool upstream_full(const struct upstream *u)
+{
+    return u->n_queued >= u->conf.queue + (u->conf.max_connections - u->n_busy);
+}
+
+void upstream_pause(struct upstream_call *call)
+{
+    if (call->paused)
+        return;
+    call->paused = true;
+    if (call->conn)
+        conn_update(call->conn);
+}
+
+void upstream_resume(struct upstream_call *call)
+{
+    if (!call->paused)
+        return;
+    call->paused = false;
+    if (call->conn)
+        conn_update(call->conn);
+}
+
+enum wire_sent upstream_sent(const struct upstream_call *call)
+{
+    return call->sent;
+}
+
+void upstream_cancel(struct upstream_call *call)
+{
+    if (call->conn)
+        conn_drop_call(call->conn);
+    else if (call->next)
+        queue_out(call->upstream, call);
+    call_free(call);
+}
+
+void upstream_counters(const struct upstream *u, struct upstream_counters *out)
+{
+    *out = u->counters;
+    out->open = u->n_idle + u->n_busy;
+    out->idle = u->n_idle;
+    out->queued = u->n_queued;
+}

@@ -1,0 +1,250 @@
+#include "upstream/tls.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    TLS_SESSIONS = 8, /* kept for resumption, the newest on top */
+};
+
+static const char SYSTEM_CA[] = "/etc/ssl/certs/ca-certificates.crt";
+
+struct tls_context {
+    SSL_CTX *ssl;
+    char *host;
+    bool literal;
+    SSL_SESSION *sessions[TLS_SESSIONS];
+    unsigned n_sessions;
+};
+
+struct tls {
+    SSL *ssl;
+    char error[256];
+};
+
+/* A ticket of TLS 1.3 should be used once (RFC 8446, C.4): taken from the stack when used. */
+static int session_new(SSL *ssl, SSL_SESSION *session)
+{
+    struct tls_context *c = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+    if (c->n_sessions == TLS_SESSIONS) {
+        SSL_SESSION_free(c->sessions[0]);
+        memmove(c->sessions, c->sessions + 1, (TLS_SESSIONS - 1) * sizeof(SSL_SESSION *));
+        c->n_sessions--;
+    }
+    c->sessions[c->n_sessions++] = session;
+    return 1; /* the reference is ours now */
+}
+
+static void session_use(struct tls_context *c, SSL *ssl)
+{
+    while (c->n_sessions) {
+        SSL_SESSION *session = c->sessions[--c->n_sessions];
+        bool good = SSL_SESSION_is_resumable(session) == 1;
+
+        if (good)
+            (void)SSL_set_session(ssl, session);
+        /* Up to TLS 1.2 one session serves any number of connections. */
+        if (good && SSL_SESSION_get_protocol_version(session) < TLS1_3_VERSION)
+            c->sessions[c->n_sessions++] = session;
+        else
+            SSL_SESSION_free(session);
+        if (good)
+            return;
+    }
+}
+
+static const char *library_error(void)
+{
+    unsigned long e = ERR_peek_last_error();
+    const char *text = e ? ERR_reason_error_string(e) : NULL;
+
+    return text ? text : "unknown error";
+}
+
+static int load_ca(SSL_CTX *ssl, const char *ca_file, struct err *err)
+{
+    if (*ca_file) {
+        if (SSL_CTX_load_verify_file(ssl, ca_file) != 1)
+            return err_set(err, -EINVAL, "ca_file: %.200s: no certificates can be read: %s",
+                           ca_file, library_error());
+        return 0;
+    }
+    /* One file read now, rather than a folder read at each handshake. */
+    if (access(SYSTEM_CA, R_OK) == 0 ? SSL_CTX_load_verify_file(ssl, SYSTEM_CA) == 1
+                                     : SSL_CTX_set_default_verify_paths(ssl) == 1)
+        return 0;
+    return err_set(err, -EINVAL,
+                   "the system's CA store can't be read: %s (install ca-certificates, or set "
+                   "upstream.ca_file)",
+                   library_error());
+}
+
+int tls_context_new(struct tls_context **out, const char *host, bool literal, const char *ca_file,
+                    struct err *err)
+{
+    static const unsigned char ALPN[] = "\x08http/1.1";
+    struct tls_context *c = calloc(1, sizeof(*c));
+    int r = 0;
+
+    ERR_clear_error();
+    if (c) {
+        c->literal = literal;
+        c->host = strdup(host);
+        c->ssl = SSL_CTX_new(TLS_client_method());
+    }
+    if (!c || !c->host || !c->ssl || SSL_CTX_set_min_proto_version(c->ssl, TLS1_2_VERSION) != 1 ||
+        SSL_CTX_set_alpn_protos(c->ssl, ALPN, sizeof(ALPN) - 1) != 0)
+        r = err_set(err, -ENOMEM, "TLS can't be set up: %s", library_error());
+    else
+        r = load_ca(c->ssl, ca_file, err);
+    if (r < 0) {
+        tls_context_free(c);
+        return r;
+    }
+    SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_options(c->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                 SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
+    SSL_CTX_set_session_cache_mode(c->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(c->ssl, session_new);
+    SSL_CTX_set_app_data(c->ssl, c);
+    *out = c;
+    return 0;
+}
+
+void tls_context_free(struct tls_context *c)
+{
+    if (!c)
+        return;
+    while (c->n_sessions)
+        SSL_SESSION_free(c->sessions[--c->n_sessions]);
+    SSL_CTX_free(c->ssl);
+    free(c->host);
+    free(c);
+}
+
+/* The name that the certificate must have, and that the server is told (never an address). */
+static bool set_name(struct tls_context *c, SSL *ssl)
+{
+    if (c->literal)
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), c->host) == 1;
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return SSL_set1_host(ssl, c->host) == 1 && SSL_set_tlsext_host_name(ssl, c->host) == 1;
+}
+
+int tls_new(struct tls **out, struct tls_context *c, int fd)
+{
+    struct tls *t = calloc(1, sizeof(*t));
+
+    ERR_clear_error();
+    if (t)
+        t->ssl = SSL_new(c->ssl);
+    if (!t || !t->ssl || !set_name(c, t->ssl) || SSL_set_fd(t->ssl, fd) != 1) {
+        tls_free(t);
+        return -ENOMEM;
+    }
+    session_use(c, t->ssl);
+    SSL_set_connect_state(t->ssl);
+    *out = t;
+    return 0;
+}
+
+void tls_free(struct tls *t)
+{
+    if (!t)
+        return;
+    SSL_free(t->ssl);
+    free(t);
+}
+
+static int tls_result(struct tls *t, int r)
+{
+    int system = errno;
+    long verify = SSL_get_verify_result(t->ssl);
+
+    switch (SSL_get_error(t->ssl, r)) {
+    case SSL_ERROR_WANT_READ:
+        return TLS_WANT_READ;
+    case SSL_ERROR_WANT_WRITE:
+        return TLS_WANT_WRITE;
+    case SSL_ERROR_ZERO_RETURN:
+        return TLS_CLOSED;
+    case SSL_ERROR_SYSCALL:
+        (void)snprintf(t->error, sizeof(t->error), "%s",
+                       system ? strerror(system) : "the connection was closed");
+        break;
+    default:
+        if (verify != X509_V_OK)
+            (void)snprintf(t->error, sizeof(t->error), "the certificate is not accepted: %s",
+                           X509_verify_cert_error_string(verify));
+        else
+            (void)snprintf(t->error, sizeof(t->error), "%s", library_error());
+    }
+    return TLS_FAILED;
+}
+
+int tls_handshake(struct tls *t)
+{
+    int r;
+
+    ERR_clear_error();
+    errno = 0;
+    r = SSL_do_handshake(t->ssl);
+    return r == 1 ? 0 : tls_result(t, r);
+}
+
+bool tls_resumed(const struct tls *t)
+{
+    return SSL_session_reused(t->ssl) == 1;
+}
+
+ssize_t tls_read(struct tls *t, char *data, size_t len)
+{
+    size_t n = 0;
+    int r;
+
+    ERR_clear_error();
+    errno = 0;
+    r = SSL_read_ex(t->ssl, data, len, &n);
+    return r == 1 ? (ssize_t)n : tls_result(t, r);
+}
+
+ssize_t tls_write(struct tls *t, const char *data, size_t len)
+{
+    size_t n = 0;
+    int r;
+
+    ERR_clear_error();
+    errno = 0;
+    r = SSL_write_ex(t->ssl, data, len, &n);
+    return r == 1 ? (ssize_t)n : tls_result(t, r);
+}
+
+bool tls_pending(const struct tls *t)
+{
+    return SSL_has_pending(t->ssl) == 1;
+}
+
+uint64_t tls_written(const struct tls *t)
+{
+    return BIO_number_written(SSL_get_wbio(t->ssl));
+}
+
+const char *tls_error(const struct tls *t)
+{
+    return t->error;
+}
+
+void tls_goodbye(struct tls *t)
+{
+    ERR_clear_error();
+    if (!SSL_in_init(t->ssl))
+        (void)SSL_shutdown(t->ssl);
+}

@@ -1,0 +1,107 @@
+#!/bin/sh
+# Installs what the tests need, builds, runs every test, then again with AddressSanitizer and
+# UndefinedBehaviorSanitizer. The last line is `N passed, N failed, N skipped`.
+#
+# check.sh [plain] [asan]   only these rounds
+set -u
+cd "$(dirname "$0")/.." || exit 1
+top=$(pwd)
+rounds=${*:-plain asan}
+jobs=$(nproc 2>/dev/null || echo 2)
+passed=0 failed=0 skipped=0
+
+say() { printf '\n== %s\n' "$*"; }
+
+count() { # PASSED FAILED SKIPPED
+    passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
+}
+
+# Runs one check that passes or fails as a whole.
+step() { # NAME COMMAND...
+    name=$1
+    shift
+    say "$name"
+    if "$@"; then count 1 0 0; else
+        echo "FAILED: $name"
+        count 0 1 0
+    fi
+}
+
+finish() {
+    printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+    [ "$failed" -eq 0 ]
+    exit
+}
+
+sh tests/install-deps.sh build test || { count 0 1 0; finish; }
+
+formatted() {
+    find daemon tests -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run --Werror
+}
+step "clang-format" formatted
+if [ ! -x configure ] || [ configure.ac -nt configure ] || [ Makefile.am -nt Makefile.in ]; then
+    step "autogen.sh" ./autogen.sh
+fi
+
+build() { # ROUND
+    mkdir -p "build-$1" && cd "build-$1" || return 1
+    case $1 in
+    plain) set -- ;;
+    asan) set -- --enable-sanitizers CFLAGS='-g -O1' ;;
+    esac
+    { [ -f Makefile ] || "$top/configure" --quiet --enable-werror "$@"; } &&
+        make -s -j"$jobs" && make -s -j"$jobs" check TESTS= >/dev/null
+    r=$?
+    cd "$top" || return 1
+    return $r
+}
+
+# `make check` keeps each program's output in PROGRAM.log; their closing lines are added up.
+unit() { # ROUND
+    say "unit tests ($1)"
+    (cd "build-$1" && make -s -k check >/dev/null 2>&1)
+    status=$?
+    for log in $(find "build-$1/tests" -name '*.log' ! -name 'test-suite.log' | sort); do
+        line=$(sed -n 's/^\(unit\|replay\) .*: \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\2 \3 \4/p' \
+            "$log" | tail -n 1)
+        result=$(sed -n 's/^:test-result: //p' "${log%.log}.trs" 2>/dev/null)
+        # shellcheck disable=SC2086 # three words
+        if [ "$result" != PASS ]; then
+            echo "FAILED: $log ($result)"
+            tail -n 60 "$log"
+            if [ -n "$line" ] && [ "$(echo "$line" | cut -d' ' -f2)" -gt 0 ]; then count $line; else count 0 1 0; fi
+        elif [ -n "$line" ]; then count $line; else count 1 0 0; fi
+        grep -h SKIPPED "$log" 2>/dev/null | sed 's/^ */  /' | sort -u | head -n 20
+    done
+    [ "$status" -eq 0 ] && echo "make check: good" || echo "make check: exit $status"
+}
+
+e2e() { # ROUND
+    say "end-to-end tests ($1)"
+    out=$(mktemp)
+    CENTION_BUILD="$top/build-$1" python3=/usr/bin/python3 \
+        /usr/bin/python3 -m pytest -q -n "$jobs" -rs -p no:cacheprovider tests/e2e >"$out" 2>&1
+    status=$?
+    cat "$out"
+    last=$(grep -E '^(=+ )?[0-9]+ (passed|failed|error|skipped)|^[0-9]+ .* in [0-9.]+s' "$out" | tail -n 1)
+    n() { echo "$last" | grep -oE "[0-9]+ $1" | cut -d' ' -f1 | head -n 1; }
+    p=$(n passed) f=$(n failed) e=$(n error) s=$(n skipped)
+    count "${p:-0}" $((${f:-0} + ${e:-0})) "${s:-0}"
+    if [ "$status" -ne 0 ] && [ $((${f:-0} + ${e:-0})) -eq 0 ]; then
+        echo "FAILED: pytest ended with $status"
+        count 0 1 0
+    fi
+    rm -f "$out"
+}
+
+for round in $rounds; do
+    say "build ($round)"
+    if build "$round"; then count 1 0 0; else
+        echo "FAILED: the $round build"
+        count 0 1 0
+        continue
+    fi
+    unit "$round"
+    e2e "$round"
+done
+finish

@@ -1,0 +1,38 @@
+#!/bin/sh
+# Fails when a setting that the daemons know is missing from its sample file or from the manual,
+# or an option from the program's manual page.
+set -eu
+cd "${srcdir:-.}"
+failed=0
+
+missing() { echo "docs: $1" >&2; failed=1; }
+
+settings() { # FILE: the words in its tables of known settings
+    sed -n '/static const char \*const [A-Z_]*\[\] = {/,/};/p' "$1" |
+        grep -oE '"[a-z_]+"' | tr -d '"' | sort -u
+}
+
+for pair in daemon/proxy_conf.c:conf/proxy.conf daemon/keeper_conf.c:conf/keeper.conf; do
+    source=${pair%%:*} sample=${pair##*:} n=0
+    for word in $(settings "$source"); do
+        n=$((n + 1))
+        grep -qw -- "$word" "$sample" || missing "$word ($source) is not in $sample"
+        grep -qw -- "$word" doc/cention-proxy.conf.5 || missing "$word is not in cention-proxy.conf(5)"
+    done
+    [ "$n" -gt 2 ] || missing "no settings found in $source"
+done
+
+options() { # FILE: the long options in its table
+    sed -n '/struct option/,/};/p' "$1" | grep -oE '\{"[a-z-]+"' | tr -d '{"' | sort -u
+}
+
+for pair in daemon/proxy_main.c:doc/cention-proxyd.8 daemon/keeper_main.c:doc/cention-keeperd.8 \
+    daemon/ctl/explain.c:doc/cention-proxyctl.1; do
+    source=${pair%%:*} page=${pair##*:}
+    for word in $(options "$source"); do
+        sed 's/\\-/-/g' "$page" | grep -q -- "--$word" || missing "--$word ($source) is not in $page"
+    done
+done
+
+[ "$failed" = 0 ] && echo "docs: every setting and option is documented"
+exit "$failed"

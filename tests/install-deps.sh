@@ -1,0 +1,35 @@
+#!/bin/sh
+# Installs with apt what is missing on a Debian 12 machine.
+#
+#     install-deps.sh [build] [test]     (default: build)
+set -eu
+sets=${*:-build}
+wanted=
+
+for set in $sets; do
+    case $set in
+    build) wanted="$wanted build-essential autoconf automake pkg-config libevent-dev libssl-dev
+        libjson-c-dev libconfig-dev libsystemd-dev libcunit1-dev ca-certificates openssl curl python3" ;;
+    test) wanted="$wanted python3-pytest python3-pytest-xdist clang-format strace tinyproxy man-db" ;;
+    *)
+        echo "usage: install-deps.sh [build] [test]" >&2
+        exit 2
+        ;;
+    esac
+done
+
+missing=
+for package in $wanted; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' ||
+        missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+echo "installing:$missing"
+as_root=
+[ "$(id -u)" = 0 ] || as_root=sudo
+export DEBIAN_FRONTEND=noninteractive
+# No service should start just because its package is a test's peer.
+$as_root apt-get -qq update
+# shellcheck disable=SC2086 # lists of words
+$as_root apt-get -qq install -y --no-install-recommends $missing >/dev/null

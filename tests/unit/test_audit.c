@@ -1,0 +1,451 @@
+#include "base/log.h"
+#include "keeper/audit.h"
+#include "unit/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/test_audit.XXXXXX";
+
+static const char *in_folder(const char *name)
+{
+    static char path[128];
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    return path;
+}
+
+static void setup(void)
+{
+    strcpy(folder + strlen(folder) - 6, "XXXXXX");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+}
+
+static void cleanup(void)
+{
+    static const char *const NAMES[] = {".lock",         "audit-1.jsonl",  "audit-1.jsonl.torn",
+                                        "audit-7.jsonl", "audit-07.jsonl", "audit-x.jsonl"};
+
+    for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++)
+        unlink(in_folder(NAMES[i]));
+    CU_ASSERT_EQUAL(rmdir(folder), 0);
+}
+
+static void put_file(const char *name, const char *text)
+{
+    FILE *f = fopen(in_folder(name), "w");
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+/* The text of a file, with times and the process id blanked. Free it. */
+static char *log_text(const char *name)
+{
+    size_t n = 0;
+    char *text = unit_file(in_folder(name), &n), *p = text;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    while ((p = strstr(p, "\"time\":\""))) {
+        memset(p + 8, '-', 27);
+        p += 8;
+    }
+    return text;
+}
+
+#define TIME "\"time\":\"---------------------------\""
+
+static unsigned syncs, writes;
+static unsigned fail_sync, fail_write; /* the how many-th fails; 0: none */
+static size_t most;                    /* bytes of one write; 0: any */
+static int write_error;
+
+static ssize_t test_write(int fd, const void *data, size_t n)
+{
+    writes++;
+    if (writes == fail_write) {
+        errno = write_error;
+        return write_error ? -1 : 0;
+    }
+    return write(fd, data, most && n > most ? most : n);
+}
+
+static int test_sync(int fd)
+{
+    syncs++;
+    if (syncs == fail_sync) {
+        errno = EIO;
+        return -1;
+    }
+    return fdatasync(fd);
+}
+
+static const struct audit_io IO = {test_write, test_sync};
+
+static struct audit *open_audit(const struct audit_io *io)
+{
+    struct err err = ERR_INIT;
+    struct audit *a = NULL;
+
+    syncs = writes = fail_sync = fail_write = 0;
+    most = 0;
+    write_error = ENOSPC;
+    CU_ASSERT_EQUAL_FATAL(audit_open(&a, folder, io, &err), 0);
+    CU_ASSERT_EQUAL(audit_begin(a, "1", 2, &err), 0);
+    syncs = writes = 0;
+    return a;
+}
+
+static struct record_outcome outcome(const char *id)
+{
+    return (struct record_outcome){.request_id = slice_str(id), .sent = "none"};
+}
+
+static void test_append(void)
+{
+    struct record_outcome o = outcome("a");
+    struct audit *a;
+    struct stat st;
+    char *text;
+
+    setup();
+    a = open_audit(&IO);
+    CU_ASSERT_EQUAL(audit_commit(a), 0);
+    CU_ASSERT_EQUAL(syncs, 0);
+    /* Many records, one write and one sync. */
+    for (int i = 0; i < 100; i++)
+        CU_ASSERT_EQUAL(audit_outcome(a, &o), 0);
+    CU_ASSERT_EQUAL(writes, 0);
+    CU_ASSERT_EQUAL(audit_commit(a), 0);
+    CU_ASSERT_EQUAL(writes, 1);
+    CU_ASSERT_EQUAL(syncs, 1);
+    CU_ASSERT_EQUAL(audit_stop(a), 0);
+    CU_ASSERT_EQUAL(audit_commit(a), 0);
+    CU_ASSERT_EQUAL(audit_state(a).records, 102);
+    CU_ASSERT_EQUAL(audit_state(a).syncs, 3);
+    CU_ASSERT(audit_state(a).ok);
+    audit_free(a);
+    CU_ASSERT_EQUAL(stat(in_folder("audit-1.jsonl"), &st), 0);
+    CU_ASSERT_EQUAL(st.st_mode & 07777, 0640);
+    a = open_audit(NULL);
+    audit_free(a);
+    text = log_text("audit-1.jsonl");
+    CU_ASSERT(strncmp(text,
+                      "{\"seq\":1," TIME ",\"type\":\"start\",\"version\":\"1\",\"pid\":2}\n"
+                      "{\"seq\":2," TIME ",\"type\":\"outcome\",\"id\":\"a\",\"sent\":\"none\"}\n",
+                      150) == 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "{\"seq\":102," TIME ",\"type\":\"stop\"}\n"
+                                        "{\"seq\":103," TIME
+                                        ",\"type\":\"start\",\"version\":\"1\",\"pid\":2}\n"));
+    free(text);
+    cleanup();
+}
+
+/* A write that takes a few bytes at a time loses and repeats none. */
+static void test_partial_writes(void)
+{
+    struct record_outcome o = outcome("a");
+    struct audit *a;
+    char *text;
+
+    setup();
+    a = open_audit(&IO);
+    most = 7;
+    fail_write = 3;
+    write_error = EINTR;
+    CU_ASSERT_EQUAL(audit_outcome(a, &o), 0);
+    CU_ASSERT_EQUAL(audit_outcome(a, &o), 0);
+    CU_ASSERT_EQUAL(audit_commit(a), 0);
+    CU_ASSERT(writes > 20);
+    CU_ASSERT_EQUAL(syncs, 1);
+    audit_free(a);
+    text = log_text("audit-1.jsonl");
+    CU_ASSERT_STRING_EQUAL(
+        text, "{\"seq\":1," TIME ",\"type\":\"start\",\"version\":\"1\",\"pid\":2}\n"
+              "{\"seq\":2," TIME ",\"type\":\"outcome\",\"id\":\"a\",\"sent\":\"none\"}\n"
+              "{\"seq\":3," TIME ",\"type\":\"outcome\",\"id\":\"a\",\"sent\":\"none\"}\n");
+    free(text);
+    cleanup();
+}
+
+static void test_early_write(void)
+{
+    struct wire_field field = {SLICE_LIT("a"), SLICE_NULL};
+    struct wire_sign sign = {.request_id = SLICE_LIT("big"), .n_fields = 1, .fields = &field};
+    char *value = malloc(WIRE_BODY_MAX);
+    struct audit *a;
+    struct stat st;
+
+    setup();
+    a = open_audit(&IO);
+    /* The longest message, every byte of it escaped. */
+    memset(value, 1, WIRE_BODY_MAX);
+    field.value = slice_of(value, WIRE_BODY_MAX);
+    for (int i = 0; i < 2; i++)
+        CU_ASSERT_EQUAL(audit_intent(a, &sign, SLICE_LIT("k")), 0);
+    CU_ASSERT_EQUAL(writes, 2);
+    CU_ASSERT_EQUAL(syncs, 0);
+    CU_ASSERT_EQUAL(audit_commit(a), 0);
+    CU_ASSERT_EQUAL(syncs, 1);
+    audit_free(a);
+    CU_ASSERT_EQUAL(stat(in_folder("audit-1.jsonl"), &st), 0);
+    CU_ASSERT(st.st_size > 2 * 6 * WIRE_BODY_MAX);
+    a = open_audit(NULL);
+    CU_ASSERT_EQUAL(audit_state(a).records, 3);
+    audit_free(a);
+    free(value);
+    cleanup();
+}
+
+/* After the first failure everything is refused and the disk is left alone. */
+static void expect_latched(struct audit *a)
+{
+    struct record_outcome o = outcome("b");
+    unsigned w = writes, s = syncs;
+
+    CU_ASSERT_FALSE(audit_state(a).ok);
+    CU_ASSERT(audit_state(a).reason[0] != '\0');
+    fail_write = fail_sync = 0;
+    CU_ASSERT_EQUAL(audit_outcome(a, &o), -EIO);
+    CU_ASSERT_EQUAL(audit_commit(a), -EIO);
+    CU_ASSERT_EQUAL(audit_commit(a), -EIO);
+    CU_ASSERT_EQUAL(writes, w);
+    CU_ASSERT_EQUAL(syncs, s);
+}
+
+static void test_write_failure(void)
+{
+    struct record_outcome o = outcome("a");
+    struct audit *a;
+
+    setup();
+    for (int i = 0; i < 2; i++) {
+        a = open_audit(&IO);
+        fail_write = 2;
+        write_error = i ? 0 : ENOSPC;
+        most = 10;
+        CU_ASSERT_EQUAL(audit_outcome(a, &o), 0);
+        CU_ASSERT_EQUAL(audit_commit(a), -EIO);
+        CU_ASSERT_EQUAL(syncs, 0);
+        CU_ASSERT_PTR_NOT_NULL(strstr(audit_state(a).reason, i ? "Input/output" : "No space left"));
+        expect_latched(a);
+        audit_free(a);
+    }
+    /* The next start sets the ten bytes aside and goes on. */
+    a = open_audit(NULL);
+    CU_ASSERT_EQUAL(audit_state(a).records, 2);
+    audit_free(a);
+    cleanup();
+}
+
+static void test_sync_failure(void)
+{
+    struct record_outcome o = outcome("a");
+    struct audit *a;
+
+    setup();
+    a = open_audit(&IO);
+    fail_sync = 1;
+    CU_ASSERT_EQUAL(audit_outcome(a, &o), 0);
+    CU_ASSERT_EQUAL(audit_commit(a), -EIO);
+    CU_ASSERT_EQUAL(syncs, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(audit_state(a).reason, "Input/output"));
+    expect_latched(a);
+    audit_free(a);
+    cleanup();
+}
+
+/* The kernel's own refusal to write more, in the middle of a record. */
+static void test_file_size_limit(void)
+{
+    struct rlimit before, limit;
+    struct record_outcome o = outcome("a");
+    struct err err = ERR_INIT;
+    struct audit *a = NULL;
+
+    setup();
+    signal(SIGXFSZ, SIG_IGN);
+    CU_ASSERT_EQUAL(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = (struct rlimit){.rlim_cur = 100, .rlim_max = before.rlim_max};
+    a = open_audit(NULL);
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    CU_ASSERT_EQUAL(audit_outcome(a, &o), 0);
+    CU_ASSERT_EQUAL(audit_commit(a), -EIO);
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_FSIZE, &before), 0);
+    CU_ASSERT_FALSE(audit_state(a).ok);
+    audit_free(a);
+    CU_ASSERT_EQUAL(audit_open(&a, folder, NULL, &err), 0);
+    CU_ASSERT_EQUAL(audit_begin(a, "1", 2, &err), 0);
+    CU_ASSERT(audit_state(a).ok);
+    audit_free(a);
+    cleanup();
+}
+
+#define REAL "\"time\":\"2026-11-23T17:07:00.123456Z\""
+
+static void test_recovery(void)
+{
+    struct audit *a;
+    char *text;
+
+    setup();
+    put_file("audit-1.jsonl", "{\"seq\":1," REAL ",\"type\":\"intent\",\"id\":\"x\"}\n{\"se");
+    a = open_audit(NULL);
+    audit_free(a);
+    text = log_text("audit-1.jsonl");
+    CU_ASSERT_STRING_EQUAL(
+        text, "{\"seq\":1," TIME ",\"type\":\"intent\",\"id\":\"x\"}\n"
+              "{\"seq\":2," TIME ",\"type\":\"start\",\"version\":\"1\",\"pid\":2}\n"
+              "{\"seq\":3," TIME ",\"type\":\"recovery\",\"segment\":\"audit-1.jsonl\","
+              "\"bytes\":4,\"torn\":\"audit-1.jsonl.torn\"}\n"
+              "{\"seq\":4," TIME ",\"type\":\"outcome\",\"id\":\"x\",\"sent\":\"unknown\","
+              "\"error\":\"the keeper stopped before the outcome was known\"}\n");
+    free(text);
+    text = log_text("audit-1.jsonl.torn");
+    CU_ASSERT_STRING_EQUAL(text, "{\"se");
+    free(text);
+    /* Once is enough. */
+    a = open_audit(NULL);
+    CU_ASSERT_EQUAL(audit_state(a).records, 1);
+    audit_free(a);
+    cleanup();
+}
+
+static void test_damage(void)
+{
+    static const char TEXT[] =
+        "{\"seq\":1," REAL ",\"type\":\"stop\"}\n{\"seq\":3," REAL ",\"type\":\"stop\"}\n{\"se";
+    struct err err = ERR_INIT;
+    struct audit *a = NULL;
+    char *text;
+    size_t n;
+
+    setup();
+    put_file("audit-1.jsonl", TEXT);
+    CU_ASSERT_EQUAL(audit_open(&a, folder, NULL, &err), -EBADMSG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/audit-1.jsonl: line 2, byte offset 61: "));
+    /* Nothing is touched. */
+    text = unit_file(in_folder("audit-1.jsonl"), &n);
+    CU_ASSERT_STRING_EQUAL(text, TEXT);
+    free(text);
+    CU_ASSERT_NOT_EQUAL(access(in_folder("audit-1.jsonl.torn"), F_OK), 0);
+    cleanup();
+}
+
+static void test_newest_segment(void)
+{
+    struct audit *a;
+    char *text;
+
+    setup();
+    put_file("audit-1.jsonl", "not looked at");
+    put_file("audit-07.jsonl", "not ours");
+    put_file("audit-x.jsonl", "not ours");
+    put_file("audit-7.jsonl", "");
+    a = open_audit(NULL);
+    audit_free(a);
+    text = log_text("audit-7.jsonl");
+    CU_ASSERT_STRING_EQUAL(text,
+                           "{\"seq\":7," TIME ",\"type\":\"start\",\"version\":\"1\",\"pid\":2}\n");
+    free(text);
+    cleanup();
+}
+
+static void test_directory(void)
+{
+    struct err err = ERR_INIT;
+    struct audit *a = NULL, *b = NULL;
+
+    setup();
+    CU_ASSERT_EQUAL(audit_check(folder, &err), 0);
+    CU_ASSERT_EQUAL(audit_check(in_folder("none"), &err), -ENOENT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/none: "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "install -d"));
+    for (unsigned bits = 020; bits; bits = bits == 020 ? 02 : 0) {
+        chmod(folder, 0700 | bits);
+        CU_ASSERT_EQUAL(audit_check(folder, &err), -EPERM);
+        CU_ASSERT_EQUAL(audit_open(&a, folder, NULL, &err), -EPERM);
+    }
+    chmod(folder, 0755);
+    put_file("audit-1.jsonl", "");
+    CU_ASSERT_EQUAL(audit_check(in_folder("audit-1.jsonl"), &err), -ENOTDIR);
+    CU_ASSERT_EQUAL(audit_open(&a, folder, NULL, &err), 0);
+    CU_ASSERT_EQUAL(audit_open(&b, folder, NULL, &err), -EAGAIN);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "another keeper"));
+    audit_free(a);
+    CU_ASSERT_EQUAL(audit_open(&b, folder, NULL, &err), 0);
+    audit_free(b);
+    cleanup();
+}
+
+/* In a child, as user and group 65534. Returns what `run` does, as an exit code. */
+static int as_nobody(int (*run)(void))
+{
+    pid_t pid = fork();
+    int status = 0;
+
+    if (pid == 0)
+        _exit(setgid(65534) < 0 || setuid(65534) < 0 ? 99 : run());
+    waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 98;
+}
+
+static int check_is(int code)
+{
+    struct err err = ERR_INIT;
+
+    return audit_check(folder, &err) == code ? 0 : 1;
+}
+
+static int check_no_access(void)
+{
+    return check_is(-EACCES);
+}
+
+static int check_ok(void)
+{
+    return check_is(0);
+}
+
+static void test_owners(void)
+{
+    struct err err = ERR_INIT;
+
+    if (geteuid() != 0) {
+        unit_skip("needs root to make folders of other users");
+        return;
+    }
+    setup();
+    chmod(folder, 0755);
+    CU_ASSERT_EQUAL(as_nobody(check_no_access), 0);
+    CU_ASSERT_EQUAL(chown(folder, 65534, 65534), 0);
+    CU_ASSERT_EQUAL(as_nobody(check_ok), 0);
+    CU_ASSERT_EQUAL(audit_check(folder, &err), -EPERM);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "belongs to user 65534"));
+    cleanup();
+}
+
+static const struct unit_case CASES[] = {
+    {"append and commit", test_append},
+    {"partial writes", test_partial_writes},
+    {"a batch too large to hold", test_early_write},
+    {"a failed write", test_write_failure},
+    {"a failed sync", test_sync_failure},
+    {"a file size limit", test_file_size_limit},
+    {"torn tail and orphans", test_recovery},
+    {"damage", test_damage},
+    {"the newest segment", test_newest_segment},
+    {"the directory and its lock", test_directory},
+    {"owners of the directory", test_owners},
+};
+
+UNIT_MAIN("audit", CASES)

@@ -1,0 +1,148 @@
+#include "keeper_conf.h"
+#include "unit/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static int load(struct keeper_conf *c, const char *text, struct err *err)
+{
+    char path[] = "/tmp/test_keeper_conf.XXXXXX";
+    int fd = mkostemp(path, O_CLOEXEC), r;
+
+    CU_ASSERT_FATAL(fd >= 0);
+    CU_ASSERT_EQUAL(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    *c = (struct keeper_conf){0};
+    r = keeper_conf_load(c, path, err);
+    unlink(path);
+    return r;
+}
+
+static void test_all(void)
+{
+    struct err err = ERR_INIT;
+    struct keeper_conf c;
+
+    CU_ASSERT_EQUAL_FATAL(load(&c,
+                               "socket = \"/s\"; socket_mode = \"0660\"; keys = \"/k\";\n"
+                               "audit = { directory = \"/a\"; durability = \"fsync\"; };\n"
+                               "log_level = \"debug\";",
+                               &err),
+                          0);
+    CU_ASSERT_STRING_EQUAL(c.socket, "/s");
+    CU_ASSERT_EQUAL(c.socket_mode, 0660);
+    CU_ASSERT_STRING_EQUAL(c.keys, "/k");
+    CU_ASSERT_STRING_EQUAL(c.audit_directory, "/a");
+    CU_ASSERT_EQUAL(c.log_level, LOG_LEVEL_DEBUG);
+    keeper_conf_deinit(&c);
+    CU_ASSERT_PTR_NULL(c.socket);
+}
+
+#define LEAST "socket = \"/s\"; audit = { directory = \"/a\"; };\n"
+
+static void test_defaults(void)
+{
+    struct err err = ERR_INIT;
+    struct keeper_conf c;
+    size_t len;
+
+    unsetenv("CREDENTIALS_DIRECTORY");
+    CU_ASSERT_EQUAL_FATAL(load(&c, LEAST, &err), 0);
+    CU_ASSERT_EQUAL(c.socket_mode, 0600);
+    CU_ASSERT_EQUAL(c.log_level, LOG_LEVEL_INFO);
+    len = strlen(c.keys);
+    CU_ASSERT(len > 24 && strcmp(c.keys + len - 24, "/cention-proxy/keys.conf") == 0);
+    keeper_conf_deinit(&c);
+
+    setenv("CREDENTIALS_DIRECTORY", "/run/credentials/x", 1);
+    CU_ASSERT_EQUAL_FATAL(load(&c, LEAST, &err), 0);
+    CU_ASSERT_STRING_EQUAL(c.keys, "/run/credentials/x/keys.conf");
+    keeper_conf_deinit(&c);
+    CU_ASSERT_EQUAL_FATAL(load(&c, LEAST "keys = \"/k\";", &err), 0);
+    CU_ASSERT_STRING_EQUAL(c.keys, "/k");
+    keeper_conf_deinit(&c);
+    unsetenv("CREDENTIALS_DIRECTORY");
+}
+
+static void test_errors(void)
+{
+    static const struct {
+        const char *text, *says; /* part of the message */
+    } CASES[] = {
+        {"", "socket: missing"},
+        {"socket = \"/s\";", "audit: missing"},
+        {"socket = \"/s\"; audit = { };", "audit.directory: missing"},
+        {"socket = \"\"; audit = { directory = \"/a\"; };", ":1: socket: must not be empty"},
+        {"socket = 1; audit = { directory = \"/a\"; };", ":1: socket: must be a string"},
+        {LEAST "sokcet = \"/s\";", ":2: sokcet: unknown setting"},
+        {"socket = \"/s\";\naudit = { directory = \"/a\"; x = 1; };", ":2: audit.x: unknown"},
+        {"socket = \"/s\";\naudit = { directory = \"/a\";\n durability = \"none\"; };",
+         ":3: audit.durability: \"none\" is none of \"fsync\""},
+        {"socket = \"/s\"; audit = \"/a\";", "audit: must be a group"},
+        {LEAST "keys = \"\";", ":2: keys: must not be empty"},
+        {LEAST "log_level = \"loud\";", ":2: log_level: \"loud\" is none of"},
+        {LEAST "socket_mode = 0600;", ":2: socket_mode: must be a string"},
+        {LEAST "socket_mode = \"\";", ":2: socket_mode: must be an octal mode"},
+        {LEAST "socket_mode = \"600 \";", ":2: socket_mode: must be an octal mode"},
+        {LEAST "socket_mode = \"0680\";", ":2: socket_mode: must be an octal mode"},
+        {LEAST "socket_mode = \"1700\";", ":2: socket_mode: must be an octal mode"},
+        {LEAST "socket_mode = \"-600\";", ":2: socket_mode: must be an octal mode"},
+        {LEAST "socket_mode = \"0666\";", ":2: socket_mode: must give nothing to others"},
+        {LEAST "x", ":2: syntax error"},
+    };
+
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct err err = ERR_INIT;
+        struct keeper_conf c;
+
+        CU_ASSERT_EQUAL(load(&c, CASES[i].text, &err), -EINVAL);
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.text, CASES[i].says));
+        CU_ASSERT_EQUAL(strncmp(err.text, "/tmp/test_keeper_conf.", 22), 0);
+        CU_ASSERT_PTR_NULL(c.socket);
+    }
+}
+
+static void test_missing(void)
+{
+    struct keeper_conf c = {0};
+    struct err err = ERR_INIT;
+
+    CU_ASSERT_EQUAL(keeper_conf_load(&c, "/none/keeper.conf", &err), -ENOENT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/none/keeper.conf"));
+    keeper_conf_deinit(&c);
+}
+
+/* The sample loads, and shows every setting. */
+static void test_sample(void)
+{
+    static const char *const SETTINGS[] = {"socket",    "socket_mode", "keys",     "audit",
+                                           "directory", "durability",  "log_level"};
+    struct keeper_conf c = {0};
+    struct err err = ERR_INIT;
+    size_t n = 0;
+    char *text = unit_file(UNIT_SRCDIR "/conf/keeper.conf", &n);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    CU_ASSERT_EQUAL(keeper_conf_load(&c, UNIT_SRCDIR "/conf/keeper.conf", &err), 0);
+    CU_ASSERT_STRING_EQUAL(c.socket, "/run/cention-proxy/keeper.sock");
+    for (size_t i = 0; i < sizeof(SETTINGS) / sizeof(SETTINGS[0]); i++) {
+        char setting[64];
+
+        snprintf(setting, sizeof(setting), "%s = ", SETTINGS[i]);
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, setting));
+    }
+    free(text);
+    keeper_conf_deinit(&c);
+}
+
+static const struct unit_case CASES[] = {
+    {"every setting", test_all}, {"defaults", test_defaults},      {"errors", test_errors},
+    {"no file", test_missing},   {"the sample file", test_sample},
+};
+
+UNIT_MAIN("keeper_conf", CASES)

@@ -1,0 +1,286 @@
+#include "keeper/record.h"
+#include "unit/unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct record_head HEAD = {7, 1795453620123456u};
+
+#define HEAD_TEXT "{\"seq\":7,\"time\":\"2026-11-23T17:07:00.123456Z\",\"type\":"
+
+static struct wire_client nobody(void)
+{
+    return (struct wire_client){.uid = WIRE_UID_UNKNOWN};
+}
+
+/* Formatted without failure, exactly this line, and the reader takes it. */
+static void expect(struct buf *b, int result, const char *line)
+{
+    struct record_line read;
+    struct slice s = buf_slice(b);
+
+    CU_ASSERT_EQUAL(result, 0);
+    CU_ASSERT_EQUAL_FATAL(s.len, strlen(line) + 1);
+    CU_ASSERT(memcmp(s.data, line, s.len - 1) == 0);
+    CU_ASSERT_EQUAL(s.data[s.len - 1], '\n');
+    CU_ASSERT_PTR_NULL(record_read(slice_of(s.data, s.len - 1), &read));
+    CU_ASSERT_EQUAL(read.seq, 7);
+    buf_deinit(b);
+}
+
+static void test_intent(void)
+{
+    struct wire_field fields[] = {
+        {SLICE_LIT("active"), SLICE_LIT("true")},
+        {SLICE_LIT("name"), SLICE_LIT("G\xc3\xb6teborg \"1\"\\\n\x7f\xf0\x9f\x98\x80")},
+    };
+    struct wire_sign sign = {
+        .request_id = SLICE_LIT("a-1"),
+        .client = {.name = SLICE_LIT("crm"),
+                   .uid = 1000,
+                   .user = SLICE_LIT("eva"),
+                   .pid = 42,
+                   .exe = SLICE_LIT("/usr/bin/curl"),
+                   .via = SLICE_LIT("unix"),
+                   .address = SLICE_LIT("/run/x.sock")},
+        .method = SLICE_LIT("PUT"),
+        .workspace = SLICE_LIT("space"),
+        .path = SLICE_LIT("/v1/org/1"),
+        .n_fields = 2,
+        .fields = fields,
+    };
+    struct buf b = BUF_INIT(65536);
+
+    expect(&b, record_intent(&b, &HEAD, &sign, SLICE_LIT("xyz")),
+           HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{\"name\":\"crm\",\"uid\":1000,\"user\":"
+                     "\"eva\",\"pid\":42,\"exe\":\"/usr/bin/curl\",\"via\":\"unix\",\"address\":"
+                     "\"/run/x.sock\"},\"method\":\"PUT\",\"workspace\":\"space\",\"path\":"
+                     "\"/v1/org/1\",\"fields\":{\"active\":\"true\",\"name\":"
+                     "\"G\xc3\xb6teborg \\\"1\\\"\\\\\\u000a\\u007f\xf0\x9f\x98\x80\"},\"key\":"
+                     "\"xyz\"}");
+    sign.client = nobody();
+    sign.client.uid = 0;
+    sign.n_fields = 0;
+    expect(&b, record_intent(&b, &HEAD, &sign, SLICE_LIT("xyz")),
+           HEAD_TEXT
+           "\"intent\",\"id\":\"a-1\",\"client\":{\"uid\":0},\"method\":\"PUT\","
+           "\"workspace\":\"space\",\"path\":\"/v1/org/1\",\"fields\":{},\"key\":\"xyz\"}");
+    sign.client = nobody();
+    fields[0] = (struct wire_field){SLICE_LIT(""), SLICE_LIT("")};
+    sign.n_fields = 1;
+    expect(&b, record_intent(&b, &HEAD, &sign, SLICE_LIT("xyz")),
+           HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{},\"method\":\"PUT\",\"workspace\":"
+                     "\"space\",\"path\":\"/v1/org/1\",\"fields\":{\"\":\"\"},\"key\":\"xyz\"}");
+}
+
+static void test_outcome(void)
+{
+    struct record_outcome o = {.request_id = SLICE_LIT("a-1"),
+                               .status = 201,
+                               .sent = "all",
+                               .timed = true,
+                               .duration_us = UINT64_MAX};
+    struct buf b = BUF_INIT(65536);
+
+    expect(&b, record_outcome(&b, &HEAD, &o),
+           HEAD_TEXT "\"outcome\",\"id\":\"a-1\",\"status\":201,\"sent\":\"all\","
+                     "\"duration_us\":18446744073709551615}");
+    o = (struct record_outcome){.request_id = SLICE_LIT("a-1"),
+                                .sent = "unknown",
+                                .error = SLICE_LIT("the proxy went away")};
+    expect(&b, record_outcome(&b, &HEAD, &o),
+           HEAD_TEXT "\"outcome\",\"id\":\"a-1\",\"sent\":\"unknown\","
+                     "\"error\":\"the proxy went away\"}");
+}
+
+static void test_reject(void)
+{
+    struct wire_reject x = {.client = nobody(), .status = 400, .code = SLICE_LIT("bad_request")};
+    struct buf b = BUF_INIT(65536);
+
+    expect(&b, record_reject(&b, &HEAD, &x),
+           HEAD_TEXT "\"reject\",\"client\":{},\"status\":400,\"code\":\"bad_request\"}");
+    x.request_id = SLICE_LIT("q\"1");
+    x.client.via = SLICE_LIT("tcp");
+    x.method = SLICE_LIT("POST");
+    x.workspace = SLICE_LIT("space");
+    x.path = SLICE_LIT("/v1/org");
+    x.error = SLICE_LIT("no");
+    x.field = SLICE_LIT("name");
+    expect(&b, record_reject(&b, &HEAD, &x),
+           HEAD_TEXT
+           "\"reject\",\"id\":\"q\\\"1\",\"client\":{\"via\":\"tcp\"},\"method\":\"POST\","
+           "\"workspace\":\"space\",\"path\":\"/v1/org\",\"status\":400,"
+           "\"code\":\"bad_request\",\"error\":\"no\",\"field\":\"name\"}");
+}
+
+static void test_others(void)
+{
+    struct buf b = BUF_INIT(65536);
+
+    expect(&b, record_start(&b, &HEAD, SLICE_LIT("1.0"), 99),
+           HEAD_TEXT "\"start\",\"version\":\"1.0\",\"pid\":99}");
+    expect(&b, record_key(&b, &HEAD, SLICE_LIT("space"), SLICE_LIT("xyz"), "loaded"),
+           HEAD_TEXT "\"key\",\"workspace\":\"space\",\"key\":\"xyz\",\"event\":\"loaded\"}");
+    expect(&b, record_config(&b, &HEAD, "applied", SLICE_NULL),
+           HEAD_TEXT "\"config\",\"result\":\"applied\"}");
+    expect(&b, record_config(&b, &HEAD, "refused", SLICE_LIT("bad")),
+           HEAD_TEXT "\"config\",\"result\":\"refused\",\"error\":\"bad\"}");
+    expect(&b, record_recovery(&b, &HEAD, SLICE_LIT("audit-1.jsonl"), 5, SLICE_LIT("t")),
+           HEAD_TEXT "\"recovery\",\"segment\":\"audit-1.jsonl\",\"bytes\":5,\"torn\":\"t\"}");
+    expect(&b, record_stop(&b, &HEAD), HEAD_TEXT "\"stop\"}");
+}
+
+/* Whatever bytes come in, the line stays one line of valid UTF-8. */
+static void test_hostile_text(void)
+{
+    static const struct {
+        struct slice in;
+        const char *out;
+    } CASES[] = {
+        {{"a\0b", 3}, "a\\u0000b"},
+        {{"\xff", 1}, "\\ufffd"},
+        {{"\xc3", 1}, "\\ufffd"},
+        {{"\xc0\x80", 2}, "\\ufffd\\ufffd"},
+        {{"\xed\xa0\x80", 3}, "\\ufffd\\ufffd\\ufffd"},
+        {{"\xf4\x90\x80\x80", 4}, "\\ufffd\\ufffd\\ufffd\\ufffd"},
+        {{"\xf4\x8f\xbf\xbf", 4}, "\xf4\x8f\xbf\xbf"},
+        {{"\xe2\x80\xa8\r", 4}, "\xe2\x80\xa8\\u000d"},
+    };
+
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct buf b = BUF_INIT(65536);
+        char *in = unit_guard(CASES[i].in.data, CASES[i].in.len);
+        char line[256] = HEAD_TEXT "\"config\",\"result\":\"refused\",\"error\":\"";
+
+        strcat(strcat(line, CASES[i].out), "\"}");
+        expect(&b, record_config(&b, &HEAD, "refused", slice_of(in, CASES[i].in.len)), line);
+        unit_guard_free(in, CASES[i].in.len);
+    }
+}
+
+static void test_time(void)
+{
+    static const struct {
+        uint64_t s;
+        const char *text;
+    } CASES[] = {
+        {0, "1970-01-01T00:00:00.000001Z"},          {951782399, "2000-02-28T23:59:59.000001Z"},
+        {951782400, "2000-02-29T00:00:00.000001Z"},  {951868800, "2000-03-01T00:00:00.000001Z"},
+        {1704067199, "2023-12-31T23:59:59.000001Z"}, {1735603200, "2024-12-31T00:00:00.000001Z"},
+        {4107542400, "2100-03-01T00:00:00.000001Z"}, {253402300799, "9999-12-31T23:59:59.000001Z"},
+    };
+
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct record_head head = {1, CASES[i].s * 1000000 + 1};
+        struct buf b = BUF_INIT(65536);
+
+        CU_ASSERT_EQUAL(record_stop(&b, &head), 0);
+        CU_ASSERT(memcmp(b.data + strlen("{\"seq\":1,\"time\":\""), CASES[i].text, 27) == 0);
+        buf_deinit(&b);
+    }
+}
+
+static void test_full_buffer(void)
+{
+    struct buf b = BUF_INIT(40);
+
+    CU_ASSERT_EQUAL(record_stop(&b, &HEAD), -ENOBUFS);
+    buf_deinit(&b);
+}
+
+static void test_text_ok(void)
+{
+    CU_ASSERT(record_text_ok(SLICE_NULL));
+    CU_ASSERT(record_text_ok(SLICE_LIT("a\xc3\xa5\xe2\x82\xac\xf0\x9f\x98\x80\x7f")));
+    CU_ASSERT_FALSE(record_text_ok(SLICE_LIT("a\x80")));
+    CU_ASSERT_FALSE(record_text_ok(SLICE_LIT("\xc1\xbf")));
+    CU_ASSERT_FALSE(record_text_ok(SLICE_LIT("\xe0\x9f\xbf")));
+    CU_ASSERT_FALSE(record_text_ok(SLICE_LIT("\xed\xbf\xbf")));
+    CU_ASSERT_FALSE(record_text_ok(SLICE_LIT("\xf0\x8f\xbf\xbf")));
+    CU_ASSERT_FALSE(record_text_ok(SLICE_LIT("\xf5\x80\x80\x80")));
+    CU_ASSERT_FALSE(record_text_ok(SLICE_LIT("\xe2\x82")));
+}
+
+static void test_request_id(void)
+{
+    char long_id[129];
+
+    memset(long_id, 'a', sizeof(long_id));
+    CU_ASSERT(record_request_id_ok(SLICE_LIT("aZ09._:+/=@-")));
+    CU_ASSERT(record_request_id_ok(slice_of(long_id, 128)));
+    CU_ASSERT_FALSE(record_request_id_ok(slice_of(long_id, 129)));
+    CU_ASSERT_FALSE(record_request_id_ok(SLICE_NULL));
+    CU_ASSERT_FALSE(record_request_id_ok(slice_of("a\0b", 3)));
+    CU_ASSERT_FALSE(record_request_id_ok(SLICE_LIT("a b")));
+    CU_ASSERT_FALSE(record_request_id_ok(SLICE_LIT("a\"")));
+    CU_ASSERT_FALSE(record_request_id_ok(SLICE_LIT("a\\")));
+    CU_ASSERT_FALSE(record_request_id_ok(SLICE_LIT("\xc3\xa5")));
+}
+
+#define T "2026-11-23T17:07:00.123456Z"
+
+static void test_read(void)
+{
+    static const char LINE[] =
+        "{\"seq\":12,\"time\":\"" T "\",\"type\":\"intent\",\"id\":\"r1\",\"f\":{\"}\":\"{\\\"\"}}";
+    struct record_line line;
+
+    CU_ASSERT_PTR_NULL_FATAL(record_read(slice_str(LINE), &line));
+    CU_ASSERT_EQUAL(line.seq, 12);
+    CU_ASSERT(slice_eq(line.type, SLICE_LIT("intent")));
+    CU_ASSERT(slice_eq(line.id, SLICE_LIT("r1")));
+    /* Cut anywhere it is no record, and nothing beyond its end is read. */
+    for (size_t n = 0; n < sizeof(LINE) - 1; n++) {
+        char *cut = unit_guard(LINE, n);
+
+        CU_ASSERT_PTR_NOT_NULL(record_read(slice_of(cut, n), &line));
+        unit_guard_free(cut, n);
+    }
+}
+
+static void test_read_bad(void)
+{
+    static const char *const BAD[] = {
+        "",
+        "{}",
+        "{\"seq\":01,\"time\":\"" T "\",\"type\":\"stop\"}",
+        "{\"seq\":-1,\"time\":\"" T "\",\"type\":\"stop\"}",
+        "{\"seq\":18446744073709551616,\"time\":\"" T "\",\"type\":\"stop\"}",
+        "{\"seq\":1, \"time\":\"" T "\",\"type\":\"stop\"}",
+        "{\"seq\":1,\"time\":\"2026-11-23 17:07:00.123456Z\",\"type\":\"stop\"}",
+        "{\"seq\":1,\"time\":\"" T "\",\"type\":\"\"}",
+        "{\"seq\":1,\"time\":\"" T "\",\"type\":\"st op\"}",
+        "{\"seq\":1,\"time\":\"" T "\",\"type\":\"stop\"} ",
+        "{\"seq\":1,\"time\":\"" T "\",\"type\":\"stop\"}}",
+        "{\"seq\":1,\"time\":\"" T "\",\"type\":\"stop\"",
+        "{\"seq\":1,\"time\":\"" T "\",\"type\":\"stop\",\"a\":\"\t\"}",
+        "{\"seq\":1,\"time\":\"" T "\",\"type\":\"stop\",\"a\":\"}",
+        "{\"seq\":1,\"time\":\"" T "\",\"type\":\"intent\"}",
+        "{\"seq\":1,\"time\":\"" T "\",\"type\":\"outcome\",\"id\":\"\"}",
+        "{\"seq\":1,\"time\":\"" T "\",\"type\":\"outcome\",\"id\":\"a b\"}",
+    };
+    struct record_line line;
+
+    for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++)
+        CU_ASSERT_PTR_NOT_NULL(record_read(slice_str(BAD[i]), &line));
+    CU_ASSERT_PTR_NULL(record_read(
+        SLICE_LIT("{\"seq\":18446744073709551615,\"time\":\"" T "\",\"type\":\"stop\"}"), &line));
+}
+
+static const struct unit_case CASES[] = {
+    {"intent", test_intent},
+    {"outcome", test_outcome},
+    {"reject", test_reject},
+    {"start, key, config, recovery, stop", test_others},
+    {"hostile text", test_hostile_text},
+    {"time", test_time},
+    {"full buffer", test_full_buffer},
+    {"UTF-8", test_text_ok},
+    {"request id", test_request_id},
+    {"reading a line", test_read},
+    {"reading a damaged line", test_read_bad},
+};
+
+UNIT_MAIN("record", CASES)

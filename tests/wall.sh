@@ -1,0 +1,43 @@
+#!/bin/sh
+# Proves the wall from the linked programs: no keystore or signer symbol in the proxy; no TLS, JSON
+# or HTTP code in the keeper. Usage: wall.sh [KEEPER PROXY] (default: those of this build).
+set -eu
+keeper=${1:-daemon/cention-keeperd}
+proxy=${2:-daemon/cention-proxyd}
+failed=0
+
+symbols() { # PROGRAM: every symbol it defines or wants, without version suffixes
+    nm "$1" | sed 's/^.* //; s/@.*$//'
+}
+
+none() { # PROGRAM PATTERN WHAT
+    found=$(symbols "$1" | grep -E "$2" | sort -u | head -n 5 | tr '\n' ' ') || true
+    if [ -n "$found" ]; then
+        echo "wall: $1 holds $3: $found" >&2
+        failed=1
+    fi
+}
+
+needs_not() { # PROGRAM PATTERN WHAT
+    found=$(readelf -d "$1" | grep NEEDED | grep -E "$2") || true
+    if [ -n "$found" ]; then
+        echo "wall: $1 needs $3: $found" >&2
+        failed=1
+    fi
+}
+
+# The programs must be readable this way, or the check would pass on nothing.
+symbols "$keeper" | grep -q '^signer_' || { echo "wall: no signer in $keeper?" >&2; exit 1; }
+symbols "$proxy" | grep -q '^http_request_parse' || { echo "wall: no parser in $proxy?" >&2; exit 1; }
+
+none "$proxy" '^(signer|keystore|keyfile|audit|keeper)_' 'code of the keeper'
+none "$proxy" '^(EVP_MAC|HMAC)' 'the means to sign'
+none "$keeper" '^(SSL|TLS|DTLS)_|^SSL' 'TLS'
+none "$keeper" '^json_|^canon_|^api_' 'a JSON parser'
+none "$keeper" '^(http|evhttp|evdns|client|listener|upstream)_' 'HTTP or network code'
+none "$keeper" '^(getaddrinfo|gethostbyname|inet_pton)$' 'name look-ups'
+needs_not "$keeper" 'libssl|libjson|libevent_extra|libevent-' 'a library from beyond the wall'
+needs_not "$proxy" 'libcunit' 'a test library'
+
+[ "$failed" = 0 ] && echo "wall: stands"
+exit "$failed"
