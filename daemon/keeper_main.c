@@ -1,6 +1,6 @@
 /*
- * cention-keeperd: the process that holds the secrets. It gives up what it does not need, opens
- * its keys, its audit log and its socket in that order of refusal, and only then lets anyone in.
+ * cention-keeperd: the process that holds the secrets. It gives up what it does not need, checks
+ * its settings, keys and audit log before it makes its socket, and only then lets anyone in.
  * Everything it has hangs on one struct server.
  */
 #include "base/log.h"

@@ -8,7 +8,7 @@ failed=0
 missing() { echo "docs: $1" >&2; failed=1; }
 
 settings() { # FILE: the words in its tables of known settings
-    sed -n '/static const char \*const [A-Z_]*\[\] = {/,/};/p' "$1" |
+    awk '/static const char \*const [A-Z_]+\[\] = \{/ { on = 1 } on { print } /};/ { on = 0 }' "$1" |
         grep -oE '"[a-z_]+"' | tr -d '"' | sort -u
 }
 

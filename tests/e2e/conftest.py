@@ -1,0 +1,59 @@
+"""Fixtures: `authority` (a CA for the session), `lookalike`, `rig` (daemons in front of it).
+
+Every test has its own folder, ports and daemons, so tests run in parallel and by name. Daemons
+are ended and their logs searched after each test.
+"""
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from lookalike import Authority, LookAlike  # noqa: E402
+
+from rig import KEYS, Rig, program  # noqa: E402
+
+
+def pytest_sessionstart(session):
+    if not pathlib.Path(program("cention-proxyd")).exists():
+        pytest.exit("no %s: build first, or set CENTION_BUILD" % program("cention-proxyd"), 2)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="session")
+def certificate(authority):
+    return authority.issue()
+
+
+@pytest.fixture
+def lookalike(certificate):
+    with LookAlike(KEYS, certificate) as server:
+        yield server
+
+
+@pytest.fixture
+def make_rig(tmp_path, lookalike, authority):
+    """make_rig(proxy={...}, keeper={...}) writes the configuration; .start() starts it."""
+    rigs = []
+
+    def make(url=None, ca_file=None, **kwargs):
+        folder = tmp_path / ("rig%d" % len(rigs))
+        folder.mkdir(mode=0o700)
+        rig = Rig(folder, url or lookalike.url, authority.file if ca_file is None else ca_file,
+                  **kwargs)
+        rigs.append(rig)
+        return rig
+
+    yield make
+    for rig in rigs:
+        rig.stop()
+
+
+@pytest.fixture
+def rig(make_rig):
+    return make_rig().start()
