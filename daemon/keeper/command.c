@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum {
-    COMMAND_GRACE_US = 10000000, /* microseconds between SIGTERM and SIGKILL */
+    COMMAND_GRACE_US = 60000000, /* from SIGTERM to SIGKILL: longer than a proxy drains by default */
 };
 
 struct command {
