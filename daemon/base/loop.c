@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <time.h>
 
+enum {
+    LAST_TURNS = 4,
+};
+
 struct loop {
     struct event_base *base;
     struct loop_hook hooks; /* ring; the anchor is never run */
@@ -82,6 +86,11 @@ void loop_free(struct loop *loop)
 {
     if (!loop)
         return;
+    /* What ended last may have left something for the next turn: look-ups that were cancelled. */
+    for (unsigned i = 0; i < LAST_TURNS; i++) {
+        run_hooks(loop);
+        (void)event_base_loop(loop->base, EVLOOP_NONBLOCK);
+    }
     run_hooks(loop);
     event_base_free(loop->base);
     free(loop);
@@ -89,6 +98,7 @@ void loop_free(struct loop *loop)
 
 int loop_run(struct loop *loop)
 {
+    loop->stop = false;
     run_hooks(loop);
     while (!loop->stop) {
         if (event_base_loop(loop->base, EVLOOP_ONCE) < 0)

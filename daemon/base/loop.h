@@ -14,11 +14,11 @@
 struct loop;
 
 int loop_new(struct loop **out) __attribute__((warn_unused_result));
-void loop_free(struct loop *loop); /* runs what is still deferred first; NULL is fine */
+void loop_free(struct loop *loop); /* runs what is still due first; NULL is fine */
 
 struct event_base *loop_base(struct loop *loop);
 
-/* Runs until loop_stop. 0, or -EIO when the loop itself failed. */
+/* Runs until loop_stop; may be called again then. 0, or -EIO when the loop itself failed. */
 int loop_run(struct loop *loop) __attribute__((warn_unused_result));
 void loop_stop(struct loop *loop);
 

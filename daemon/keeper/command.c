@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 enum {
-    COMMAND_GRACE_US = 60000000, /* from SIGTERM to SIGKILL: longer than a proxy drains by default */
+    COMMAND_GRACE_US =
+        60000000, /* from SIGTERM to SIGKILL: longer than a proxy drains by default */
 };
 
 struct command {

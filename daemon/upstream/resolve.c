@@ -79,15 +79,27 @@ static void resolve_settle(void *arg)
     }
 }
 
+static void resolve_bury(void *arg)
+{
+    struct resolve *r = arg;
+
+    if (r->dns)
+        evdns_base_free(r->dns, 0);
+    free(r->host);
+    free(r);
+}
+
 static void resolve_answer(int result, struct evutil_addrinfo *found, void *arg)
 {
     struct resolve *r = arg;
     struct resolve_list fresh = {0};
 
-    if (result == EVUTIL_EAI_CANCEL)
-        return;
     r->request = NULL;
     r->asking = false;
+    if (result == EVUTIL_EAI_CANCEL) {
+        loop_defer(r->loop, &r->settle);
+        return;
+    }
     for (struct evutil_addrinfo *a = found; a; a = a->ai_next)
         list_add(&fresh, a->ai_addr, (socklen_t)a->ai_addrlen);
     if (found)
@@ -142,6 +154,9 @@ int resolve_new(struct resolve **out, struct loop *loop, const char *host, unsig
     return 0;
 }
 
+/*
+ * A cancelled look-up still calls back, once, from the loop; until then its memory has to stay.
+ */
 void resolve_free(struct resolve *r)
 {
     if (!r)
@@ -149,12 +164,11 @@ void resolve_free(struct resolve *r)
     while (r->waiting.next != &r->waiting)
         resolve_cancel(r->waiting.next);
     loop_cancel(r->loop, &r->settle);
+    r->settle.run = resolve_bury;
     if (r->request)
         evdns_getaddrinfo_cancel(r->request);
-    if (r->dns)
-        evdns_base_free(r->dns, 0);
-    free(r->host);
-    free(r);
+    else
+        resolve_bury(r);
 }
 
 const struct resolve_list *resolve_get(struct resolve *r, struct resolve_wait *w)
