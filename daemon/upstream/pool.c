@@ -115,18 +115,20 @@ static void on_gone(void *arg, struct conn *c)
         loop_defer(u->loop, &u->serve);
 }
 
+/* A connection ended before a byte of this waiting call was on it. */
+static void call_retry(struct upstream *u, struct upstream_call *call)
+{
+    u->counters.retries++;
+    if (++call->tries > TRIES_MAX)
+        call_fail(u, call, UPSTREAM_UNREACHABLE, "every connection was closed before it was used");
+}
+
 static void on_unsent(void *arg, struct upstream_call *call)
 {
     struct upstream *u = arg;
 
-    u->counters.retries++;
-    call->tries++;
-    if (call->tries > TRIES_MAX) {
-        queue_in(u, call, true);
-        call_fail(u, call, UPSTREAM_UNREACHABLE, "every connection was closed before it was used");
-        return;
-    }
     queue_in(u, call, true);
+    call_retry(u, call);
 }
 
 static void on_ended(void *arg, struct upstream_call *call, bool well)
@@ -177,6 +179,8 @@ static void on_dialed(void *arg, struct stream stream, const char *why)
         return;
     }
     ring_enter(u, conn_link(c), true);
+    if (!conn_clean(c) && u->queue.next != &u->queue)
+        call_retry(u, u->queue.next);
     upstream_serve(u);
 }
 
