@@ -44,6 +44,7 @@ class Daemon:
                                         stderr=subprocess.PIPE, env=env, text=True,
                                         errors="replace", start_new_session=True)
         self.lines = []
+        self.traced = False
         self._changed = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -86,7 +87,13 @@ class Daemon:
                         x for x in self.lines if x is not None)))
 
     def signal(self, number):
-        self.process.send_signal(number)
+        """To the daemon itself, also when it runs under a tracer."""
+        if not self.traced:
+            self.process.send_signal(number)
+            return
+        children = open("/proc/%d/task/%d/children" % (self.pid, self.pid)).read().split()
+        for child in children:
+            os.kill(int(child), number)
 
     def stop(self, seconds=20.0):
         """SIGTERM; the exit code."""
@@ -214,6 +221,7 @@ class Rig:
 
     def start_proxy(self, *wrapper):
         self.proxy = Daemon(*wrapper, program("cention-proxyd"), "-c", str(self.proxy_conf))
+        self.proxy.traced = bool(wrapper)
         self.daemons.append(self.proxy)
         self.learn_ports(self.proxy)
         return self.proxy
