@@ -80,11 +80,12 @@ static void dial_drop(struct dial *d)
     stream_close(&d->stream);
 }
 
-/* "connect 127.0.0.1:443" and the reason. */
+/* Adds "connect 127.0.0.1:443: " and the reason. */
 static void dial_blame(struct dial *d, const char *what, const char *reason)
 {
     char host[INET6_ADDRSTRLEN] = "?";
     unsigned i = d->next ? d->next - 1 : 0;
+    size_t len = strlen(d->why);
     bool six = d->list.address[i].any.sa_family == AF_INET6;
     unsigned port = ntohs(six ? d->list.address[i].in6.sin6_port : d->list.address[i].in.sin_port);
 
@@ -92,8 +93,9 @@ static void dial_blame(struct dial *d, const char *what, const char *reason)
         (void)inet_ntop(AF_INET6, &d->list.address[i].in6.sin6_addr, host, sizeof(host));
     else
         (void)inet_ntop(AF_INET, &d->list.address[i].in.sin_addr, host, sizeof(host));
-    (void)snprintf(d->why, sizeof(d->why), "%s %s%s%s:%u: %s", what, six ? "[" : "", host,
-                   six ? "]" : "", port, reason);
+    /* Every address has its own reason, and the first is often the one that matters. */
+    (void)snprintf(d->why + len, sizeof(d->why) - len, "%s%s %s%s%s:%u: %s", len ? "; " : "", what,
+                   six ? "[" : "", host, six ? "]" : "", port, reason);
 }
 
 static bool dial_open(struct dial *d)

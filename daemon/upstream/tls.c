@@ -28,28 +28,36 @@ struct tls {
     char error[256];
 };
 
-/* A ticket of TLS 1.3 should be used once (RFC 8446, C.4): taken from the stack when used. */
+/*
+ * A ticket of TLS 1.3 should be used once (RFC 8446, C.4): taken from the stack when used. A copy
+ * is kept, because the library spoils the session of a connection that ends without a goodbye.
+ */
 static int session_new(SSL *ssl, SSL_SESSION *session)
 {
     struct tls_context *c = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    SSL_SESSION *copy = SSL_SESSION_dup(session);
 
+    if (!copy)
+        return 0;
     if (c->n_sessions == TLS_SESSIONS) {
         SSL_SESSION_free(c->sessions[0]);
         memmove(c->sessions, c->sessions + 1, (TLS_SESSIONS - 1) * sizeof(SSL_SESSION *));
         c->n_sessions--;
     }
-    c->sessions[c->n_sessions++] = session;
-    return 1; /* the reference is ours now */
+    c->sessions[c->n_sessions++] = copy;
+    return 0; /* the library's own reference stays its own */
 }
 
 static void session_use(struct tls_context *c, SSL *ssl)
 {
     while (c->n_sessions) {
-        SSL_SESSION *session = c->sessions[--c->n_sessions];
+        SSL_SESSION *session = c->sessions[--c->n_sessions], *copy;
         bool good = SSL_SESSION_is_resumable(session) == 1;
 
-        if (good)
-            (void)SSL_set_session(ssl, session);
+        copy = good ? SSL_SESSION_dup(session) : NULL;
+        if (copy)
+            (void)SSL_set_session(ssl, copy);
+        SSL_SESSION_free(copy);
         /* Up to TLS 1.2 one session serves any number of connections. */
         if (good && SSL_SESSION_get_protocol_version(session) < TLS1_3_VERSION)
             c->sessions[c->n_sessions++] = session;
