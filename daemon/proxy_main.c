@@ -64,7 +64,7 @@ static void daemon_maybe_done(void *arg)
         loop_stop(d->loop);
 }
 
-/* The last request has ended; its connection may need this turn's end to close. */
+/* The last request, or the last connection, has ended: look when this turn is over. */
 static void daemon_quiet(void *arg)
 {
     struct daemon *d = arg;
@@ -108,7 +108,7 @@ static void daemon_drain(evutil_socket_t signal_number, short what, void *arg)
              d->proxy.running, clients_count(d->api));
     service_stopping();
     d->proxy.draining = true;
-    clients_drain(d->api);
+    clients_drain(d->api, daemon_quiet, d);
     loop_timer_set(&d->drain, d->proxy.setup->conf.drain_timeout_us);
     loop_defer(d->loop, &d->check_done);
 }

@@ -154,7 +154,7 @@ __attribute__((format(printf, 5, 0))) static int fail_at(struct settings_node gr
                                                          struct err *err, const char *format,
                                                          va_list args)
 {
-    char where[192] = "", text[256];
+    char where[192] = "", text[400];
     size_t len;
 
     if (at) {

@@ -1,5 +1,7 @@
 #include "exchange/setup.h"
 
+#include "base/settings.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -16,8 +18,7 @@ static int read_whole(struct buf *out, const char *path, struct err *err)
     ssize_t n = 1;
 
     if (fd < 0)
-        return err_set(err, -errno, "%s: %s (the setting `api` names the API description)", path,
-                       strerror(errno));
+        return err_set(err, -errno, "%s: %s", path, strerror(errno));
     while (r == 0 && n > 0) {
         r = buf_reserve(out, 64 * 1024);
         if (r < 0) {
@@ -37,16 +38,27 @@ static int read_whole(struct buf *out, const char *path, struct err *err)
 static int load_api(struct setup *s, struct err *err)
 {
     struct buf text = BUF_INIT(SETUP_API_MAX);
-    struct err why = ERR_INIT;
     int r = read_whole(&text, s->conf.api, err);
 
     if (r == 0) {
+        struct err why = ERR_INIT;
+
         r = api_load(&s->api, buf_slice(&text), &why);
         if (r != 0)
-            (void)err_set(err, -EINVAL, "%.200s: %.300s", s->conf.api, why.text);
+            r = err_set(err, r < 0 ? r : -EINVAL, "%.200s: %.300s", s->conf.api, why.text);
     }
     buf_deinit(&text);
-    return r == 0 ? 0 : r < 0 ? r : -EINVAL;
+    return r;
+}
+
+/* What a setting led to is told with the file and the line of the setting. */
+static int blame(struct setup *s, const char *setting, int r, struct err *err)
+{
+    struct err why = *err;
+
+    if (r < 0)
+        (void)settings_fail(settings_root(s->conf.file), setting, err, "%s", why.text);
+    return r;
 }
 
 static void setup_free(void *arg)
@@ -62,7 +74,6 @@ static void setup_free(void *arg)
 int setup_load(struct setup **out, struct loop *loop, const char *path, struct err *err)
 {
     struct setup *s = calloc(1, sizeof(*s));
-    struct err why = ERR_INIT;
     int r;
 
     if (!s)
@@ -72,12 +83,9 @@ int setup_load(struct setup **out, struct loop *loop, const char *path, struct e
     s->last = (struct loop_hook){.run = setup_free, .arg = s};
     r = proxy_conf_load(&s->conf, path, err);
     if (r == 0)
-        r = load_api(s, err);
-    if (r == 0) {
-        r = upstream_new(&s->upstream, loop, &s->conf.upstream, &why);
-        if (r < 0)
-            (void)err_set(err, r, "%.200s: upstream: %.280s", path, why.text);
-    }
+        r = blame(s, "api", load_api(s, err), err);
+    if (r == 0)
+        r = blame(s, "upstream", upstream_new(&s->upstream, loop, &s->conf.upstream, err), err);
     if (r < 0) {
         setup_unref(s);
         return r;

@@ -20,6 +20,8 @@ struct clients {
     struct client_link anchor;
     struct listener *listeners[CLIENTS_LISTENERS];
     unsigned n_listeners;
+    void (*empty)(void *arg);
+    void *empty_arg;
 };
 
 static void clients_rest(struct clients *s)
@@ -37,6 +39,8 @@ static void clients_closed(void *arg, struct client *client)
     link->next->prev = link->prev;
     s->count--;
     clients_rest(s);
+    if (s->count == 0 && s->empty)
+        s->empty(s->empty_arg);
 }
 
 static void clients_accepted(void *arg, int fd, const struct client_peer *peer)
@@ -109,10 +113,12 @@ int clients_adopt(struct clients *s, const char *name, int fd, struct err *err)
     return r;
 }
 
-void clients_drain(struct clients *s)
+void clients_drain(struct clients *s, void (*empty)(void *arg), void *arg)
 {
     struct client_link *link, *next;
 
+    s->empty = empty;
+    s->empty_arg = arg;
     while (s->n_listeners)
         listener_free(s->listeners[--s->n_listeners]);
     for (link = s->anchor.next; link != &s->anchor; link = next) {
@@ -130,6 +136,7 @@ void clients_free(struct clients *s)
 {
     if (!s)
         return;
+    s->empty = NULL;
     while (s->n_listeners)
         listener_free(s->listeners[--s->n_listeners]);
     while (s->anchor.next != &s->anchor)

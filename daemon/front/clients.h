@@ -28,8 +28,11 @@ int clients_listen(struct clients *clients, const struct listener_conf *conf, st
 int clients_adopt(struct clients *clients, const char *name, int fd, struct err *err)
     __attribute__((warn_unused_result));
 
-/* Stops listening; connections between requests end, others after their answer. */
-void clients_drain(struct clients *clients);
+/*
+ * Stops listening; connections between requests end, others after their answer. `empty` is called
+ * whenever the last one has ended, perhaps from within this call.
+ */
+void clients_drain(struct clients *clients, void (*empty)(void *arg), void *arg);
 
 unsigned clients_count(const struct clients *clients);
 
