@@ -257,6 +257,8 @@ static int start_signals(struct server *s)
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);
     for (unsigned i = 0; i < N_SIGNALS; i++) {
+        /* What libevent puts back at the end: a late signal must not turn a good end into a bad. */
+        (void)signal(NUMBERS[i], SIG_IGN);
         s->signals[i] = evsignal_new(loop_base(s->loop), NUMBERS[i],
                                      NUMBERS[i] == SIGHUP ? on_reload_signal : on_stop_signal, s);
         if (!s->signals[i] || event_add(s->signals[i], NULL) < 0)

@@ -168,6 +168,8 @@ static int daemon_signals(struct daemon *d)
 
     (void)signal(SIGPIPE, SIG_IGN);
     for (unsigned i = 0; i < 3; i++) {
+        /* What libevent puts back at the end: a late signal must not turn a good end into a bad. */
+        (void)signal(NUMBERS[i], SIG_IGN);
         d->signals[i] = evsignal_new(loop_base(d->loop), NUMBERS[i],
                                      NUMBERS[i] == SIGHUP ? daemon_reload : daemon_drain, d);
         if (!d->signals[i] || event_add(d->signals[i], NULL) < 0)

@@ -98,13 +98,13 @@ void loop_free(struct loop *loop)
 
 int loop_run(struct loop *loop)
 {
-    loop->stop = false;
     run_hooks(loop);
     while (!loop->stop) {
         if (event_base_loop(loop->base, EVLOOP_ONCE) < 0)
             return -EIO;
         run_hooks(loop);
     }
+    loop->stop = false;
     return 0;
 }
 

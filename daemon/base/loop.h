@@ -18,7 +18,8 @@ void loop_free(struct loop *loop); /* runs what is still due first; NULL is fine
 
 struct event_base *loop_base(struct loop *loop);
 
-/* Runs until loop_stop; may be called again then. 0, or -EIO when the loop itself failed. */
+/* Runs until loop_stop, at once if that came before; may be called again then. 0, or -EIO when the
+ * loop itself failed. */
 int loop_run(struct loop *loop) __attribute__((warn_unused_result));
 void loop_stop(struct loop *loop);
 

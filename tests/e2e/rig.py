@@ -24,6 +24,11 @@ def program(name):
     return str(BUILD / "daemon" / name)
 
 
+def sanitized():
+    """Whether the programs under test carry a sanitizer: their memory is not the program's."""
+    return b"__asan_init" in pathlib.Path(program("cention-proxyd")).read_bytes()
+
+
 def until(condition, seconds=10.0, what="the condition"):
     """Polls a condition that has no event of its own; returns its first true value."""
     end = time.monotonic() + seconds

@@ -61,6 +61,7 @@ def test_plain_server_on_the_tls_port(make_rig):
         assert answer.json["outcome"] == "not-sent" and server.requests == []
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 def test_old_tls(make_rig, certificate):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
