@@ -104,11 +104,11 @@ static void daemon_drain(evutil_socket_t signal_number, short what, void *arg)
         loop_timer_set(&d->drain, 0);
         return;
     }
-    log_info("draining", "signal=%d running=%u connections=%u", (int)signal_number,
-             d->proxy.running, clients_count(d->api));
     service_stopping();
     d->proxy.draining = true;
     clients_drain(d->api, daemon_quiet, d);
+    log_info("draining", "signal=%d running=%u connections=%u", (int)signal_number,
+             d->proxy.running, clients_count(d->api));
     loop_timer_set(&d->drain, d->proxy.setup->conf.drain_timeout_us);
     loop_defer(d->loop, &d->check_done);
 }
