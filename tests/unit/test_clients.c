@@ -1,0 +1,273 @@
+/* Listeners and the set of their clients, with real sockets. */
+#include "front/clients.h"
+#include "unit/unit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct world {
+    struct loop *loop;
+    struct clients *clients;
+    char folder[64], path[96];
+    unsigned requests, refusals, empties;
+    char peer[160];
+    uint32_t uid;
+};
+
+static bool on_check(void *arg, const struct http_head *head, struct refusal *why)
+{
+    (void)arg;
+    (void)head;
+    (void)why;
+    return true;
+}
+
+static void on_request(void *arg, struct client *c, const struct http_head *head, struct slice body)
+{
+    struct world *w = arg;
+
+    (void)head;
+    (void)body;
+    w->requests++;
+    w->uid = client_peer(c)->uid;
+    (void)snprintf(w->peer, sizeof(w->peer), "%s %s", client_peer(c)->via, client_peer(c)->address);
+    CU_ASSERT_EQUAL(buf_append(client_out(c), "ok", 2), 0);
+    client_answered(c, true);
+}
+
+static void on_refused(void *arg, struct client *c, const struct http_head *head,
+                       const struct refusal *why)
+{
+    (void)head;
+    ((struct world *)arg)->refusals++;
+    CU_ASSERT_EQUAL(why->status, 503);
+    CU_ASSERT_EQUAL(buf_append(client_out(c), "no", 2), 0);
+    client_answered(c, false);
+}
+
+static void nothing(void *exchange)
+{
+    (void)exchange;
+}
+
+static const struct client_handler HANDLER = {on_check, on_request, on_refused, nothing, nothing};
+
+static void on_empty(void *arg)
+{
+    ((struct world *)arg)->empties++;
+}
+
+static void begin(struct world *w, unsigned max)
+{
+    struct client_limits limits = {512, 1000, 1000000, 1000000, 1000000, 1000000};
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    *w = (struct world){0};
+    (void)snprintf(w->folder, sizeof(w->folder), "/tmp/test_clients_XXXXXX");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(w->folder));
+    (void)snprintf(w->path, sizeof(w->path), "%s/s", w->folder);
+    CU_ASSERT_EQUAL_FATAL(loop_new(&w->loop), 0);
+    CU_ASSERT_EQUAL_FATAL(clients_new(&w->clients, w->loop, &limits, max, &HANDLER, w), 0);
+}
+
+static void finish(struct world *w)
+{
+    clients_free(w->clients);
+    loop_free(w->loop);
+    (void)unlink(w->path);
+    CU_ASSERT_EQUAL(rmdir(w->folder), 0);
+}
+
+static void stop(void *arg)
+{
+    loop_stop(arg);
+}
+
+static void run(struct world *w)
+{
+    struct loop_timer t;
+
+    loop_timer_init(&t, w->loop, stop, w->loop);
+    loop_timer_set(&t, 3000);
+    CU_ASSERT_EQUAL(loop_run(w->loop), 0);
+    loop_timer_deinit(&t);
+}
+
+static int listen_unix(struct world *w, struct err *err)
+{
+    struct listener_conf conf = {.name = "api", .path = w->path, .mode = 0640};
+
+    return clients_listen(w->clients, &conf, err);
+}
+
+static int dial(struct world *w)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+    strcpy(a.sun_path, w->path);
+    CU_ASSERT_EQUAL(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+    return fd;
+}
+
+static void ask(struct world *w, int fd, const char *wanted)
+{
+    char got[64] = "";
+
+    CU_ASSERT(write(fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n", 27) > 0);
+    run(w);
+    CU_ASSERT(recv(fd, got, sizeof(got) - 1, 0) >= 0);
+    CU_ASSERT_STRING_EQUAL(got, wanted);
+}
+
+static void a_unix_socket(void)
+{
+    struct err err = ERR_INIT;
+    struct stat st;
+    struct world w;
+    int fd;
+
+    begin(&w, 10);
+    CU_ASSERT_EQUAL_FATAL(listen_unix(&w, &err), 0);
+    CU_ASSERT_EQUAL(stat(w.path, &st), 0);
+    CU_ASSERT_EQUAL(st.st_mode & 0777, 0640);
+    fd = dial(&w);
+    ask(&w, fd, "ok");
+    CU_ASSERT_EQUAL(w.uid, getuid());
+    CU_ASSERT_EQUAL(strncmp(w.peer, "unix unix:/tmp/", 15), 0);
+    CU_ASSERT_EQUAL(clients_count(w.clients), 1);
+    (void)close(fd);
+    run(&w);
+    CU_ASSERT_EQUAL(clients_count(w.clients), 0);
+    finish(&w); /* rmdir in it proves that the file is gone */
+}
+
+static void whose_file_it_is(void)
+{
+    struct err err = ERR_INIT;
+    struct world w, other;
+    int fd;
+
+    begin(&w, 10);
+    CU_ASSERT_EQUAL_FATAL(listen_unix(&w, &err), 0);
+    begin(&other, 10);
+    (void)rmdir(other.folder);
+    strcpy(other.path, w.path);
+    CU_ASSERT_EQUAL(listen_unix(&other, &err), -EADDRINUSE); /* somebody answers there */
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, w.path));
+    clients_free(other.clients);
+    loop_free(other.loop);
+    finish(&w);
+
+    begin(&w, 10);
+    fd = open(w.path, O_CREAT | O_WRONLY, 0600);
+    (void)close(fd);
+    CU_ASSERT_EQUAL(listen_unix(&w, &err), -EEXIST); /* no socket at all */
+    (void)unlink(w.path);
+    finish(&w);
+}
+
+static void a_stale_socket_is_replaced(void)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    struct err err = ERR_INIT;
+    struct world w;
+    int fd;
+
+    begin(&w, 10);
+    fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    strcpy(a.sun_path, w.path);
+    CU_ASSERT_EQUAL(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+    CU_ASSERT_EQUAL(listen(fd, 1), 0);
+    (void)close(fd);
+    CU_ASSERT_EQUAL(listen_unix(&w, &err), 0);
+    fd = dial(&w);
+    ask(&w, fd, "ok");
+    (void)close(fd);
+    finish(&w);
+}
+
+static void bad_addresses(void)
+{
+    static const char *const T[] = {"localhost", "1.2.3", "::g", "256.0.0.1"};
+    struct err err = ERR_INIT;
+    struct world w;
+
+    begin(&w, 10);
+    for (size_t i = 0; i < 4; i++) {
+        struct listener_conf conf = {.name = "api", .address = T[i]};
+
+        CU_ASSERT_EQUAL(clients_listen(w.clients, &conf, &err), -EINVAL);
+    }
+    finish(&w);
+    CU_ASSERT_TRUE(listener_is_loopback("127.9.9.9"));
+    CU_ASSERT_TRUE(listener_is_loopback("::1"));
+    CU_ASSERT_FALSE(listener_is_loopback("128.0.0.1"));
+    CU_ASSERT_FALSE(listener_is_loopback("::"));
+    CU_ASSERT_FALSE(listener_is_loopback("::ffff:127.0.0.1"));
+    CU_ASSERT_FALSE(listener_is_loopback("localhost"));
+}
+
+static void one_too_many(void)
+{
+    struct err err = ERR_INIT;
+    struct world w;
+    char got[64] = "";
+    int a, b;
+
+    begin(&w, 1);
+    CU_ASSERT_EQUAL_FATAL(listen_unix(&w, &err), 0);
+    a = dial(&w);
+    run(&w);
+    b = dial(&w);
+    run(&w);
+    CU_ASSERT_EQUAL(w.refusals, 1);
+    CU_ASSERT_EQUAL(recv(b, got, sizeof(got), 0), 2);
+    CU_ASSERT_EQUAL(recv(b, got, sizeof(got), 0), 0);
+    (void)close(b);
+    ask(&w, a, "ok");
+    (void)close(a);
+    run(&w);
+    a = dial(&w);
+    ask(&w, a, "ok");
+    (void)close(a);
+    finish(&w);
+}
+
+static void draining(void)
+{
+    struct err err = ERR_INIT;
+    struct world w;
+    int fd;
+
+    begin(&w, 10);
+    CU_ASSERT_EQUAL_FATAL(listen_unix(&w, &err), 0);
+    fd = dial(&w);
+    ask(&w, fd, "ok");
+    clients_drain(w.clients, on_empty, &w);
+    CU_ASSERT_EQUAL(w.empties, 1);
+    CU_ASSERT_EQUAL(clients_count(w.clients), 0);
+    CU_ASSERT_EQUAL(access(w.path, F_OK), -1);
+    (void)close(fd);
+    finish(&w);
+}
+
+static const struct unit_case CASES[] = {
+    {"a Unix socket", a_unix_socket},
+    {"whose file it is", whose_file_it_is},
+    {"a stale socket is replaced", a_stale_socket_is_replaced},
+    {"bad addresses", bad_addresses},
+    {"one too many", one_too_many},
+    {"draining", draining},
+};
+UNIT_MAIN("clients", CASES)
