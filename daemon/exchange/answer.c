@@ -1,5 +1,7 @@
 #include "exchange/answer.h"
 
+#include "base/utf8.h"
+
 #include <errno.h>
 #include <stdio.h>
 
@@ -43,27 +45,6 @@ static const char *reason_of(unsigned status)
     default:
         return "Error";
     }
-}
-
-/* Bytes of the UTF-8 sequence at p, 0 when it is none (RFC 3629, 4). */
-static size_t utf8_len(const unsigned char *p, size_t left)
-{
-    size_t n = p[0] < 0x80   ? 1
-               : p[0] < 0xc2 ? 0
-               : p[0] < 0xe0 ? 2
-               : p[0] < 0xf0 ? 3
-               : p[0] < 0xf5 ? 4
-                             : 0;
-
-    if (n == 0 || n > left)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return n;
 }
 
 int answer_json_string(struct buf *out, struct slice s)

@@ -5,6 +5,8 @@
  */
 #include "keeper/record.h"
 
+#include "base/utf8.h"
+
 #include <errno.h>
 
 struct writer {
@@ -31,27 +33,10 @@ static void put_int(struct writer *w, uint64_t v)
     put(w, digits + n, sizeof(digits) - n);
 }
 
-/* The length in bytes of the UTF-8 sequence at the start of s (RFC 3629, 4), or 0. */
-static size_t sequence(struct slice s)
-{
-    const unsigned char *p = (const unsigned char *)s.data;
-    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-
-    if (p[0] > 0xf4 || n > s.len)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return n;
-}
-
 bool record_text_ok(struct slice s)
 {
     for (size_t n; s.len; s.data += n, s.len -= n) {
-        n = sequence(s);
+        n = utf8_len((const unsigned char *)s.data, s.len);
         if (n == 0)
             return false;
     }
@@ -88,7 +73,7 @@ static void put_text(struct writer *w, struct slice s)
         s = slice_of(s.data + n, s.len - n);
         if (s.len == 0)
             return;
-        one = sequence(s);
+        one = utf8_len((const unsigned char *)s.data, s.len);
         if (one > 1)
             put(w, s.data, one);
         else if (one == 1)

@@ -5,6 +5,8 @@
  */
 #include "message/json.h"
 
+#include "base/utf8.h"
+
 #include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -102,31 +104,6 @@ static inline const unsigned char *skip_plain(const unsigned char *p, const unsi
     while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
         p++;
     return p;
-}
-
-/* Bytes of the well-formed character at p (RFC 3629, 4), or 0. */
-static size_t utf8_len(const unsigned char *p, size_t left)
-{
-    unsigned char low = 0x80, high = 0xbf;
-    size_t n;
-
-    if (p[0] < 0xc2 || p[0] > 0xf4)
-        return 0;
-    n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (p[0] == 0xe0)
-        low = 0xa0; /* overlong below */
-    else if (p[0] == 0xed)
-        high = 0x9f; /* surrogates above */
-    else if (p[0] == 0xf0)
-        low = 0x90; /* overlong below */
-    else if (p[0] == 0xf4)
-        high = 0x8f; /* above U+10FFFF */
-    if (left < n || p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    return n;
 }
 
 static int hex_digit(unsigned char c)
