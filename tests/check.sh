@@ -9,6 +9,9 @@ top=$(pwd)
 rounds=${*:-plain asan}
 jobs=$(nproc 2>/dev/null || echo 2)
 passed=0 failed=0 skipped=0
+# Independent cases, when they lie beside the checkout.
+CENTION_SHARED=${CENTION_SHARED:-$top/../shared}
+export CENTION_SHARED
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -39,17 +42,15 @@ formatted() {
     find daemon tests -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run --Werror
 }
 step "clang-format" formatted
-if [ ! -x configure ] || [ configure.ac -nt configure ] || [ Makefile.am -nt Makefile.in ]; then
-    step "autogen.sh" ./autogen.sh
-fi
 
 build() { # ROUND
-    mkdir -p "build-$1" && cd "build-$1" || return 1
     case $1 in
-    plain) set -- ;;
-    asan) set -- --enable-sanitizers CFLAGS='-g -O1' ;;
+    plain) options= ;;
+    asan) options="--enable-sanitizers CFLAGS=-g\ -O1" ;;
     esac
-    { [ -f Makefile ] || "$top/configure" --quiet --enable-werror "$@"; } &&
+    source=$(sh tests/source-tree.sh "$top/build-$1") || return 1
+    mkdir -p "build-$1" && cd "build-$1" || return 1
+    { [ -f Makefile ] || eval "\"$source/configure\" --quiet --enable-werror $options"; } &&
         make -s -j"$jobs" && make -s -j"$jobs" check TESTS= >/dev/null
     r=$?
     cd "$top" || return 1
@@ -79,7 +80,7 @@ unit() { # ROUND
 e2e() { # ROUND
     say "end-to-end tests ($1)"
     out=$(mktemp)
-    CENTION_BUILD="$top/build-$1" python3=/usr/bin/python3 \
+    CENTION_BUILD="$top/build-$1" \
         /usr/bin/python3 -m pytest -q -n "$jobs" -rs -p no:cacheprovider tests/e2e >"$out" 2>&1
     status=$?
     cat "$out"

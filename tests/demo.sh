@@ -38,11 +38,11 @@ sh "$top/tests/install-deps.sh" build
 echo "done"
 
 say "2. Building (in build-demo)"
-[ -x "$top/configure" ] || (cd "$top" && ./autogen.sh >"$dir/autogen.log" 2>&1)
+source=$(sh "$top/tests/source-tree.sh" "$build" 2>"$dir/autogen.log")
 mkdir -p "$build"
 (
     cd "$build"
-    [ -f Makefile ] || "$top/configure" --quiet >"$dir/configure.log" 2>&1
+    [ -f Makefile ] || "$source/configure" --quiet >"$dir/configure.log" 2>&1
     make -s -j"$(nproc)" >"$dir/make.log" 2>&1
 )
 "$build/daemon/cention-keeperd" --version
