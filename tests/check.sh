@@ -60,7 +60,7 @@ build() { # ROUND
 # `make check` keeps each program's output in PROGRAM.log; their closing lines are added up.
 unit() { # ROUND
     say "unit tests ($1)"
-    (cd "build-$1" && make -s -k check >/dev/null 2>&1)
+    (cd "build-$1" && timeout 900 make -s -k check >/dev/null 2>&1)
     status=$?
     for log in $(find "build-$1/tests" -name '*.log' ! -name 'test-suite.log' | sort); do
         line=$(sed -n 's/^\(unit\|replay\) .*: \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\2 \3 \4/p' \
@@ -81,7 +81,7 @@ e2e() { # ROUND
     say "end-to-end tests ($1)"
     out=$(mktemp)
     CENTION_BUILD="$top/build-$1" \
-        /usr/bin/python3 -m pytest -q -n "$jobs" -rs -p no:cacheprovider tests/e2e >"$out" 2>&1
+        timeout 1200 /usr/bin/python3 -m pytest -q -n "$jobs" -rs -p no:cacheprovider tests/e2e >"$out" 2>&1
     status=$?
     cat "$out"
     last=$(grep -E '^(=+ )?[0-9]+ (passed|failed|error|skipped)|^[0-9]+ .* in [0-9.]+s' "$out" | tail -n 1)

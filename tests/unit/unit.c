@@ -7,6 +7,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+enum {
+    UNIT_SECONDS = 300, /* for a whole program, sanitized and on a slow machine */
+};
+
 static unsigned skipped;
 
 void unit_skip(const char *why)
@@ -22,6 +26,7 @@ int unit_main(int argc, char **argv, const char *suite, const struct unit_case *
     CU_pSuite s;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
+    (void)alarm(UNIT_SECONDS); /* a case that hangs fails */
     if (CU_initialize_registry() != CUE_SUCCESS)
         return 1;
     s = CU_add_suite(suite, NULL, NULL);
