@@ -386,8 +386,13 @@ static void exchange_relay(struct exchange *x)
         if (x->call)
             upstream_cancel(x->call);
         x->call = NULL;
-        client_free(client); /* NULL is fine; exchange_gone leaves x alone in this state */
-        exchange_free(x);
+        if (x->failed) {
+            refuse(&x->refusal, 502, "upstream_broken", "the answer broke off after its head");
+            x->refusal.outcome = "unknown";
+            exchange_answer(x);
+        } else {
+            exchange_free(x);
+        }
         return;
     }
     log_debug("relayed", "id=%s status=%u duration_us=%llu", x->id, x->status,
