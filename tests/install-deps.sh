@@ -29,7 +29,6 @@ echo "installing:$missing"
 as_root=
 [ "$(id -u)" = 0 ] || as_root=sudo
 export DEBIAN_FRONTEND=noninteractive
-# No service should start just because its package is a test's peer.
 $as_root apt-get -qq update
 # shellcheck disable=SC2086 # lists of words
 $as_root apt-get -qq install -y --no-install-recommends $missing >/dev/null
