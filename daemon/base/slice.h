@@ -28,6 +28,12 @@ static inline struct slice slice_str(const char *s)
     return (struct slice){s, s ? strlen(s) : 0};
 }
 
+/* At most the first max bytes. */
+static inline struct slice slice_cut(struct slice s, size_t max)
+{
+    return s.len > max ? slice_of(s.data, max) : s;
+}
+
 static inline bool slice_eq(struct slice a, struct slice b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);

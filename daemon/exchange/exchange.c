@@ -147,11 +147,6 @@ static struct wire_client exchange_who(const struct exchange *x)
                                 .address = slice_str(peer->address)};
 }
 
-static struct slice cut(struct slice s, size_t max)
-{
-    return s.len > max ? slice_of(s.data, max) : s;
-}
-
 /*
  * Sends the reject record; the answer waits for it. Without a keeper there is nobody to record
  * it, and the answer goes at once.
@@ -163,14 +158,14 @@ static void exchange_reject(struct exchange *x, const struct http_head *head)
                                  .client = exchange_who(x),
                                  .status = no->status,
                                  .code = slice_str(no->code),
-                                 .error = cut(slice_str(no->text), WIRE_TEXT_MAX),
+                                 .error = slice_cut(slice_str(no->text), WIRE_TEXT_MAX),
                                  .field = slice_str(no->field)};
     struct target target = {0};
     const char *why;
 
     if (head) {
         reject.method = head->method;
-        reject.path = cut(head->target, WIRE_PATH_MAX);
+        reject.path = slice_cut(head->target, WIRE_PATH_MAX);
         if (target_parse(head->target, &target, &why) == 0) {
             reject.path = target.path;
             reject.workspace =
@@ -289,7 +284,7 @@ static void exchange_record(struct exchange *x, unsigned status, enum wire_sent 
     struct wire_outcome outcome = {.status = status,
                                    .sent = sent,
                                    .duration_us = loop_now() - x->began,
-                                   .error = cut(slice_str(error), WIRE_TEXT_MAX)};
+                                   .error = slice_cut(slice_str(error), WIRE_TEXT_MAX)};
 
     x->state = EXCHANGE_RECORDING;
     if (caller_outcome(x->proxy->keeper, &x->ticket, &outcome) < 0)
