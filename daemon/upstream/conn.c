@@ -1,3 +1,8 @@
+/*
+ * One call at a time on one connection: the request goes out as the socket takes it, the answer
+ * comes in a bounded share a turn and is handed on as it comes. Nothing of a call is ever written
+ * twice, and whatever the peer does ends in one of four calls to the owner.
+ */
 #include "upstream/conn.h"
 
 #include "base/log.h"
@@ -15,7 +20,7 @@ enum conn_state {
 };
 
 enum {
-    CONN_READ = 16 * 1024,   /* bytes of one read */
+    CONN_READ = 16 * 1024,   /* bytes of one read; never below what a TLS record holds */
     CONN_TURN = 64 * 1024,   /* bytes of one turn */
     CONN_KEEP = 32 * 1024,   /* block that an idle connection may hold */
     CONN_WRITE = 256 * 1024, /* bytes of one turn */
@@ -32,7 +37,7 @@ struct conn {
     struct upstream_call *call;
     struct buf in;
     struct event readable, writable;
-    struct loop_hook work; /* the next step, from the loop */
+    struct loop_hook work; /* goes on after a pause, from the loop */
     struct loop_hook bury; /* frees a dead one */
     struct loop_timer timer;
     uint64_t written_before; /* stream_written when the call began */
@@ -41,7 +46,7 @@ struct conn {
     enum http_framing framing;
     uint64_t left; /* of a body by length */
     unsigned n_1xx;
-    bool used, reading, reuse, writing, write_failed;
+    bool used, reading, reuse, write_failed;
 };
 
 static void conn_reading(struct conn *c, bool on)
@@ -291,7 +296,8 @@ static void conn_ended_early(struct conn *c, ssize_t n)
 /* Reads until there is nothing, the turn's share is used, or the call pauses. */
 static void conn_read(struct conn *c)
 {
-    for (size_t done = 0; done < CONN_TURN;) {
+    /* The rest is another turn's, but for decrypted bytes: no event tells of those. */
+    for (size_t done = 0; done < CONN_TURN || stream_pending(&c->stream);) {
         ssize_t n;
 
         if (c->state == CONN_DEAD || !c->call || c->call->paused)
@@ -313,12 +319,11 @@ static void conn_read(struct conn *c)
         }
         buf_commit(&c->in, (size_t)n);
         done += (size_t)n;
-        loop_timer_set(&c->timer, c->limits.response_timeout_us);
         conn_feed(c);
+        /* The head has to be there in time as a whole; a body's time is from read to read. */
+        if (c->state == CONN_BODY && !c->call->paused)
+            loop_timer_set(&c->timer, c->limits.response_timeout_us);
     }
-    /* The rest is another turn's; TLS may hold bytes that no event tells of. */
-    if (c->state != CONN_DEAD && c->call && !c->call->paused)
-        event_active(&c->readable, EV_READ, 1);
 }
 
 static void conn_write(struct conn *c)
@@ -349,7 +354,8 @@ static void conn_write(struct conn *c)
         }
         buf_consume(&call->request, (size_t)n);
         done += (size_t)n;
-        loop_timer_set(&c->timer, c->limits.response_timeout_us);
+        if (!call->paused)
+            loop_timer_set(&c->timer, c->limits.response_timeout_us);
     }
     conn_note_sent(c);
     if (buf_len(&call->request))
@@ -362,14 +368,9 @@ static void conn_work(void *arg)
 {
     struct conn *c = arg;
 
-    if (c->state == CONN_DEAD || !c->call)
+    if (c->state == CONN_DEAD || !c->call || c->call->paused)
         return;
-    if (c->state == CONN_HEAD && !c->writing) {
-        c->writing = true;
-        conn_write(c);
-        return;
-    }
-    /* Resumed: first what is here, then what the socket has. */
+    /* First what is here, then what the socket has. */
     conn_feed(c);
     if (c->state != CONN_DEAD && c->call && !c->call->paused) {
         loop_timer_set(&c->timer, c->limits.response_timeout_us);
@@ -386,13 +387,10 @@ static void conn_readable(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (c->state == CONN_IDLE)
         (void)conn_idle_read(c);
-    else if (c->state == CONN_HEAD && !c->writing)
-        conn_work(c); /* the write finds out whether the connection is dead */
     else
         conn_read(c);
     /* TLS may have had to read before it could write. */
-    if (c->call && c->writing && buf_len(&c->call->request) &&
-        !event_pending(&c->writable, EV_WRITE, NULL))
+    if (c->call && buf_len(&c->call->request) && !event_pending(&c->writable, EV_WRITE, NULL))
         conn_write(c);
 }
 
@@ -402,8 +400,10 @@ static void conn_writable(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (c->call && buf_len(&c->call->request))
+    if (c->call && buf_len(&c->call->request) && !c->write_failed)
         conn_write(c);
+    else if (c->call)
+        conn_read(c); /* TLS had to write before it could read */
 }
 
 static void conn_late(void *arg)
@@ -471,9 +471,9 @@ void conn_carry(struct conn *c, struct upstream_call *call)
     c->progress = (struct http_progress){0};
     c->n_1xx = 0;
     c->reuse = true;
-    c->writing = c->write_failed = false;
+    c->write_failed = false;
     loop_timer_set(&c->timer, c->limits.response_timeout_us);
-    loop_defer(c->loop, &c->work);
+    conn_write(c);
 }
 
 void conn_update(struct conn *c)

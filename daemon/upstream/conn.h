@@ -44,7 +44,10 @@ void conn_free(struct conn *conn);
 bool conn_clean(struct conn *conn);
 bool conn_used(const struct conn *conn); /* it carried a call before */
 
-/* Starts a call on an idle connection. */
+/*
+ * Starts a call on an idle connection and writes what the socket takes now, so that nothing comes
+ * between conn_clean and the first byte. The call may be handed back or fail from within.
+ */
 void conn_carry(struct conn *conn, struct upstream_call *call);
 
 /* After call->paused changed. */

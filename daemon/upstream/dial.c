@@ -1,3 +1,7 @@
+/*
+ * Every address gets a fair share of the time that is left, and every failure its own words. Until
+ * `done` nothing but CONNECT and a handshake was written, so a failure here is always `not-sent`.
+ */
 #include "upstream/dial.h"
 
 #include "base/buf.h"
@@ -40,6 +44,7 @@ struct dial {
 };
 
 static void dial_event(evutil_socket_t fd, short what, void *arg);
+static void dial_resolved(void *arg, const struct resolve_list *list, const char *why);
 
 static void dial_release(struct dial *d)
 {
@@ -129,8 +134,11 @@ static void dial_next(struct dial *d)
     while (d->next < d->list.n) {
         uint64_t now = loop_now();
 
-        if (now >= d->deadline)
+        if (now >= d->deadline) {
+            if (d->next == 0)
+                (void)snprintf(d->why, sizeof(d->why), "no time was left to connect");
             break;
+        }
         loop_timer_set(&d->timer, (d->deadline - now) / (d->list.n - d->next));
         if (dial_open(d))
             return;
@@ -150,6 +158,13 @@ static void dial_late(void *arg)
     struct dial *d = arg;
 
     if (d->step == DIAL_RESOLVE) {
+        const struct resolve_list *old = resolve_last(d->conf.resolve);
+
+        if (old && loop_now() < d->deadline) {
+            resolve_cancel(&d->wait);
+            dial_resolved(d, old, NULL);
+            return;
+        }
         (void)snprintf(d->why, sizeof(d->why), "the name could not be looked up in time");
         dial_finish(d, false);
         return;
@@ -218,7 +233,7 @@ static void dial_hear(struct dial *d)
         break;
     case HTTP_DONE:
         (void)snprintf(text, sizeof(text), "it answered %u to CONNECT", head.status);
-        if (head.status / 100 != 2)
+        if (head.status != 200)
             dial_failed(d, "proxy", text);
         else if (buf_len(&d->io) > head.head_len)
             dial_failed(d, "proxy", "it sent more than its answer");
@@ -315,6 +330,8 @@ static void dial_begin(void *arg)
 
     if (list)
         dial_resolved(d, list, NULL);
+    else if (resolve_last(d->conf.resolve)) /* old addresses get the second half of the time */
+        loop_timer_set(&d->timer, d->conf.timeout_us / 2);
 }
 
 int dial_start(struct dial **out, const struct dial_conf *conf, dial_done done, void *arg)

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 enum {
-    TRIES_MAX = 2, /* dead pooled connections before a call insists on a fresh one */
+    TRIES_MAX = 2, /* dead connections before a call gets a fresh one; the next ends it */
 };
 
 struct dialing {
@@ -35,6 +35,7 @@ struct upstream {
     unsigned n_idle, n_busy, n_dialing, n_queued;
     struct upstream_counters counters;
     struct loop_hook serve;
+    struct loop_hook bury; /* frees it after upstream_free */
     struct loop_timer queue_timer;
 };
 
@@ -123,11 +124,20 @@ static void call_retry(struct upstream *u, struct upstream_call *call)
         call_fail(u, call, UPSTREAM_UNREACHABLE, "every connection was closed before it was used");
 }
 
+static void close_idle(struct upstream *u)
+{
+    while (u->idle.next != &u->idle)
+        conn_free(u->idle.next->conn);
+}
+
 static void on_unsent(void *arg, struct upstream_call *call)
 {
     struct upstream *u = arg;
 
     queue_in(u, call, true);
+    /* Twice is no accident: what else lies idle is not trusted either. */
+    if (call->tries + 1 == TRIES_MAX)
+        close_idle(u);
     call_retry(u, call);
 }
 
@@ -150,11 +160,13 @@ static void dialing_end(struct dialing *d)
 /* A connection can't be made: calls that no other connection will come free for learn it now. */
 static void fail_waiting(struct upstream *u, const char *why)
 {
+    unsigned hopeful = u->n_dialing + u->n_busy, n = u->n_queued;
     char text[400];
 
     (void)snprintf(text, sizeof(text), "%s: %s", u->url.authority, why);
     log_warning("upstream_unreachable", "why=%s", log_quote(slice_str(text)).text);
-    while (u->n_queued > u->n_dialing + u->n_busy)
+    /* Counted before: a call that comes from within `failed` has not tried yet. */
+    for (; n > hopeful && u->n_queued; n--)
         call_fail(u, u->queue.next, UPSTREAM_UNREACHABLE, text);
 }
 
@@ -222,11 +234,30 @@ static struct conn *take_idle(struct upstream *u)
     return NULL;
 }
 
+/* Those that came last and have no place in the queue beside calls that wait for a dial. */
+static void fail_surplus(struct upstream *u)
+{
+    unsigned n = u->n_queued;
+
+    for (; n > u->n_dialing && n - u->n_dialing > u->conf.queue && u->n_queued; n--)
+        call_fail(u, u->queue.prev, UPSTREAM_OVERLOADED, "too many requests wait for the upstream");
+}
+
+static void fail_closing(struct upstream *u)
+{
+    for (unsigned n = u->n_queued; n > 0 && u->n_queued; n--)
+        call_fail(u, u->queue.next, UPSTREAM_CLOSING, "the proxy is shutting down");
+}
+
 /* Gives waiting calls the idle connections, and dials for the rest as far as the limit goes. */
 static void upstream_serve(void *arg)
 {
     struct upstream *u = arg;
 
+    if (u->closing) {
+        fail_closing(u);
+        return;
+    }
     while (u->queue.next != &u->queue) {
         struct upstream_call *call = u->queue.next;
         struct conn *c = take_idle(u);
@@ -246,6 +277,7 @@ static void upstream_serve(void *arg)
             return;
         }
     }
+    fail_surplus(u);
 }
 
 static void queue_late(void *arg)
@@ -282,6 +314,11 @@ static int upstream_init(struct upstream *u, struct err *err)
         r = url_parse(&u->proxy, u->conf.proxy, true, err);
         u->has_proxy = true;
         first = &u->proxy;
+        if (r == 0 && !u->url.tls)
+            r = err_set(err, -EINVAL,
+                        "a proxy is for https:// only; through it, \"%.128s\" would take "
+                        "signatures off this machine in plain text",
+                        u->conf.url);
     }
     if (r == 0 && u->url.tls)
         r = tls_context_new(&u->tls, u->url.host, u->url.literal,
@@ -289,6 +326,11 @@ static int upstream_init(struct upstream *u, struct err *err)
     if (r == 0 && (r = resolve_new(&u->resolve, u->loop, first->host, first->port)) < 0)
         (void)err_set(err, r, "out of memory");
     return r;
+}
+
+static void upstream_bury(void *arg)
+{
+    free(arg);
 }
 
 int upstream_new(struct upstream **out, struct loop *loop, const struct upstream_conf *conf,
@@ -309,6 +351,7 @@ int upstream_new(struct upstream **out, struct loop *loop, const struct upstream
         (struct conn_limits){conf->response_timeout_us, conf->idle_timeout_us, conf->head_bytes};
     u->owner = (struct conn_owner){on_idle, on_gone, on_unsent, on_ended, u};
     u->serve = (struct loop_hook){.run = upstream_serve, .arg = u};
+    u->bury = (struct loop_hook){.run = upstream_bury, .arg = u};
     loop_timer_init(&u->queue_timer, loop, queue_late, u);
     r = upstream_init(u, err);
     if (r < 0) {
@@ -319,13 +362,22 @@ int upstream_new(struct upstream **out, struct loop *loop, const struct upstream
     return 0;
 }
 
+static void cancel_dials(struct upstream *u)
+{
+    while (u->dialing.next != &u->dialing) {
+        struct dialing *d = u->dialing.next;
+
+        dial_cancel(d->dial);
+        dialing_end(d);
+    }
+}
+
 void upstream_close(struct upstream *u)
 {
     u->closing = true;
-    while (u->queue.next != &u->queue)
-        call_fail(u, u->queue.next, UPSTREAM_CLOSING, "the proxy is shutting down");
-    while (u->idle.next != &u->idle)
-        conn_free(u->idle.next->conn);
+    cancel_dials(u);
+    close_idle(u);
+    fail_closing(u);
 }
 
 static void call_free(struct upstream_call *call)
@@ -334,6 +386,7 @@ static void call_free(struct upstream_call *call)
     free(call);
 }
 
+/* The struct itself stays until the turn's end: a callback may have been in the middle of it. */
 void upstream_free(struct upstream *u)
 {
     if (!u)
@@ -344,14 +397,9 @@ void upstream_free(struct upstream *u)
         queue_out(u, call);
         call_free(call);
     }
-    while (u->dialing.next != &u->dialing) {
-        struct dialing *d = u->dialing.next;
-
-        dial_cancel(d->dial);
-        dialing_end(d);
-    }
-    while (u->idle.next != &u->idle)
-        conn_free(u->idle.next->conn);
+    u->closing = true;
+    cancel_dials(u);
+    close_idle(u);
     while (u->busy.next != &u->busy) {
         struct conn *c = u->busy.next->conn;
         struct upstream_call *call = conn_call(c);
@@ -364,7 +412,7 @@ void upstream_free(struct upstream *u)
     tls_context_free(u->tls);
     loop_cancel(u->loop, &u->serve);
     loop_timer_deinit(&u->queue_timer);
-    free(u);
+    loop_defer(u->loop, &u->bury);
 }
 
 struct slice upstream_host(const struct upstream *u)

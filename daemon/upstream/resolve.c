@@ -1,3 +1,8 @@
+/*
+ * Look-ups never block and are never doubled: whoever asks while one is under way waits for the
+ * same answer. Addresses are fresh for a fixed time; old ones are kept for when a later look-up
+ * fails. The resolver itself is made only when a name has to be looked up.
+ */
 #include "upstream/resolve.h"
 
 #include <arpa/inet.h>
@@ -181,6 +186,11 @@ const struct resolve_list *resolve_get(struct resolve *r, struct resolve_wait *w
     r->waiting.prev = w;
     resolve_ask(r);
     return NULL;
+}
+
+const struct resolve_list *resolve_last(const struct resolve *r)
+{
+    return r->list.n ? &r->list : NULL;
 }
 
 void resolve_cancel(struct resolve_wait *w)

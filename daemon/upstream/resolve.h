@@ -42,6 +42,10 @@ void resolve_free(struct resolve *r); /* nobody hears; NULL is fine */
 
 /* The known addresses when they are fresh, else NULL: `wait` hears of them, unless cancelled. */
 const struct resolve_list *resolve_get(struct resolve *r, struct resolve_wait *wait);
+
+/* The addresses of the last look-up that found any, however old; NULL when there was none. */
+const struct resolve_list *resolve_last(const struct resolve *r);
+
 void resolve_cancel(struct resolve_wait *wait); /* one that doesn't wait is fine */
 
 #endif

@@ -1,3 +1,6 @@
+/*
+ * One set of results for plain and TLS streams, so that nothing above has to know which it has.
+ */
 #include "upstream/stream.h"
 
 #include <errno.h>

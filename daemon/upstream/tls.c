@@ -1,3 +1,7 @@
+/*
+ * A session that comes out of here is with a server whose chain and name were verified; there is
+ * no switch to turn that off. What reached the kernel is counted below TLS, by the socket's BIO.
+ */
 #include "upstream/tls.h"
 
 #include <errno.h>
@@ -76,12 +80,25 @@ static const char *library_error(void)
     return text ? text : "unknown error";
 }
 
+/* A file that holds revocation lists only would load, and then trust nobody. */
+static bool holds_certificate(SSL_CTX *ssl)
+{
+    STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ssl));
+
+    for (int i = 0; i < sk_X509_OBJECT_num(all); i++)
+        if (X509_OBJECT_get_type(sk_X509_OBJECT_value(all, i)) == X509_LU_X509)
+            return true;
+    return false;
+}
+
 static int load_ca(SSL_CTX *ssl, const char *ca_file, struct err *err)
 {
     if (*ca_file) {
         if (SSL_CTX_load_verify_file(ssl, ca_file) != 1)
             return err_set(err, -EINVAL, "ca_file: %.200s: no certificates can be read: %s",
                            ca_file, library_error());
+        if (!holds_certificate(ssl))
+            return err_set(err, -EINVAL, "ca_file: %.200s: it holds no certificate", ca_file);
         return 0;
     }
     /* One file read now, rather than a folder read at each handshake. */

@@ -1,3 +1,7 @@
+/*
+ * Refuses whatever could send a signature somewhere in plain text, and whatever of a URL would
+ * otherwise be ignored without a word.
+ */
 #include "upstream/url.h"
 
 #include <arpa/inet.h>

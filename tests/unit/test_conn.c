@@ -23,6 +23,7 @@ struct world {
     char why[256];
     char body[1 << 16];
     size_t body_len, body_total;
+    size_t pause_every; /* pauses each time when that many more bytes have come */
     bool pause_in_head, drop_in_head, pause_in_body;
 };
 
@@ -53,7 +54,8 @@ static void on_body(void *arg, const char *data, size_t len)
         w->body_len += len;
     }
     w->body_total += len;
-    if (w->pause_in_body) {
+    if (w->pause_in_body || (w->pause_every && w->body_total / w->pause_every !=
+                                                   (w->body_total - len) / w->pause_every)) {
         w->call->paused = true;
         conn_update(w->conn);
     }
@@ -265,11 +267,10 @@ static void closed_before_a_byte_was_written(void)
     struct world w = {0};
 
     begin(&w);
-    carry(&w, REQUEST);
     (void)close(w.peer);
     w.peer = -1;
-    run(&w, 2000);
-    CU_ASSERT_EQUAL(w.unsents, 1);
+    carry(&w, REQUEST);
+    CU_ASSERT_EQUAL(w.unsents, 1); /* at once: nothing can come between a look and the write */
     CU_ASSERT_EQUAL(w.failed, 0);
     CU_ASSERT_EQUAL(w.gones, 1);
     w.call = NULL;
@@ -429,6 +430,193 @@ static void pause_and_resume(void)
     finish(&w);
 }
 
+/* What the peer can't write is what waits on its side, not in this process. */
+static void a_large_answer_waits_at_the_peer(void)
+{
+    enum { ALL = 16 << 20, STEP = 1 << 20 };
+    static char block[65536];
+    struct world w = {.pause_every = STEP};
+    size_t written = 0, ahead = 0, pauses = 0;
+
+    memset(block, 'x', sizeof(block));
+    begin(&w);
+    carry(&w, REQUEST);
+    say(&w, "HTTP/1.1 200 OK\r\nContent-Length: 16777216\r\n\r\n");
+    while (w.call && pauses < 100) {
+        size_t left = ALL - written;
+        ssize_t n = left ? write(w.peer, block, left < sizeof(block) ? left : sizeof(block)) : 0;
+
+        if (n > 0) {
+            written += (size_t)n;
+            continue;
+        }
+        if (w.call->paused) {
+            ahead = written - w.body_total > ahead ? written - w.body_total : ahead;
+            pauses++;
+            w.call->paused = false;
+            conn_update(w.conn);
+        }
+        run(&w, 1000);
+    }
+    CU_ASSERT_EQUAL(w.ends, 1);
+    CU_ASSERT_EQUAL(w.body_total, ALL);
+    CU_ASSERT(pauses >= ALL / STEP - 1);
+    CU_ASSERT(ahead < 1 << 20); /* two socket buffers and what one connection may hold */
+    finish(&w);
+}
+
+/* One turn hands on a bounded share, so that a fast peer can't starve the other connections. */
+static void a_turn_has_its_share(void)
+{
+    static char block[150000];
+    struct world w = {0};
+    ssize_t n;
+
+    memset(block, 'x', sizeof(block));
+    begin(&w);
+    carry(&w, REQUEST);
+    say(&w, "HTTP/1.1 200 OK\r\nContent-Length: 16777216\r\n\r\n");
+    n = write(w.peer, block, sizeof(block));
+    CU_ASSERT(n > 100000);
+    (void)event_base_loop(loop_base(w.loop), EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    CU_ASSERT(w.body_total >= 16384);
+    CU_ASSERT(w.body_total <= 2 * 65536);
+    run(&w, 5000);
+    CU_ASSERT_EQUAL(w.body_total, (size_t)n);
+    finish(&w);
+}
+
+/* The time runs to the whole head: a byte now and then doesn't hold a connection for ever. */
+static void a_head_that_drips(void)
+{
+    static const char HEAD[] = "HTTP/1.1 200 OK\r\nX-Long: ";
+    struct world w = {0};
+
+    begin(&w);
+    carry(&w, REQUEST);
+    run(&w, 2000);
+    for (size_t i = 0; i < sizeof(HEAD) - 1 && w.failed == 0; i++) {
+        CU_ASSERT_EQUAL(write(w.peer, HEAD + i, 1), 1);
+        run(&w, 20000);
+    }
+    CU_ASSERT_EQUAL(w.failed, UPSTREAM_TIMEOUT + 1);
+    CU_ASSERT_EQUAL(w.heads, 0);
+    finish(&w);
+    w = (struct world){0};
+    begin(&w);
+    carry(&w, REQUEST);
+    run(&w, 2000);
+    for (size_t i = 0; i < 7 && w.failed == 0; i++) {
+        say(&w, "HTTP/1.1 102 Wait\r\n\r\n");
+        run(&w, 20000);
+    }
+    CU_ASSERT_EQUAL(w.failed, UPSTREAM_TIMEOUT + 1);
+    finish(&w);
+}
+
+/* Between pieces of a body the time starts again. */
+static void a_slow_body_is_fine(void)
+{
+    struct world w = {0};
+
+    begin(&w);
+    carry(&w, REQUEST);
+    say(&w, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n");
+    for (int i = 0; i < 6; i++) {
+        run(&w, 30000);
+        say(&w, "x");
+    }
+    CU_ASSERT_EQUAL(w.ends, 1);
+    CU_ASSERT_EQUAL(w.failed, 0);
+    finish(&w);
+}
+
+/* An early answer that the caller holds back, while the request still goes out. */
+static void the_request_goes_on_while_paused(void)
+{
+    struct world w = {.pause_in_head = true};
+    char *big = malloc(4000001), *drain = malloc(400000);
+    size_t got = 0;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(big);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(drain);
+    memset(big, 'x', 4000000);
+    big[4000000] = '\0';
+    begin(&w);
+    carry(&w, big);
+    say(&w, "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nabc");
+    CU_ASSERT_EQUAL(w.heads, 1);
+    for (int i = 0; i < 20; i++) {
+        ssize_t n = read(w.peer, drain, 400000);
+
+        if (n > 0)
+            got += (size_t)n;
+        run(&w, 2000);
+    }
+    CU_ASSERT(got > 1000000);
+    run(&w, 150000);
+    CU_ASSERT_EQUAL(w.failed, 0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(w.call);
+    w.call->paused = false;
+    conn_update(w.conn);
+    run(&w, 2000);
+    CU_ASSERT_EQUAL(w.ends, 1);
+    CU_ASSERT_EQUAL(w.body_len, 3);
+    finish(&w);
+    free(big);
+    free(drain);
+}
+
+/* An answer that breaks off after its head has failed, however much came. */
+static void truncated_bodies(void)
+{
+    static const char *const T[] = {
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcd",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n",
+    };
+
+    for (size_t i = 0; i < sizeof(T) / sizeof(T[0]); i++) {
+        struct world w = {0};
+
+        begin(&w);
+        carry(&w, REQUEST);
+        run(&w, 2000);
+        heard_request(&w);
+        say(&w, T[i]);
+        CU_ASSERT_EQUAL(w.heads, 1);
+        (void)close(w.peer);
+        w.peer = -1;
+        run(&w, 2000);
+        CU_ASSERT_EQUAL(w.failed, UPSTREAM_BROKEN + 1);
+        CU_ASSERT_EQUAL(w.sent, WIRE_SENT_ALL);
+        CU_ASSERT_EQUAL(w.body_len, 4);
+        CU_ASSERT_EQUAL(w.ends, 0);
+        finish(&w);
+    }
+}
+
+/* HTTP/1.0 and `Connection: close` are the last answers of their connections. */
+static void answers_without_keep_alive(void)
+{
+    static const char *const T[] = {
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\na",
+        "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\na",
+    };
+
+    for (size_t i = 0; i < sizeof(T) / sizeof(T[0]); i++) {
+        struct world w = {0};
+
+        begin(&w);
+        carry(&w, REQUEST);
+        say(&w, T[i]);
+        CU_ASSERT_EQUAL(w.ends, 1);
+        CU_ASSERT_EQUAL(w.idles, 0);
+        CU_ASSERT_EQUAL(w.gones, 1);
+        finish(&w);
+    }
+}
+
 static void dropped_within_head(void)
 {
     struct world w = {.drop_in_head = true};
@@ -473,6 +661,13 @@ static const struct unit_case CASES[] = {
     {"a head that never ends", a_head_that_never_ends},
     {"interim answers", interim_answers},
     {"pause and resume", pause_and_resume},
+    {"a large answer waits at the peer", a_large_answer_waits_at_the_peer},
+    {"a turn has its share", a_turn_has_its_share},
+    {"a head that drips", a_head_that_drips},
+    {"a slow body is fine", a_slow_body_is_fine},
+    {"the request goes on while paused", the_request_goes_on_while_paused},
+    {"truncated bodies", truncated_bodies},
+    {"answers without keep-alive", answers_without_keep_alive},
     {"dropped within head", dropped_within_head},
     {"timeouts", timeouts},
 };

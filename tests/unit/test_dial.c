@@ -139,6 +139,7 @@ static void ask_a_proxy(const char *answer, bool good, const char *why)
 static void through_a_proxy(void)
 {
     ask_a_proxy("HTTP/1.1 200 Connection established\r\nX: y\r\n\r\n", true, "");
+    ask_a_proxy("HTTP/1.1 204 No Content\r\n\r\n", false, "it answered 204 to CONNECT");
     ask_a_proxy("HTTP/1.1 403 No\r\n\r\n", false, "it answered 403 to CONNECT");
     ask_a_proxy("HTTP/1.1 200 OK\r\n\r\nsurplus", false, "more than its answer");
     ask_a_proxy("nonsense\r\n\r\n", false, "proxy 127.0.0.1");

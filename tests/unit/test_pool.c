@@ -43,6 +43,7 @@ struct world {
     enum upstream_failure why;
     enum wire_sent sent;
     char text[400];
+    enum { NOWHERE, IN_HEAD, IN_BODY, IN_END, IN_FAILED } free_in; /* frees the room in there */
 };
 
 static void peer_close(struct peer *p)
@@ -54,9 +55,15 @@ static void peer_close(struct peer *p)
     p->fd = -1;
 }
 
-static void peer_read(evutil_socket_t fd, short what, void *arg)
+static void peer_answer(struct peer *p)
 {
     static const char ANSWER[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+    CU_ASSERT_EQUAL(send(p->fd, ANSWER, sizeof(ANSWER) - 1, MSG_NOSIGNAL), sizeof(ANSWER) - 1);
+}
+
+static void peer_read(evutil_socket_t fd, short what, void *arg)
+{
     struct peer *p = arg;
     ssize_t n = recv(fd, p->got + p->len, sizeof(p->got) - p->len - 1, 0);
 
@@ -73,7 +80,7 @@ static void peer_read(evutil_socket_t fd, short what, void *arg)
     p->server->requests++;
     if (p->server->mute)
         return;
-    CU_ASSERT_EQUAL(send(fd, ANSWER, sizeof(ANSWER) - 1, MSG_NOSIGNAL), sizeof(ANSWER) - 1);
+    peer_answer(p);
     if (p->server->close_after)
         peer_close(p);
 }
@@ -144,17 +151,25 @@ static void settled(struct world *w)
         loop_stop(w->loop);
 }
 
+static void maybe_free(struct world *w, int here)
+{
+    if ((int)w->free_in != here || !w->upstream)
+        return;
+    upstream_free(w->upstream);
+    w->upstream = NULL;
+}
+
 static void on_head(void *arg, const struct http_head *head)
 {
-    (void)arg;
     CU_ASSERT_EQUAL(head->status, 200);
+    maybe_free(arg, IN_HEAD);
 }
 
 static void on_body(void *arg, const char *data, size_t len)
 {
-    (void)arg;
     CU_ASSERT_EQUAL(len, 2);
     CU_ASSERT_EQUAL(memcmp(data, "ok", 2), 0);
+    maybe_free(arg, IN_BODY);
 }
 
 static void on_end(void *arg)
@@ -162,6 +177,7 @@ static void on_end(void *arg)
     struct world *w = arg;
 
     w->ends++;
+    maybe_free(w, IN_END);
     settled(w);
 }
 
@@ -173,6 +189,7 @@ static void on_failed(void *arg, enum upstream_failure why, enum wire_sent sent,
     w->why = why;
     w->sent = sent;
     (void)snprintf(w->text, sizeof(w->text), "%s", text);
+    maybe_free(w, IN_FAILED);
     settled(w);
 }
 
@@ -394,6 +411,151 @@ static void closing(void)
     finish(&w);
 }
 
+static void after_closing(void)
+{
+    struct world w;
+
+    begin(&w, 1, 16);
+    (void)call(&w);
+    loop_stop(w.loop);
+    CU_ASSERT_EQUAL(loop_run(w.loop), 0); /* the end of a turn only: it dials */
+    upstream_close(w.upstream);
+    CU_ASSERT_EQUAL(w.fails, 1);
+    (void)call(&w);
+    CU_ASSERT_EQUAL(w.fails, 1); /* never from within the call */
+    run(&w);
+    CU_ASSERT_EQUAL(w.fails, 2);
+    CU_ASSERT_EQUAL(w.why, UPSTREAM_CLOSING);
+    CU_ASSERT_EQUAL(w.sent, WIRE_SENT_NONE);
+    rest(&w, 10 * MS);
+    CU_ASSERT_EQUAL(w.server.requests, 0);
+    finish(&w);
+}
+
+/* What is on its way ends well, and its connection goes with it. */
+static void closing_lets_running_calls_end(void)
+{
+    struct upstream_counters n;
+    struct world w;
+
+    begin(&w, 2, 16);
+    w.server.mute = true;
+    (void)call(&w);
+    rest(&w, 10 * MS);
+    CU_ASSERT_EQUAL(w.server.requests, 1);
+    upstream_close(w.upstream);
+    for (unsigned i = 0; i < SERVER_MAX; i++)
+        if (w.server.peers[i].fd >= 0)
+            peer_answer(&w.server.peers[i]);
+    run(&w);
+    CU_ASSERT_EQUAL(w.ends, 1);
+    upstream_counters(w.upstream, &n);
+    CU_ASSERT_EQUAL(n.open, 0);
+    finish(&w);
+}
+
+/* Calls past the queue's end are told at once; those before keep their places. */
+static void the_queue_is_bounded(void)
+{
+    struct upstream_counters n;
+    struct world w;
+
+    begin(&w, 2, 3);
+    w.server.mute = true;
+    for (unsigned i = 0; i < 9; i++) {
+        CU_ASSERT_EQUAL(upstream_full(w.upstream), i >= 5);
+        (void)call(&w);
+    }
+    rest(&w, 20 * MS);
+    CU_ASSERT_EQUAL(w.fails, 4);
+    CU_ASSERT_EQUAL(w.why, UPSTREAM_OVERLOADED);
+    CU_ASSERT_EQUAL(w.sent, WIRE_SENT_NONE);
+    CU_ASSERT_EQUAL(w.server.requests, 2);
+    upstream_counters(w.upstream, &n);
+    CU_ASSERT_EQUAL(n.queued, 3);
+    finish(&w);
+}
+
+static void freed_from_within(void)
+{
+    for (int where = IN_HEAD; where <= IN_FAILED; where++) {
+        for (int closes = 0; closes < 2; closes++) {
+            struct world w;
+
+            begin(&w, 2, 2);
+            w.free_in = where;
+            w.server.mute = where == IN_FAILED;
+            w.server.close_after = closes;
+            for (unsigned i = 0; i < 8; i++)
+                (void)call(&w);
+            rest(&w, 100 * MS);
+            CU_ASSERT_PTR_NULL(w.upstream);
+            CU_ASSERT(w.ends + w.fails <= 5);
+            finish(&w);
+        }
+    }
+    for (int how = 0; how < 2; how++) {
+        struct world w;
+
+        begin(&w, 4, 4);
+        w.free_in = IN_FAILED;
+        for (unsigned i = 0; i < 6; i++)
+            (void)call(&w);
+        if (how == 0)
+            server_close(&w.server); /* refused: fails those that wait */
+        else
+            upstream_close(w.upstream);
+        rest(&w, 50 * MS);
+        CU_ASSERT_EQUAL(w.fails, 1);
+        CU_ASSERT_PTR_NULL(w.upstream);
+        finish(&w);
+    }
+}
+
+/* The answer to a call that failed is another call: it has its own try, and the loop goes on. */
+static void on_failed_again(void *arg, enum upstream_failure why, enum wire_sent sent,
+                            const char *text);
+
+static const struct upstream_events AGAIN = {on_head, on_body, on_end, on_failed_again};
+
+static void on_failed_again(void *arg, enum upstream_failure why, enum wire_sent sent,
+                            const char *text)
+{
+    struct buf request = BUF_INIT_SECRET(65536);
+    struct upstream_call *c = NULL;
+    struct world *w = arg;
+
+    (void)why;
+    (void)sent;
+    (void)text;
+    if (++w->fails >= 50) {
+        loop_stop(w->loop);
+        return;
+    }
+    CU_ASSERT_EQUAL_FATAL(buf_printf(&request, "DELETE /x HTTP/1.1\r\nHost: h\r\n\r\n"), 0);
+    CU_ASSERT_EQUAL_FATAL(upstream_call(w->upstream, &request, &AGAIN, w, &c), 0);
+}
+
+static void called_again_from_failed(void)
+{
+    struct buf request = BUF_INIT_SECRET(65536);
+    struct upstream_counters n;
+    struct upstream_call *c = NULL;
+    struct world w;
+
+    begin(&w, 1, 16);
+    server_close(&w.server);
+    CU_ASSERT_EQUAL_FATAL(buf_printf(&request, "DELETE /x HTTP/1.1\r\nHost: h\r\n\r\n"), 0);
+    CU_ASSERT_EQUAL_FATAL(upstream_call(w.upstream, &request, &AGAIN, &w, &c), 0);
+    (void)event_base_loop(loop_base(w.loop), EVLOOP_NONBLOCK);
+    rest(&w, 0);
+    CU_ASSERT(w.fails < 10);
+    w.free_in = NOWHERE;
+    upstream_counters(w.upstream, &n);
+    CU_ASSERT(n.queued <= 1);
+    finish(&w);
+}
+
 static void bad_settings(void)
 {
     struct upstream_conf conf = {.url = "http://api.cention.com", .ca_file = "", .proxy = ""};
@@ -407,6 +569,12 @@ static void bad_settings(void)
     conf.url = "https://api.cention.com";
     conf.proxy = "socks://x";
     CU_ASSERT_EQUAL(upstream_new(&u, loop, &conf, &err), -EINVAL);
+    /* A proxy elsewhere would carry the signature in plain text off this machine. */
+    conf.url = "http://127.0.0.1:8080";
+    conf.proxy = "http://proxy.example:3128";
+    err = ERR_INIT;
+    CU_ASSERT_EQUAL(upstream_new(&u, loop, &conf, &err), -EINVAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "https"));
     loop_free(loop);
 }
 
@@ -420,6 +588,11 @@ static const struct unit_case CASES[] = {
     {"no answer", no_answer},
     {"cancelled and freed in every state", cancelled_and_freed_in_every_state},
     {"closing", closing},
+    {"after closing", after_closing},
+    {"closing lets running calls end", closing_lets_running_calls_end},
+    {"the queue is bounded", the_queue_is_bounded},
+    {"freed from within", freed_from_within},
+    {"called again from failed", called_again_from_failed},
     {"bad settings", bad_settings},
 };
 UNIT_MAIN("pool", CASES)
