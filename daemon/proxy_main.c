@@ -214,6 +214,7 @@ static void daemon_close(struct daemon *d)
     exchange_free_all(&d->proxy); /* a closing client may have left one more */
     caller_free(d->proxy.keeper);
     canon_deinit(&d->proxy.canon);
+    validate_report_deinit(&d->proxy.report);
     setup_unref(d->proxy.setup);
     for (unsigned i = 0; i < 3; i++)
         if (d->signals[i])

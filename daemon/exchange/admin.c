@@ -149,7 +149,7 @@ static void admin_refused(void *arg, struct client *client, const struct http_he
 
     (void)arg;
     to.request_id = SLICE_LIT("admin");
-    if (answer_refusal(client_out(client), &to, &no, 0) < 0)
+    if (answer_refusal(client_out(client), &to, &no, 0, SLICE_NULL) < 0)
         to.keep_alive = false;
     client_answered(client, false);
 }

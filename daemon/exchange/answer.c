@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 enum {
-    ANSWER_BODY_MAX = 16 * 1024,
+    ANSWER_BODY_MAX = 1024 * 1024,
 };
 
 static const char *reason_of(unsigned status)
@@ -110,7 +110,7 @@ int answer_text(struct buf *out, const struct answer_to *to, unsigned status, co
 }
 
 int answer_refusal(struct buf *out, const struct answer_to *to, const struct refusal *why,
-                   unsigned upstream_status)
+                   unsigned upstream_status, struct slice more)
 {
     struct buf body = BUF_INIT(ANSWER_BODY_MAX);
     int r = buf_append_slice(&body, SLICE_LIT("{\"error\": "));
@@ -128,6 +128,8 @@ int answer_refusal(struct buf *out, const struct answer_to *to, const struct ref
         r = buf_printf(&body, ", \"outcome\": \"%s\"", why->outcome);
     if (r == 0 && upstream_status)
         r = buf_printf(&body, ", \"upstream_status\": %u", upstream_status);
+    if (r == 0)
+        r = buf_append_slice(&body, more);
     if (r == 0)
         r = buf_append_slice(&body, SLICE_LIT("}\n"));
     if (r == 0)

@@ -19,10 +19,10 @@ struct answer_to {
 
 /*
  * A refusal as a whole answer: {"error", "code", "field"?, "outcome", "upstream_status"?}.
- * upstream_status is left out when 0.
+ * upstream_status is left out when 0; `more` are further members, each with its comma before it.
  */
 int answer_refusal(struct buf *out, const struct answer_to *to, const struct refusal *why,
-                   unsigned upstream_status) __attribute__((warn_unused_result));
+                   unsigned upstream_status, struct slice more) __attribute__((warn_unused_result));
 
 /* Any other whole answer of the daemon. */
 int answer_text(struct buf *out, const struct answer_to *to, unsigned status, const char *type,

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "exchange/answer.h"
+#include "exchange/body.h"
 #include "exchange/forward.h"
 
 #include <errno.h>
@@ -23,7 +24,8 @@ enum exchange_state {
 };
 
 enum {
-    EXCHANGE_HEAD_MAX = 128 * 1024,                     /* of a relayed answer's head */
+    EXCHANGE_HEAD_MAX = 128 * 1024, /* of a relayed answer's head */
+    EXCHANGE_ERRORS_MAX = 512 * 1024,
     EXCHANGE_REQUEST_MAX = WIRE_BODY_MAX + 1024 * 1024, /* head and body for the upstream */
 };
 
@@ -38,6 +40,7 @@ struct exchange {
     struct buf request;         /* what goes upstream; holds the signature */
     struct buf head;            /* the relayed answer's head, until the outcome is durable */
     struct refusal refusal;     /* the answer, when the daemon makes it (status != 0) */
+    struct buf errors;          /* and its list of what is wrong with the body */
     char id[WIRE_REQUEST_ID_MAX + 1];
     unsigned minor;
     bool keep_alive, to_head; /* as answer_to */
@@ -64,6 +67,7 @@ static void exchange_free(struct exchange *x)
     proxy->running--;
     buf_deinit(&x->request);
     buf_deinit(&x->head);
+    buf_deinit(&x->errors);
     setup_unref(x->setup);
     free(x);
     if (proxy->running == 0 && proxy->quiet)
@@ -100,7 +104,7 @@ static void exchange_answer(struct exchange *x)
         struct client *client = x->client;
         struct answer_to to = exchange_to(x);
 
-        if (answer_refusal(client_out(client), &to, no, x->status) < 0)
+        if (answer_refusal(client_out(client), &to, no, x->status, buf_slice(&x->errors)) < 0)
             to.keep_alive = false;
         client_answered(client, to.keep_alive);
     }
@@ -121,6 +125,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct client *client,
     x->client = client;
     x->request = BUF_INIT_SECRET(EXCHANGE_REQUEST_MAX);
     x->head = BUF_INIT(EXCHANGE_HEAD_MAX);
+    x->errors = BUF_INIT(EXCHANGE_ERRORS_MAX);
     x->minor = head ? head->minor : 1;
     x->keep_alive = head && head->keep_alive;
     x->to_head = head && slice_eq(head->method, SLICE_LIT("HEAD"));
@@ -163,6 +168,11 @@ static void exchange_reject(struct exchange *x, const struct http_head *head)
     struct target target = {0};
     const char *why;
 
+    if (no->status == 422) {
+        reject.n_problems = body_problems(x->proxy, &reject.problems);
+        if (body_errors(&x->errors, &x->proxy->report) < 0)
+            buf_deinit(&x->errors); /* the first one is told all the same */
+    }
     if (head) {
         reject.method = head->method;
         reject.path = slice_cut(head->target, WIRE_PATH_MAX);
@@ -211,25 +221,6 @@ static void exchange_refused(void *arg, struct client *client, const struct http
     exchange_reject(x, head);
 }
 
-static bool check_body(struct exchange *x, const struct http_head *head, struct slice body)
-{
-    struct canon_error bad;
-    int r;
-
-    if (body.len == 0 && !slice_eq(head->method, SLICE_LIT("DELETE")))
-        return refuse(&x->refusal, 400, "bad_json",
-                      "the body is empty; a JSON object is expected, {} at least");
-    r = canon_body(&x->proxy->canon, body, x->setup->conf.nested_json ? CANON_JSON : CANON_FLATTEN,
-                   &bad);
-    if (r == 0)
-        return true;
-    if (r < 0)
-        return refuse(&x->refusal, 503, "overloaded", "out of memory; try again later");
-    refuse(&x->refusal, 400, "bad_json", "%s", bad.text);
-    (void)snprintf(x->refusal.field, sizeof(x->refusal.field), "%s", bad.field);
-    return false;
-}
-
 _Static_assert(sizeof(struct wire_field) == sizeof(struct sign_field) &&
                    offsetof(struct wire_field, value) == offsetof(struct sign_field, value),
                "a canonical field crosses the wall as it is");
@@ -248,7 +239,7 @@ static void exchange_request(void *arg, struct client *client, const struct http
         return;
     proxy->metrics.requests++;
     if (!forward_check(x->setup, head, &target, &x->refusal) || !proxy_ready(proxy, &x->refusal) ||
-        !check_body(x, head, body) ||
+        !body_check(proxy, x->setup, head, &target, body, &x->refusal) ||
         (upstream_full(x->setup->upstream) &&
          !refuse(&x->refusal, 503, "overloaded", "too many requests wait for the upstream"))) {
         exchange_reject(x, head);
@@ -261,6 +252,7 @@ static void exchange_request(void *arg, struct client *client, const struct http
                               .path = target.path,
                               .n_fields = (uint32_t)proxy->canon.n,
                               .fields = (const struct wire_field *)proxy->canon.fields};
+    sign.n_problems = body_problems(proxy, &sign.problems);
     r = forward_head(&x->request, x->setup, head, &target, slice_str(x->id), body.len);
     if (r == 0)
         r = caller_sign(proxy->keeper, &x->ticket, &sign);

@@ -17,6 +17,7 @@
 #include "exchange/setup.h"
 #include "front/client.h"
 #include "message/canon.h"
+#include "message/validate.h"
 #include "wire/caller.h"
 
 struct exchange;
@@ -26,7 +27,9 @@ struct proxy {
     struct loop *loop;
     struct caller *keeper;
     struct setup *setup; /* for requests that begin now */
-    struct canon canon;  /* scratch, reused by every request */
+    struct canon canon;  /* scratch, reused by every request, as are the next two */
+    struct validate_report report;
+    struct wire_problem problems[WIRE_PROBLEMS_MAX];
     struct metrics metrics;
     struct request_ids ids;
     bool draining; /* no new requests */

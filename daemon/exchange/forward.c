@@ -1,7 +1,5 @@
 #include "exchange/forward.h"
 
-#include "base/log.h"
-
 static bool check_method(const struct setup *setup, const struct http_head *head,
                          const struct target *target, struct refusal *why)
 {
@@ -13,8 +11,6 @@ static bool check_method(const struct setup *setup, const struct http_head *head
                       "%.*s is not in the API description (%s); see the documented paths, ids are "
                       "whole numbers above 0",
                       (int)target->path.len, target->path.data, setup->conf.api);
-    if (!path && setup->conf.validation == PROXY_WARN)
-        log_warning("unknown_endpoint", "path=%s", log_quote(target->path).text);
     if (method && (!path || setup->conf.validation != PROXY_ENFORCE))
         return true;
     if (method && (api_methods(path) & method))

@@ -188,6 +188,22 @@ static void put_request(struct writer *w, const struct wire_client *client, stru
     put_known(w, SLICE_LIT(",\"path\":"), path);
 }
 
+static void put_problems(struct writer *w, const struct wire_problem *problems, uint32_t n)
+{
+    for (uint32_t i = 0; i < n && !w->failed; i++) {
+        if (i == 0)
+            PUT_LIT(w, ",\"problems\":[{");
+        else
+            PUT_LIT(w, ",{");
+        put_string(w, SLICE_LIT("\"field\":"), problems[i].field);
+        put_string(w, SLICE_LIT(",\"code\":"), problems[i].code);
+        put_string(w, SLICE_LIT(",\"error\":"), problems[i].error);
+        PUT_LIT(w, "}");
+    }
+    if (n)
+        PUT_LIT(w, "]");
+}
+
 int record_intent(struct buf *out, const struct record_head *head, const struct wire_sign *sign,
                   struct slice key_id)
 {
@@ -202,7 +218,9 @@ int record_intent(struct buf *out, const struct record_head *head, const struct 
         put_string(&w, SLICE_LIT(""), sign->fields[i].name);
         put_string(&w, SLICE_LIT(":"), sign->fields[i].value);
     }
-    put_string(&w, SLICE_LIT("},\"key\":"), key_id);
+    PUT_LIT(&w, "}");
+    put_problems(&w, sign->problems, sign->n_problems);
+    put_string(&w, SLICE_LIT(",\"key\":"), key_id);
     return finish(&w);
 }
 
@@ -231,6 +249,7 @@ int record_reject(struct buf *out, const struct record_head *head, const struct 
     put_known(&w, SLICE_LIT(",\"code\":"), reject->code);
     put_known(&w, SLICE_LIT(",\"error\":"), reject->error);
     put_known(&w, SLICE_LIT(",\"field\":"), reject->field);
+    put_problems(&w, reject->problems, reject->n_problems);
     return finish(&w);
 }
 

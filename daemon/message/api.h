@@ -1,14 +1,16 @@
 /*
  * The API description: which paths exist and which methods each of them takes, read from an
- * OpenAPI 3.1 document in JSON. What the daemon can't honour (another method, a path parameter
- * that is no integer, a reference elsewhere) is an error when the file is loaded, never ignored
- * in silence. Request bodies are not checked against their schemas.
+ * OpenAPI 3.1 document in JSON, and what the body of each call must look like (message/schema.h).
+ * What the daemon can't honour (another method, a path parameter that is no integer, a reference
+ * elsewhere, a keyword that isn't checked) is an error when the file is loaded, never ignored in
+ * silence.
  */
 #ifndef CENTION_MESSAGE_API_H
 #define CENTION_MESSAGE_API_H
 
 #include "base/err.h"
 #include "base/slice.h"
+#include "message/schema.h"
 
 /* Bits: a path's methods are one mask. */
 enum api_method {
@@ -44,8 +46,16 @@ const char *api_path_template(const struct api_path *path);
 /* The methods that the path takes: a mask of enum api_method, never 0. */
 unsigned api_methods(const struct api_path *path);
 
+/* What the body of a call must be; of one that takes no body SCHEMA_NOTHING. Never NULL. */
+const struct schema *api_body(const struct api_path *path, unsigned method);
+
+/* The description's `summary` of a call; "" when there is none. */
+const char *api_summary(const struct api_path *path, unsigned method);
+
 /* The bit of a method's name (methods are case-sensitive, RFC 9110, 9.1), or 0. */
 unsigned api_method_of(struct slice name);
+
+const char *api_method_name(unsigned method); /* of one bit; static */
 
 /* The value of an Allow field (RFC 9110, 10.2.1): "POST", "PUT, DELETE"; static. */
 const char *api_allow(unsigned methods);

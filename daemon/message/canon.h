@@ -27,10 +27,10 @@ struct canon_member;
 struct canon {
     struct sign_field *fields; /* strictly ascending by name */
     size_t n;
+    struct json_tape tape; /* the scanned body; empty when the body was */
 
     /* Private; kept from body to body. */
     size_t fields_cap;
-    struct json_tape tape;
     char *arena; /* what had to be decoded or rendered */
     size_t arena_len, arena_cap;
     struct canon_member *members; /* a stack of the objects being put in order */

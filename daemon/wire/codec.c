@@ -71,8 +71,22 @@ static void get_client(struct reader *r, struct wire_client *c)
     c->address = get_string(r, WIRE_NAME_MAX);
 }
 
-static void get_sign(struct reader *r, struct wire_sign *s, struct wire_field *fields)
+static uint32_t get_problems(struct reader *r, struct wire_problem *problems)
 {
+    uint32_t n = get_choice(r, 0, WIRE_PROBLEMS_MAX);
+
+    for (uint32_t i = 0; !r->why && i < n; i++) {
+        problems[i].field = get_string(r, WIRE_NAME_MAX);
+        problems[i].code = get_string(r, WIRE_NAME_MAX);
+        problems[i].error = get_string(r, WIRE_TEXT_MAX);
+    }
+    return n;
+}
+
+static void get_sign(struct reader *r, struct wire_sign *s, struct wire_space *space)
+{
+    struct wire_field *fields = space->fields;
+
     s->id = get_u64(r);
     s->request_id = get_string(r, WIRE_REQUEST_ID_MAX);
     get_client(r, &s->client);
@@ -85,9 +99,11 @@ static void get_sign(struct reader *r, struct wire_sign *s, struct wire_field *f
         fields[i].name = get_string(r, WIRE_MESSAGE_MAX);
         fields[i].value = get_string(r, WIRE_MESSAGE_MAX);
     }
+    s->n_problems = get_problems(r, space->problems);
+    s->problems = space->problems;
 }
 
-static void get_reject(struct reader *r, struct wire_reject *x)
+static void get_reject(struct reader *r, struct wire_reject *x, struct wire_space *space)
 {
     x->id = get_u64(r);
     x->request_id = get_string(r, WIRE_REQUEST_ID_MAX);
@@ -99,6 +115,8 @@ static void get_reject(struct reader *r, struct wire_reject *x)
     x->code = get_string(r, WIRE_NAME_MAX);
     x->error = get_string(r, WIRE_TEXT_MAX);
     x->field = get_string(r, WIRE_NAME_MAX);
+    x->n_problems = get_problems(r, space->problems);
+    x->problems = space->problems;
 }
 
 static void get_state(struct reader *r, struct wire_state *s)
@@ -129,7 +147,7 @@ static void get_outcome(struct reader *r, struct wire_outcome *o)
     o->error = get_string(r, WIRE_TEXT_MAX);
 }
 
-static void get_message(struct reader *r, struct wire_message *m, struct wire_field *fields)
+static void get_message(struct reader *r, struct wire_message *m, struct wire_space *space)
 {
     switch (m->type) {
     case WIRE_HELLO:
@@ -140,7 +158,7 @@ static void get_message(struct reader *r, struct wire_message *m, struct wire_fi
         get_state(r, &m->state);
         break;
     case WIRE_SIGN:
-        get_sign(r, &m->sign, fields);
+        get_sign(r, &m->sign, space);
         break;
     case WIRE_SIGNED:
         get_signed(r, &m->signed_);
@@ -154,7 +172,7 @@ static void get_message(struct reader *r, struct wire_message *m, struct wire_fi
         get_outcome(r, &m->outcome);
         break;
     case WIRE_REJECT:
-        get_reject(r, &m->reject);
+        get_reject(r, &m->reject, space);
         break;
     case WIRE_RECORDED:
         m->recorded.id = get_u64(r);
@@ -168,7 +186,7 @@ static void get_message(struct reader *r, struct wire_message *m, struct wire_fi
     }
 }
 
-int codec_decode(struct slice in, struct wire_message *m, struct wire_field *fields, size_t *used,
+int codec_decode(struct slice in, struct wire_message *m, struct wire_space *space, size_t *used,
                  const char **why)
 {
     struct reader r = {in.data, in.data + in.len, NULL};
@@ -189,7 +207,7 @@ int codec_decode(struct slice in, struct wire_message *m, struct wire_field *fie
     if (in.len - WIRE_HEADER < len)
         return CODEC_PARTIAL;
     r.end = r.p + len;
-    get_message(&r, m, fields);
+    get_message(&r, m, space);
     if (!r.why && r.p != r.end)
         r.why = "a message is longer than its fields";
     if (r.why) {
@@ -250,6 +268,18 @@ static void put_client(struct writer *w, const struct wire_client *c)
     put_string(w, c->address, WIRE_NAME_MAX);
 }
 
+static void put_problems(struct writer *w, const struct wire_problem *problems, uint32_t n)
+{
+    if (n > WIRE_PROBLEMS_MAX && !w->failed)
+        w->failed = -EMSGSIZE;
+    put_u32(w, n);
+    for (uint32_t i = 0; !w->failed && i < n; i++) {
+        put_string(w, problems[i].field, WIRE_NAME_MAX);
+        put_string(w, problems[i].code, WIRE_NAME_MAX);
+        put_string(w, problems[i].error, WIRE_TEXT_MAX);
+    }
+}
+
 static void put_sign(struct writer *w, const struct wire_sign *s)
 {
     put_u64(w, s->id);
@@ -265,6 +295,7 @@ static void put_sign(struct writer *w, const struct wire_sign *s)
         put_string(w, s->fields[i].name, WIRE_MESSAGE_MAX);
         put_string(w, s->fields[i].value, WIRE_MESSAGE_MAX);
     }
+    put_problems(w, s->problems, s->n_problems);
 }
 
 static void put_reject(struct writer *w, const struct wire_reject *x)
@@ -279,6 +310,7 @@ static void put_reject(struct writer *w, const struct wire_reject *x)
     put_string(w, x->code, WIRE_NAME_MAX);
     put_string(w, x->error, WIRE_TEXT_MAX);
     put_string(w, x->field, WIRE_NAME_MAX);
+    put_problems(w, x->problems, x->n_problems);
 }
 
 static void put_state(struct writer *w, const struct wire_state *s)

@@ -16,11 +16,11 @@ enum {
 };
 
 /*
- * Decodes the message at the start of `in`. Slices of *m point into `in`; fields are put into
- * `fields` (room for WIRE_FIELDS_MAX). *used is the message's whole length in bytes. `why` is a
+ * Decodes the message at the start of `in`. Slices of *m point into `in`; its lists are put
+ * into `space`. *used is the message's whole length in bytes. `why` is a
  * static sentence on CODEC_BAD.
  */
-int codec_decode(struct slice in, struct wire_message *m, struct wire_field *fields, size_t *used,
+int codec_decode(struct slice in, struct wire_message *m, struct wire_space *space, size_t *used,
                  const char **why) __attribute__((warn_unused_result));
 
 /*

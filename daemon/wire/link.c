@@ -19,7 +19,7 @@ struct link {
     struct buf in, out; /* both hold signatures: secret */
     struct event *readable, *writable;
     struct loop_hook flush;
-    struct wire_field *fields;
+    struct wire_space *space;
     bool held, dead;
     bool *freed; /* set while a handler runs, to learn that it freed the link */
 };
@@ -44,7 +44,7 @@ static bool link_deliver(struct link *link)
         struct wire_message m;
         const char *why = NULL;
         size_t used = 0;
-        int r = codec_decode(buf_slice(&link->in), &m, link->fields, &used, &why);
+        int r = codec_decode(buf_slice(&link->in), &m, link->space, &used, &why);
 
         if (r == CODEC_PARTIAL)
             break;
@@ -137,11 +137,10 @@ int link_new(struct link **out, struct loop *loop, int fd, const struct link_eve
                           .in = BUF_INIT_SECRET(LINK_IN_MAX),
                           .out = BUF_INIT_SECRET(LINK_OUT_MAX)};
     link->flush = (struct loop_hook){.run = link_flush, .arg = link};
-    link->fields = malloc(WIRE_FIELDS_MAX * sizeof(*link->fields));
+    link->space = malloc(sizeof(*link->space));
     link->readable = event_new(loop_base(loop), fd, EV_READ | EV_PERSIST, link_readable, link);
     link->writable = event_new(loop_base(loop), fd, EV_WRITE, link_writable, link);
-    if (!link->fields || !link->readable || !link->writable ||
-        event_add(link->readable, NULL) < 0) {
+    if (!link->space || !link->readable || !link->writable || event_add(link->readable, NULL) < 0) {
         link_free(link);
         return -ENOMEM;
     }
@@ -163,7 +162,7 @@ void link_free(struct link *link)
     (void)close(link->fd);
     buf_deinit(&link->in);
     buf_deinit(&link->out);
-    free(link->fields);
+    free(link->space);
     free(link);
 }
 

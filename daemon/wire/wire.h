@@ -25,11 +25,12 @@
 #include <stdint.h>
 
 enum {
-    WIRE_VERSION = 1,
+    WIRE_VERSION = 2,
     WIRE_HEADER = 8,                    /* u32 length of what follows the header, u8 type, 3 zero */
     WIRE_MESSAGE_MAX = 9 * 1024 * 1024, /* bytes after the header */
     WIRE_BODY_MAX = 8 * 1024 * 1024,    /* the largest limits.body_bytes that fits a message */
     WIRE_FIELDS_MAX = 4096,
+    WIRE_PROBLEMS_MAX = 256,
     WIRE_REQUEST_ID_MAX = 128,
     WIRE_WORKSPACE_MAX = 64,
     WIRE_PATH_MAX = 1024,
@@ -84,6 +85,12 @@ struct wire_field {
     struct slice name, value; /* UTF-8; the canonical value as it is signed */
 };
 
+/* What the API description forbids of a request, and was let through or refused for. */
+struct wire_problem {
+    struct slice field; /* its path; empty when it is about the whole request */
+    struct slice code, error;
+};
+
 struct wire_sign {
     uint64_t id;
     struct slice request_id; /* X-Request-Id */
@@ -91,6 +98,8 @@ struct wire_sign {
     struct slice method, workspace, path;
     uint32_t n_fields;
     const struct wire_field *fields; /* names strictly ascending by bytes */
+    uint32_t n_problems;
+    const struct wire_problem *problems; /* of a request that is signed all the same */
 };
 
 struct wire_signed {
@@ -120,6 +129,8 @@ struct wire_reject {
     struct slice method, workspace, path; /* empty where it never got that far */
     uint32_t status;
     struct slice code, error, field;
+    uint32_t n_problems;
+    const struct wire_problem *problems;
 };
 
 struct wire_recorded {
@@ -132,6 +143,12 @@ struct wire_state {
     uint32_t audit_ok;                   /* 1 or 0 */
     struct slice reason;                 /* why not, in words */
     uint64_t records, syncs, signatures; /* since the keeper started */
+};
+
+/* Where a decoded message keeps its lists. */
+struct wire_space {
+    struct wire_field fields[WIRE_FIELDS_MAX];
+    struct wire_problem problems[WIRE_PROBLEMS_MAX];
 };
 
 struct wire_message {

@@ -57,3 +57,9 @@ def make_rig(tmp_path, lookalike, authority):
 @pytest.fixture
 def rig(make_rig):
     return make_rig().start()
+
+
+@pytest.fixture
+def lax_rig(make_rig):
+    """Forwards whatever can be signed, also what the API description doesn't know."""
+    return make_rig(proxy={"validation": "off"}).start()

@@ -10,17 +10,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct wire_field fields[WIRE_FIELDS_MAX];
+    static struct wire_space space;
     struct slice rest = slice_of(data, size);
     struct wire_message m;
     const char *why;
     size_t used;
 
-    while (codec_decode(rest, &m, fields, &used, &why) == CODEC_DONE) {
+    while (codec_decode(rest, &m, &space, &used, &why) == CODEC_DONE) {
         struct buf again = BUF_INIT(WIRE_MESSAGE_MAX * 2);
 
         if (m.type == WIRE_SIGN)
-            m.sign.fields = fields;
+            m.sign.fields = space.fields;
         if (used > rest.len || codec_encode(&again, &m) != 0 ||
             !slice_eq(buf_slice(&again), slice_of(rest.data, used)))
             abort();

@@ -116,7 +116,7 @@ const struct wire_message *next(struct proxy *p)
     buf_consume(&p->in, p->used);
     p->used = 0;
     for (;;) {
-        int r = codec_decode(buf_slice(&p->in), &p->m, p->fields, &p->used, &why);
+        int r = codec_decode(buf_slice(&p->in), &p->m, &p->space, &p->used, &why);
 
         CU_ASSERT_NOT_EQUAL(r, CODEC_BAD);
         if (r == CODEC_DONE)

@@ -20,7 +20,7 @@ struct fixture {
 struct proxy {
     int fd;
     struct buf in;
-    struct wire_field fields[WIRE_FIELDS_MAX];
+    struct wire_space space;
     struct wire_message m;
     size_t used; /* bytes of the message in m */
 };

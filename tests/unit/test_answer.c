@@ -33,7 +33,7 @@ static void a_refusal(void)
 
     (void)refuse(&no, 405, "method_not_allowed", "%s can't", "GET");
     no.allow = "POST";
-    CU_ASSERT_EQUAL(answer_refusal(&b, &TO, &no, 0), 0);
+    CU_ASSERT_EQUAL(answer_refusal(&b, &TO, &no, 0, SLICE_NULL), 0);
     is(&b, "HTTP/1.1 405 Method Not Allowed\r\nContent-Type: application/json\r\n"
            "Content-Length: 76\r\nCache-Control: no-store\r\nAllow: POST\r\n"
            "X-Request-Id: id-1\r\n\r\n"
@@ -51,7 +51,7 @@ static void all_members_and_a_closed_connection(void)
     (void)refuse(&no, 500, "audit_unavailable", "no");
     no.outcome = "unknown";
     strcpy(no.field, "a[1].b");
-    CU_ASSERT_EQUAL(answer_refusal(&b, &to, &no, 200), 0);
+    CU_ASSERT_EQUAL(answer_refusal(&b, &to, &no, 200, SLICE_NULL), 0);
     CU_ASSERT_PTR_NOT_NULL(memmem(b.data, b.tail, "Connection: close\r\n", 19));
     CU_ASSERT_PTR_NOT_NULL(memmem(b.data, b.tail,
                                   "\"field\": \"a[1].b\", \"outcome\": \"unknown\", "

@@ -29,7 +29,7 @@ struct asker {
     bool durable;
 };
 
-static struct wire_field fields[WIRE_FIELDS_MAX];
+static struct wire_space space;
 
 static void on_answer(struct caller_ticket *t, const struct wire_message *m)
 {
@@ -110,7 +110,7 @@ static struct wire_message hear(struct world *w)
     buf_consume(&w->in, w->heard);
     w->heard = 0;
     CU_ASSERT_NOT_EQUAL(buf_recv(&w->in, w->peer, 65536), 0);
-    CU_ASSERT_EQUAL_FATAL(codec_decode(buf_slice(&w->in), &m, fields, &used, &why), CODEC_DONE);
+    CU_ASSERT_EQUAL_FATAL(codec_decode(buf_slice(&w->in), &m, &space, &used, &why), CODEC_DONE);
     w->heard = used;
     return m;
 }

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static struct wire_field fields[WIRE_FIELDS_MAX];
+static struct wire_space space;
 
 static const struct wire_field TWO[] = {{{"areas", 5}, {"1,2", 3}}, {{"name", 4}, {"", 0}}};
 
@@ -77,7 +77,7 @@ static void every_message_there_and_back(void)
         size_t used = 0;
 
         CU_ASSERT_EQUAL_FATAL(codec_encode(&once, &all[i]), 0);
-        CU_ASSERT_EQUAL_FATAL(codec_decode(buf_slice(&once), &m, fields, &used, &why), CODEC_DONE);
+        CU_ASSERT_EQUAL_FATAL(codec_decode(buf_slice(&once), &m, &space, &used, &why), CODEC_DONE);
         CU_ASSERT_EQUAL(used, buf_len(&once));
         CU_ASSERT_EQUAL(m.type, all[i].type);
         CU_ASSERT_EQUAL_FATAL(codec_encode(&twice, &m), 0);
@@ -96,7 +96,7 @@ static void what_is_signed_crosses_whole(void)
 
     (void)samples(all);
     CU_ASSERT_EQUAL_FATAL(codec_encode(&b, &all[2]), 0);
-    CU_ASSERT_EQUAL_FATAL(codec_decode(buf_slice(&b), &m, fields, &used, &why), CODEC_DONE);
+    CU_ASSERT_EQUAL_FATAL(codec_decode(buf_slice(&b), &m, &space, &used, &why), CODEC_DONE);
     CU_ASSERT_EQUAL(m.sign.id, UINT64_MAX);
     CU_ASSERT_TRUE(slice_eq(m.sign.request_id, SLICE_LIT("req-1")));
     CU_ASSERT_EQUAL(m.sign.client.uid, 1000);
@@ -128,13 +128,13 @@ static void cut_at_every_byte(void)
             const char *why = NULL;
             size_t used = 0;
 
-            CU_ASSERT_EQUAL(codec_decode(slice_of(g, cut), &m, fields, &used, &why), CODEC_PARTIAL);
+            CU_ASSERT_EQUAL(codec_decode(slice_of(g, cut), &m, &space, &used, &why), CODEC_PARTIAL);
             if (cut >= WIRE_HEADER) {
                 uint32_t shorter = (uint32_t)(cut - WIRE_HEADER);
 
                 for (unsigned k = 0; k < 4; k++)
                     g[k] = (char)(shorter >> (8 * k));
-                CU_ASSERT_EQUAL(codec_decode(slice_of(g, cut), &m, fields, &used, &why), CODEC_BAD);
+                CU_ASSERT_EQUAL(codec_decode(slice_of(g, cut), &m, &space, &used, &why), CODEC_BAD);
                 CU_ASSERT_PTR_NOT_NULL(why);
             }
             unit_guard_free(g, cut);
@@ -149,7 +149,7 @@ static int decode(const char *data, size_t len)
     const char *why = NULL;
     size_t used = 0;
 
-    return codec_decode(slice_of(data, len), &m, fields, &used, &why);
+    return codec_decode(slice_of(data, len), &m, &space, &used, &why);
 }
 
 static void hostile_bytes(void)
