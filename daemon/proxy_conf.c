@@ -1,19 +1,15 @@
 #include "proxy_conf.h"
 
+#include "api_file.h"
 #include "base/settings.h"
 #include "message/name.h"
 #include "wire/wire.h"
 
 #include <errno.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#ifndef CENTION_DATADIR
-#define CENTION_DATADIR "/usr/share/cention-proxy"
-#endif
 #ifndef CENTION_RUNDIR
 #define CENTION_RUNDIR "/run/cention-proxy"
 #endif
@@ -220,37 +216,16 @@ static int read_signature(struct proxy_conf *c, struct settings_node root, struc
     return 0;
 }
 
-/*
- * Without a setting the description is the installed one, or, for a program that was never
- * installed, the one of the source tree it was built in.
- */
 static int find_api(struct proxy_conf *c, struct err *err)
 {
-    static const char *const PLACES[] = {"../conf", "../../conf"};
-    char exe[PATH_MAX], path[PATH_MAX + 64];
-    ssize_t n;
+    char path[PATH_MAX];
 
     if (c->api)
         return 0;
-    c->api = CENTION_DATADIR "/cention-openapi.json";
-    if (access(c->api, F_OK) == 0)
-        return 0;
-    n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-    for (unsigned i = 0; n > 0 && i < 2; i++) {
-        char dir[PATH_MAX];
-
-        exe[n] = '\0';
-        (void)snprintf(dir, sizeof(dir), "%s", exe);
-        (void)snprintf(path, sizeof(path), "%s/%s/cention-openapi.json", dirname(dir), PLACES[i]);
-        if (access(path, F_OK) != 0)
-            continue;
-        c->built_api = strdup(path);
-        if (!c->built_api)
-            return err_set(err, -ENOMEM, "out of memory");
-        c->api = c->built_api;
-        return 0;
-    }
-    return 0; /* loading it will say that it is missing */
+    api_file_default(path);
+    c->built_api = strdup(path);
+    c->api = c->built_api;
+    return c->api ? 0 : err_set(err, -ENOMEM, "out of memory");
 }
 
 static int read_root(struct proxy_conf *c, struct settings_node root, struct err *err)

@@ -36,7 +36,7 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
     } while (0)
 
 struct log_text {
-    char text[256];
+    char text[1024];
 };
 
 /*

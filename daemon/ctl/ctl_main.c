@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "ctl/ctl.h"
+#include "ctl/endpoints.h"
 #include "ctl/explain.h"
 #include "ctl/show.h"
 
@@ -12,7 +13,8 @@
 #include <string.h>
 
 static const struct ctl_command COMMANDS[] = {
-    {"explain", "show what would be signed for a request, and how", explain_main},
+    {"endpoints", "list the calls that the API description allows", endpoints_main},
+    {"explain", "check a request and show what would be signed, and how", explain_main},
 };
 
 enum {

@@ -1,55 +1,10 @@
 #include "exchange/setup.h"
 
+#include "api_file.h"
 #include "base/settings.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-enum {
-    SETUP_API_MAX = 16 * 1024 * 1024, /* bytes of the description */
-};
-
-static int read_whole(struct buf *out, const char *path, struct err *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), r = 0;
-    ssize_t n = 1;
-
-    if (fd < 0)
-        return err_set(err, -errno, "%s: %s", path, strerror(errno));
-    while (r == 0 && n > 0) {
-        r = buf_reserve(out, 64 * 1024);
-        if (r < 0) {
-            (void)err_set(err, r, "%s: larger than %d bytes", path, SETUP_API_MAX);
-            break;
-        }
-        n = read(fd, buf_space(out), 64 * 1024);
-        if (n < 0)
-            r = err_set(err, -errno, "%s: %s", path, strerror(errno));
-        else
-            buf_commit(out, (size_t)n);
-    }
-    (void)close(fd);
-    return r;
-}
-
-static int load_api(struct setup *s, struct err *err)
-{
-    struct buf text = BUF_INIT(SETUP_API_MAX);
-    int r = read_whole(&text, s->conf.api, err);
-
-    if (r == 0) {
-        struct err why = ERR_INIT;
-
-        r = api_load(&s->api, buf_slice(&text), &why);
-        if (r != 0)
-            r = err_set(err, r < 0 ? r : -EINVAL, "%.200s: %.300s", s->conf.api, why.text);
-    }
-    buf_deinit(&text);
-    return r;
-}
 
 /* What a setting led to is told with the file and the line of the setting. */
 static int blame(struct setup *s, const char *setting, int r, struct err *err)
@@ -83,7 +38,7 @@ int setup_load(struct setup **out, struct loop *loop, const char *path, struct e
     s->last = (struct loop_hook){.run = setup_free, .arg = s};
     r = proxy_conf_load(&s->conf, path, err);
     if (r == 0)
-        r = blame(s, "api", load_api(s, err), err);
+        r = blame(s, "api", api_file_load(&s->api, s->conf.api, err), err);
     if (r == 0)
         r = blame(s, "upstream", upstream_new(&s->upstream, loop, &s->conf.upstream, err), err);
     if (r < 0) {

@@ -415,7 +415,8 @@ static void refused(void)
         {"a\x7f", 2, "ASCII"},
         {"(((((((((((((((((((((((((((((((((a", 33, "deeper"},
         {"((a{255}){255}){255}", 10, "too complex"},
-        {"(a|b)*a(a|b){20}", 0, "too complex"},
+        {"(a|b)*a(a|b){20}", 0, "1000 states"},
+        {"^(.?){255}(.?){255}(.?){255}(.?){200}yABCDEFGHIJKLMNOPQRSTUVWXYZ", 0, "too long"},
     };
 
     for (size_t i = 0; i < N(T); i++) {

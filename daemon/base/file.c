@@ -1,0 +1,48 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+enum {
+    FILE_PIECE = 64 * 1024, /* bytes of one read */
+};
+
+int file_read_fd(struct buf *out, int fd)
+{
+    for (;;) {
+        size_t piece = FILE_PIECE, left = out->max - buf_len(out);
+        ssize_t n;
+        char one;
+        int r;
+
+        if (left == 0) { /* full: that is fine when the file ends here too */
+            do
+                n = read(fd, &one, 1);
+            while (n < 0 && errno == EINTR);
+            return n == 0 ? 0 : n < 0 ? -errno : -EFBIG;
+        }
+        if (piece > left)
+            piece = left;
+        r = buf_reserve(out, piece);
+        if (r < 0)
+            return r;
+        do
+            n = read(fd, buf_space(out), piece);
+        while (n < 0 && errno == EINTR);
+        if (n <= 0)
+            return n == 0 ? 0 : -errno;
+        buf_commit(out, (size_t)n);
+    }
+}
+
+int file_read(struct buf *out, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), r;
+
+    if (fd < 0)
+        return -errno;
+    r = file_read_fd(out, fd);
+    (void)close(fd);
+    return r;
+}
