@@ -132,6 +132,7 @@ static void daemon_reload(evutil_socket_t signal_number, short what, void *arg)
         d->proxy.setup = fresh;
         log_set_level(fresh->conf.log_level);
         clients_set(d->api, &fresh->conf.limits, fresh->conf.connections);
+        clients_set(d->admins, &fresh->conf.limits, ADMIN_CONNECTIONS);
         log_info("reloaded", "config=%s", d->conf_path);
     }
     service_ready("serving");
@@ -181,10 +182,8 @@ static int daemon_signals(struct daemon *d)
 static int daemon_open(struct daemon *d, struct err *err)
 {
     const struct proxy_conf *conf = &d->proxy.setup->conf;
-    struct client_limits admin_limits = conf->limits;
     int r;
 
-    admin_limits.body_bytes = 1;
     log_set_level(conf->log_level);
     if (request_ids_init(&d->proxy.ids) < 0)
         return err_set(err, -EIO, "no randomness to be had");
@@ -198,7 +197,7 @@ static int daemon_open(struct daemon *d, struct err *err)
         return err_set(err, r, "keeper: %s: %s", conf->keeper, strerror(-r));
     if ((r = clients_new(&d->api, d->loop, &conf->limits, conf->connections, &EXCHANGE_HANDLER,
                          &d->proxy)) < 0 ||
-        (r = clients_new(&d->admins, d->loop, &admin_limits, ADMIN_CONNECTIONS, &ADMIN_HANDLER,
+        (r = clients_new(&d->admins, d->loop, &conf->limits, ADMIN_CONNECTIONS, &ADMIN_HANDLER,
                          &d->admin)) < 0 ||
         (r = daemon_signals(d)) < 0)
         return err_set(err, r, "%s", strerror(-r));

@@ -7,6 +7,7 @@
 #include "ctl/ctl.h"
 #include "ctl/endpoints.h"
 #include "ctl/explain.h"
+#include "ctl/probe.h"
 #include "ctl/show.h"
 
 #include <stdio.h>
@@ -15,6 +16,7 @@
 static const struct ctl_command COMMANDS[] = {
     {"endpoints", "list the calls that the API description allows", endpoints_main},
     {"explain", "check a request and show what would be signed, and how", explain_main},
+    {"probe", "find out in which form the upstream wants its signatures", probe_main},
 };
 
 enum {

@@ -1,5 +1,6 @@
 #include "exchange/admin.h"
 
+#include "base/log.h"
 #include "exchange/answer.h"
 
 #include <stdio.h>
@@ -130,9 +131,50 @@ static unsigned admin_metrics(struct buf *body, const struct admin *admin)
     return 200;
 }
 
+/*
+ * "/probe/AUTHORIZATION/NESTED" before a request's target asks for another form of the signature
+ * than the configured one (cention-proxyctl probe). True with *as the request behind it.
+ */
+static bool admin_probe(const struct http_head *head, struct http_head *as,
+                        struct exchange_form *form)
+{
+    static const struct {
+        struct slice prefix;
+        struct exchange_form form;
+    } FORMS[] = {
+        {SLICE_LIT("/probe/scheme/flatten/"), {false, CANON_FLATTEN}},
+        {SLICE_LIT("/probe/scheme/json/"), {false, CANON_JSON}},
+        {SLICE_LIT("/probe/literal/flatten/"), {true, CANON_FLATTEN}},
+        {SLICE_LIT("/probe/literal/json/"), {true, CANON_JSON}},
+    };
+
+    for (size_t i = 0; i < sizeof(FORMS) / sizeof(FORMS[0]); i++) {
+        size_t len = FORMS[i].prefix.len - 1; /* the target keeps its slash */
+
+        if (head->target.len <= len ||
+            memcmp(head->target.data, FORMS[i].prefix.data, len + 1) != 0)
+            continue;
+        *as = *head;
+        as->target = slice_of(head->target.data + len, head->target.len - len);
+        *form = FORMS[i].form;
+        return true;
+    }
+    return false;
+}
+
 static bool admin_check(void *arg, const struct http_head *head, struct refusal *why)
 {
-    (void)arg;
+    struct admin *admin = arg;
+    struct exchange_form form;
+    struct http_head as;
+
+    if (admin_probe(head, &as, &form)) {
+        if (slice_eq(head->method, SLICE_LIT("PUT")))
+            return EXCHANGE_HANDLER.check(admin->proxy, &as, why);
+        refuse(why, 405, "method_not_allowed", "only an update (PUT) can be probed with");
+        why->allow = "PUT";
+        return false;
+    }
     if (!slice_eq(head->method, SLICE_LIT("GET")) && !slice_eq(head->method, SLICE_LIT("HEAD"))) {
         refuse(why, 405, "method_not_allowed", "only GET is served here");
         why->allow = "GET, HEAD";
@@ -146,8 +188,14 @@ static void admin_refused(void *arg, struct client *client, const struct http_he
 {
     struct answer_to to = {.minor = head ? head->minor : 1};
     struct refusal no = *why;
+    struct admin *admin = arg;
+    struct exchange_form form;
+    struct http_head as;
 
-    (void)arg;
+    if (head && admin_probe(head, &as, &form)) { /* on record, as any other */
+        EXCHANGE_HANDLER.refused(admin->proxy, client, &as, why);
+        return;
+    }
     to.request_id = SLICE_LIT("admin");
     if (answer_refusal(client_out(client), &to, &no, 0, SLICE_NULL) < 0)
         to.keep_alive = false;
@@ -164,9 +212,17 @@ static void admin_request(void *arg, struct client *client, const struct http_he
                            .to_head = slice_eq(head->method, SLICE_LIT("HEAD"))};
     struct buf body = BUF_INIT(ADMIN_BODY_MAX);
     const char *type = TEXT;
+    struct exchange_form form;
+    struct http_head as;
     unsigned status;
 
-    (void)request_body;
+    if (admin_probe(head, &as, &form)) {
+        log_info("probe", "target=%s authorization=%s nested=%s", log_quote(as.target).text,
+                 form.literal ? "literal" : "scheme",
+                 form.nested == CANON_JSON ? "json" : "flatten");
+        exchange_probe(admin->proxy, client, &as, request_body, &form);
+        return;
+    }
     if (slice_eq(head->target, SLICE_LIT("/healthz"))) {
         status = buf_printf(&body, "alive\n") < 0 ? 500 : 200;
     } else if (slice_eq(head->target, SLICE_LIT("/readyz"))) {
@@ -183,15 +239,21 @@ static void admin_request(void *arg, struct client *client, const struct http_he
     client_answered(client, to.keep_alive);
 }
 
-static void admin_nothing(void *exchange)
+/* Only probes are attached to their clients. */
+static void admin_room(void *exchange)
 {
-    (void)exchange;
+    EXCHANGE_HANDLER.room(exchange);
+}
+
+static void admin_gone(void *exchange)
+{
+    EXCHANGE_HANDLER.gone(exchange);
 }
 
 const struct client_handler ADMIN_HANDLER = {
     .check = admin_check,
     .request = admin_request,
     .refused = admin_refused,
-    .room = admin_nothing,
-    .gone = admin_nothing,
+    .room = admin_room,
+    .gone = admin_gone,
 };

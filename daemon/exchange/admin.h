@@ -1,6 +1,7 @@
 /*
  * The administrator's entrance: GET /healthz, /readyz and /metrics. It answers from memory, so it
- * answers even when nothing else works.
+ * answers even when nothing else works. PUT /probe/AUTHORIZATION/NESTED/... is a call of the API
+ * signed in that form, for `cention-proxyctl probe`: recorded and answered like any other.
  */
 #ifndef CENTION_EXCHANGE_ADMIN_H
 #define CENTION_EXCHANGE_ADMIN_H

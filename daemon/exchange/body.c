@@ -13,8 +13,8 @@ static bool out_of_memory(struct refusal *why)
 }
 
 /* The fields to sign. */
-static bool read_body(struct proxy *proxy, const struct setup *setup, const struct http_head *head,
-                      struct slice body, struct refusal *why)
+static bool read_body(struct proxy *proxy, const struct http_head *head, struct slice body,
+                      enum canon_nested nested, struct refusal *why)
 {
     struct canon_error bad;
     int r;
@@ -22,7 +22,7 @@ static bool read_body(struct proxy *proxy, const struct setup *setup, const stru
     if (body.len == 0 && !slice_eq(head->method, SLICE_LIT("DELETE")))
         return refuse(why, 400, "bad_json",
                       "the body is empty; a JSON object is expected, {} at least");
-    r = canon_body(&proxy->canon, body, setup->conf.nested_json ? CANON_JSON : CANON_FLATTEN, &bad);
+    r = canon_body(&proxy->canon, body, nested, &bad);
     if (r == 0)
         return true;
     if (r < 0)
@@ -52,12 +52,13 @@ static int look(struct proxy *proxy, const struct setup *setup, const struct htt
 }
 
 bool body_check(struct proxy *proxy, const struct setup *setup, const struct http_head *head,
-                const struct target *target, struct slice body, struct refusal *why)
+                const struct target *target, struct slice body, enum canon_nested nested,
+                struct refusal *why)
 {
     const struct validate_report *report = &proxy->report;
 
     validate_clear(&proxy->report);
-    if (!read_body(proxy, setup, head, body, why))
+    if (!read_body(proxy, head, body, nested, why))
         return false;
     if (setup->conf.validation == PROXY_OFF)
         return true;

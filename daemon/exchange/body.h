@@ -15,7 +15,8 @@
  * proxy->report lists everything that is wrong.
  */
 bool body_check(struct proxy *proxy, const struct setup *setup, const struct http_head *head,
-                const struct target *target, struct slice body, struct refusal *why);
+                const struct target *target, struct slice body, enum canon_nested nested,
+                struct refusal *why);
 
 /* The report's problems for the wire: *out points into `proxy` until the next body. */
 uint32_t body_problems(struct proxy *proxy, const struct wire_problem **out);

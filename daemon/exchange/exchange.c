@@ -35,6 +35,7 @@ struct exchange {
     struct client *client; /* NULL once it is gone */
     enum exchange_state state;
     struct exchange *next, *prev;
+    struct exchange_form form;
     struct caller_ticket ticket;
     struct upstream_call *call; /* NULL before and after */
     struct buf request;         /* what goes upstream; holds the signature */
@@ -122,6 +123,8 @@ static struct exchange *exchange_new(struct proxy *proxy, struct client *client,
     }
     x->proxy = proxy;
     x->setup = setup_ref(proxy->setup);
+    x->form.literal = x->setup->conf.literal;
+    x->form.nested = x->setup->conf.nested_json ? CANON_JSON : CANON_FLATTEN;
     x->client = client;
     x->request = BUF_INIT_SECRET(EXCHANGE_REQUEST_MAX);
     x->head = BUF_INIT(EXCHANGE_HEAD_MAX);
@@ -226,10 +229,9 @@ _Static_assert(sizeof(struct wire_field) == sizeof(struct sign_field) &&
                "a canonical field crosses the wall as it is");
 
 /* The request is whole: ask the keeper to record the intent and to sign. */
-static void exchange_request(void *arg, struct client *client, const struct http_head *head,
-                             struct slice body)
+static void exchange_start(struct proxy *proxy, struct client *client, const struct http_head *head,
+                           struct slice body, const struct exchange_form *form)
 {
-    struct proxy *proxy = arg;
     struct exchange *x = exchange_new(proxy, client, head);
     struct target target;
     struct wire_sign sign;
@@ -237,9 +239,11 @@ static void exchange_request(void *arg, struct client *client, const struct http
 
     if (!x)
         return;
+    if (form)
+        x->form = *form;
     proxy->metrics.requests++;
     if (!forward_check(x->setup, head, &target, &x->refusal) || !proxy_ready(proxy, &x->refusal) ||
-        !body_check(proxy, x->setup, head, &target, body, &x->refusal) ||
+        !body_check(proxy, x->setup, head, &target, body, x->form.nested, &x->refusal) ||
         (upstream_full(x->setup->upstream) &&
          !refuse(&x->refusal, 503, "overloaded", "too many requests wait for the upstream"))) {
         exchange_reject(x, head);
@@ -267,6 +271,18 @@ static void exchange_request(void *arg, struct client *client, const struct http
         refuse(&x->refusal, 503, "overloaded", "the request can't be handed to the keeper: %s",
                strerror(-r));
     exchange_reject(x, head);
+}
+
+static void exchange_request(void *arg, struct client *client, const struct http_head *head,
+                             struct slice body)
+{
+    exchange_start(arg, client, head, body, NULL);
+}
+
+void exchange_probe(struct proxy *proxy, struct client *client, const struct http_head *head,
+                    struct slice body, const struct exchange_form *form)
+{
+    exchange_start(proxy, client, head, body, form);
 }
 
 /* Sends the outcome; what comes next waits for it. */
@@ -306,7 +322,7 @@ static void exchange_signed(struct exchange *x, const struct wire_signed *s)
         exchange_fail(x, WIRE_SENT_NONE);
         return;
     }
-    r = forward_signed(&x->request, x->setup, s, client_body(x->client));
+    r = forward_signed(&x->request, x->form.literal, s, client_body(x->client));
     if (r == 0)
         r = upstream_call(x->setup->upstream, &x->request, &UPSTREAM_EVENTS, x, &x->call);
     if (r == 0) {

@@ -43,6 +43,20 @@ struct proxy {
 /* For the clients of the API; their handler's argument is the struct proxy. */
 extern const struct client_handler EXCHANGE_HANDLER;
 
+/* How a request is signed: both of the document's open questions. */
+struct exchange_form {
+    bool literal; /* the Authorization field to the letter of the document */
+    enum canon_nested nested;
+};
+
+/*
+ * A whole request that is to be signed in another form than the configuration's, to find out what
+ * the upstream accepts. The client must be served by a handler that passes `room` and `gone` on to
+ * EXCHANGE_HANDLER.
+ */
+void exchange_probe(struct proxy *proxy, struct client *client, const struct http_head *head,
+                    struct slice body, const struct exchange_form *form);
+
 /*
  * Ends all that run, for a shutdown that waits no longer: what was sent is answered and recorded
  * as unknown. Some may still wait for the keeper afterwards.

@@ -117,14 +117,13 @@ int forward_head(struct buf *out, const struct setup *setup, const struct http_h
     return r == 0 ? buf_printf(out, "Content-Length: %zu\r\n", body_len) : r;
 }
 
-int forward_signed(struct buf *out, const struct setup *setup, const struct wire_signed *s,
-                   struct slice body)
+int forward_signed(struct buf *out, bool literal, const struct wire_signed *s, struct slice body)
 {
     int r = buf_reserve(out, 128 + s->key_id.len + s->signature.len + body.len);
 
     if (r == 0)
         r = buf_append_slice(out, SLICE_LIT("Authorization: "));
-    if (r == 0 && setup->conf.literal)
+    if (r == 0 && literal)
         r = buf_append_slice(out, SLICE_LIT("Authorization "));
     if (r == 0)
         r = buf_append_slice(out, SLICE_LIT("CENTION1-HMAC-SHA256 "));

@@ -24,8 +24,8 @@ int forward_head(struct buf *out, const struct setup *setup, const struct http_h
                  const struct target *target, struct slice request_id, size_t body_len)
     __attribute__((warn_unused_result));
 
-/* The rest: Authorization, the empty line, the body. */
-int forward_signed(struct buf *out, const struct setup *setup, const struct wire_signed *s,
-                   struct slice body) __attribute__((warn_unused_result));
+/* The rest: Authorization (in the document's literal form or not), the empty line, the body. */
+int forward_signed(struct buf *out, bool literal, const struct wire_signed *s, struct slice body)
+    __attribute__((warn_unused_result));
 
 #endif
