@@ -1,22 +1,19 @@
 """The API description at work: modes of validation, limits of the report, changes of the file."""
 import copy
 import json
+import re
 import signal
 import subprocess
 
 import pytest
 
-from rig import API, program
+from rig import API, TOP, program
 
-AGENT_GROUP = {
-    "parameters": [{"$ref": "#/components/parameters/id"}],
-    "put": {
-        "operationId": "updateAgentGroup",
-        "summary": "Update an Agent Group",
-        "requestBody": {"required": True, "content": {"application/json": {"schema": {
-            "type": "object", "additionalProperties": False,
-            "properties": {"agents": {"type": "array", "items": {"type": "integer"}}}}}}},
-        "responses": {"2XX": {"description": "The id and the changed fields."}}}}
+def agent_group():
+    """The path item that README.md tells an administrator to add."""
+    text = (TOP / "README.md").read_text()
+    block = re.search(r'^    "/v1/agent-group/\{id\}": \{.*?^    \}$', text, re.S | re.M).group(0)
+    return json.loads("{%s}" % block)
 
 
 @pytest.fixture
@@ -145,7 +142,7 @@ def test_a_call_is_removed_one_added_one_broken(own, description, lookalike):
 
     changed = copy.deepcopy(description)
     del changed["paths"]["/v1/tag"]
-    changed["paths"]["/v1/agent-group/{id}"] = AGENT_GROUP
+    changed["paths"].update(agent_group())
     assert "reloaded" in own.reload(changed)
     answer = rig.call("POST", "/v1/tag", {"areas": [1], "tag_name": "t"})
     assert (answer.status, answer.json["code"]) == (404, "unknown_endpoint")
