@@ -30,6 +30,7 @@ enum schema_type {
 enum {
     SCHEMA_NAME_MAX = 128, /* bytes of a property's name */
     SCHEMA_PROPERTIES_MAX = 1024,
+    SCHEMA_DEPTH_MAX = 64, /* schemas inside each other, references followed */
 };
 
 struct schema_property {
@@ -70,9 +71,10 @@ struct schema {
     struct schema *next;
 };
 
-/* All schemas of one description; they point at each other. */
+/* All schemas of one description; they point at each other. Zeroed at first. */
 struct schemas {
     struct schema *first;
+    unsigned depth; /* private: of the schema that is being loaded */
 };
 
 void schemas_free(struct schemas *all);

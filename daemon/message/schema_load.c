@@ -164,6 +164,14 @@ static int load_additional(struct loading *l, const struct doc *value)
     return 0;
 }
 
+/* json-c turns an integer that doesn't fit into the last one that does. */
+static bool clamped(const struct doc *value)
+{
+    int64_t v = doc_is(value, json_type_int) ? json_object_get_int64(value->value) : 0;
+
+    return v == INT64_MAX || v == INT64_MIN;
+}
+
 static int load_bound(const struct loading *l, const struct doc *value, int64_t *out)
 {
     int r = doc_is(value, json_type_int) ? 0 : doc_fail(value, "must be a whole number");
@@ -172,8 +180,7 @@ static int load_bound(const struct loading *l, const struct doc *value, int64_t 
     if (r < 0)
         return r;
     *out = json_object_get_int64(value->value);
-    /* json-c clamps what is larger. */
-    if (*out == INT64_MAX || *out == INT64_MIN)
+    if (clamped(value))
         return doc_fail(value, "does not fit 64 bits: leave it out");
     if ((l->schema->types & SCHEMA_NUMBER) && (*out > most || *out < -most))
         return doc_fail(value, "a bound for numbers must lie between -2^53 and 2^53");
@@ -269,6 +276,8 @@ static int load_enum(struct loading *l, const struct doc *value)
                                   "supported in an enum");
         if (!(type & s->types))
             return doc_fail(&one, "is not of the schema's type");
+        if (clamped(&one))
+            return doc_fail(&one, "does not fit 64 bits");
         text = one.value ? json_object_get_string(one.value) : "null";
         s->choices[i].string = type == SCHEMA_STRING;
         s->choices[i].text = slice_str(strdup(text));
@@ -395,5 +404,10 @@ int schema_load(struct schemas *all, const struct schema **out, const struct doc
                                 .next = all->first};
     all->first = l.schema;
     *out = l.schema;
-    return load_keywords(&l);
+    if (all->depth == SCHEMA_DEPTH_MAX)
+        return doc_fail(&target, "more than %d schemas are inside each other", SCHEMA_DEPTH_MAX);
+    all->depth++;
+    r = load_keywords(&l);
+    all->depth--;
+    return r;
 }

@@ -12,6 +12,7 @@
 
 enum {
     SHOWN_MAX = 64,      /* bytes of a value that a sentence shows */
+    PATH_KEY_MAX = 128,  /* bytes of a key: as many as a path has */
     REPORT_FIRST = 8,    /* problems */
     INTEGER_DIGITS = 19, /* of INT64_MAX */
 };
@@ -95,18 +96,23 @@ int validate_add(struct validate_report *report, const char *code, const char *f
     return 0;
 }
 
+/* Keys are shown with their controls escaped: a path is one line. */
 static size_t put_path(char *out, size_t size, const struct frame *frame)
 {
     size_t n = frame->up ? put_path(out, size, frame->up) : 0;
+    char key[6 * PATH_KEY_MAX];
+    struct slice s = frame->key;
     int len;
 
     if (n + 1 >= size)
         return n;
-    if (!frame->key.data)
+    if (!s.data) {
         len = snprintf(out + n, size - n, "[%zu]", frame->index);
-    else
-        len = snprintf(out + n, size - n, "%s%.*s", n ? "." : "", (int)frame->key.len,
-                       frame->key.data);
+    } else {
+        if (s.len > PATH_KEY_MAX)
+            s.len = PATH_KEY_MAX;
+        len = snprintf(out + n, size - n, "%s%.*s", n ? "." : "", (int)json_encode(key, s), key);
+    }
     return n + (size_t)len < size ? n + (size_t)len : size - 1;
 }
 
