@@ -8,6 +8,10 @@ static struct wire_space space;
 
 static const struct wire_field TWO[] = {{{"areas", 5}, {"1,2", 3}}, {{"name", 4}, {"", 0}}};
 
+static const struct wire_problem THREE[] = {{{"a.b", 3}, {"invalid_field", 13}, {"no", 2}},
+                                            {{"", 0}, {"unknown_endpoint", 16}, {"not", 3}},
+                                            {{"c", 1}, {"missing_field", 13}, {"", 0}}};
+
 static const struct wire_client WHO = {.name = {"app", 3},
                                        .uid = 1000,
                                        .user = {"u", 1},
@@ -34,7 +38,9 @@ static size_t samples(struct wire_message out[10])
                                               .workspace = SLICE_LIT("televox"),
                                               .path = SLICE_LIT("/v1/tag"),
                                               .n_fields = 2,
-                                              .fields = TWO}};
+                                              .fields = TWO,
+                                              .n_problems = 2,
+                                              .problems = THREE}};
     out[n++] = (struct wire_message){
         .type = WIRE_SIGNED,
         .signed_ = {.id = 9, .key_id = SLICE_LIT("xyz"), .signature = {HEX, WIRE_SIGNATURE}}};
@@ -56,7 +62,9 @@ static size_t samples(struct wire_message out[10])
                                                 .status = 404,
                                                 .code = SLICE_LIT("unknown_endpoint"),
                                                 .error = SLICE_LIT("no"),
-                                                .field = SLICE_LIT("a.b")}};
+                                                .field = SLICE_LIT("a.b"),
+                                                .n_problems = 3,
+                                                .problems = THREE}};
     out[n++] = (struct wire_message){.type = WIRE_RECORDED, .recorded = {.id = 9, .durable = 1}};
     out[n++] = (struct wire_message){.type = WIRE_PING, .id = 4};
     out[n++] = (struct wire_message){
@@ -107,6 +115,10 @@ static void what_is_signed_crosses_whole(void)
     CU_ASSERT_TRUE(slice_eq(m.sign.fields[0].value, SLICE_LIT("1,2")));
     CU_ASSERT_TRUE(slice_eq(m.sign.fields[1].name, SLICE_LIT("name")));
     CU_ASSERT_EQUAL(m.sign.fields[1].value.len, 0);
+    CU_ASSERT_EQUAL(m.sign.n_problems, 2);
+    CU_ASSERT_TRUE(slice_eq(m.sign.problems[0].field, SLICE_LIT("a.b")));
+    CU_ASSERT_TRUE(slice_eq(m.sign.problems[1].code, SLICE_LIT("unknown_endpoint")));
+    CU_ASSERT_TRUE(slice_eq(m.sign.problems[1].error, SLICE_LIT("not")));
     buf_deinit(&b);
 }
 
@@ -193,6 +205,12 @@ static void limits_hold_when_encoding(void)
     m = all[2];
     m.sign.n_fields = WIRE_FIELDS_MAX + 1;
     CU_ASSERT_EQUAL(codec_encode(&b, &m), -EMSGSIZE);
+    m = all[2];
+    m.sign.n_problems = WIRE_PROBLEMS_MAX + 1;
+    CU_ASSERT_EQUAL(codec_encode(&b, &m), -EMSGSIZE);
+    m = all[6];
+    m.reject.n_problems = WIRE_PROBLEMS_MAX + 1;
+    CU_ASSERT_EQUAL(codec_encode(&b, &m), -EMSGSIZE);
     m = all[5];
     m.outcome.error = slice_of(much, sizeof(much));
     CU_ASSERT_EQUAL(codec_encode(&b, &m), -EMSGSIZE);
@@ -211,10 +229,41 @@ static void a_small_buffer_is_left_as_it_was(void)
     buf_deinit(&b);
 }
 
+/* The list's length stands before it: one too many is bad, whatever follows. */
+static void as_many_problems_as_a_report_lists(void)
+{
+    static struct wire_problem all[WIRE_PROBLEMS_MAX];
+    struct wire_message m = {.type = WIRE_REJECT,
+                             .reject = {.id = 1, .status = 422, .problems = all}},
+                        out;
+    struct buf b = BUF_INIT(1 << 20);
+    const char *why = NULL;
+    size_t used = 0, empty;
+
+    CU_ASSERT_EQUAL_FATAL(codec_encode(&b, &m), 0);
+    empty = buf_len(&b);
+    buf_consume(&b, buf_len(&b));
+    m.reject.n_problems = WIRE_PROBLEMS_MAX;
+    for (size_t i = 0; i < WIRE_PROBLEMS_MAX; i++)
+        all[i] = (struct wire_problem){slice_of(HEX, i % 65), slice_of(HEX, i % 7), {HEX, 3}};
+    CU_ASSERT_EQUAL_FATAL(codec_encode(&b, &m), 0);
+    CU_ASSERT_EQUAL_FATAL(codec_decode(buf_slice(&b), &out, &space, &used, &why), CODEC_DONE);
+    CU_ASSERT_EQUAL(out.reject.n_problems, WIRE_PROBLEMS_MAX);
+    for (size_t i = 0; i < WIRE_PROBLEMS_MAX; i++)
+        CU_ASSERT(slice_eq(out.reject.problems[i].field, all[i].field) &&
+                  slice_eq(out.reject.problems[i].code, all[i].code));
+    /* The number is the last thing of a message without problems. */
+    CU_ASSERT_EQUAL_FATAL((unsigned char)b.data[b.head + empty - 3], WIRE_PROBLEMS_MAX >> 8);
+    b.data[b.head + empty - 4] = 1;
+    CU_ASSERT_EQUAL(codec_decode(buf_slice(&b), &out, &space, &used, &why), CODEC_BAD);
+    buf_deinit(&b);
+}
+
 static const struct unit_case CASES[] = {
     {"every message there and back", every_message_there_and_back},
     {"what is signed crosses whole", what_is_signed_crosses_whole},
     {"cut at every byte", cut_at_every_byte},
+    {"as many problems as a report lists", as_many_problems_as_a_report_lists},
     {"hostile bytes", hostile_bytes},
     {"limits hold when encoding", limits_hold_when_encoding},
     {"a small buffer is left as it was", a_small_buffer_is_left_as_it_was},

@@ -115,6 +115,34 @@ static void test_reject(void)
            "\"code\":\"bad_request\",\"error\":\"no\",\"field\":\"name\"}");
 }
 
+static void test_problems(void)
+{
+    static const struct wire_problem LIST[] = {
+        {SLICE_LIT("a[1].b"), SLICE_LIT("invalid_field"), SLICE_LIT("a[1].b: \"x\"\n is no y")},
+        {SLICE_NULL, SLICE_LIT("unknown_endpoint"), SLICE_LIT("\xff")},
+    };
+    struct wire_sign sign = {.request_id = SLICE_LIT("a-1"),
+                             .client = nobody(),
+                             .method = SLICE_LIT("PUT"),
+                             .workspace = SLICE_LIT("s"),
+                             .path = SLICE_LIT("/v1/org/1"),
+                             .n_problems = 2,
+                             .problems = LIST};
+    struct wire_reject x = {.client = nobody(), .status = 422, .n_problems = 1, .problems = LIST};
+    struct buf b = BUF_INIT(65536);
+
+    expect(&b, record_intent(&b, &HEAD, &sign, SLICE_LIT("xyz")),
+           HEAD_TEXT
+           "\"intent\",\"id\":\"a-1\",\"client\":{},\"method\":\"PUT\",\"workspace\":\"s\","
+           "\"path\":\"/v1/org/1\",\"fields\":{},\"problems\":[{\"field\":\"a[1].b\",\"code\":"
+           "\"invalid_field\",\"error\":\"a[1].b: \\\"x\\\"\\u000a is no y\"},{\"field\":\"\","
+           "\"code\":\"unknown_endpoint\",\"error\":\"\\ufffd\"}],\"key\":\"xyz\"}");
+    expect(&b, record_reject(&b, &HEAD, &x),
+           HEAD_TEXT "\"reject\",\"client\":{},\"status\":422,\"problems\":[{\"field\":"
+                     "\"a[1].b\",\"code\":\"invalid_field\",\"error\":"
+                     "\"a[1].b: \\\"x\\\"\\u000a is no y\"}]}");
+}
+
 static void test_others(void)
 {
     struct buf b = BUF_INIT(65536);
@@ -273,6 +301,7 @@ static const struct unit_case CASES[] = {
     {"intent", test_intent},
     {"outcome", test_outcome},
     {"reject", test_reject},
+    {"problems", test_problems},
     {"start, key, config, recovery, stop", test_others},
     {"hostile text", test_hostile_text},
     {"time", test_time},
