@@ -172,6 +172,8 @@ static int load_operation(struct api *api, struct api_call *call, const struct d
     struct doc summary = doc_member(at, "summary");
     int r = ONLY(at, KNOWN);
 
+    if (r == 0 && summary.value)
+        r = doc_want_line(&summary);
     if (r < 0)
         return r;
     call->summary = strdup(doc_text(&summary));

@@ -122,6 +122,23 @@ const char *doc_text(const struct doc *at)
     return doc_is(at, json_type_string) ? json_object_get_string(at->value) : "";
 }
 
+bool doc_is_line(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return false;
+    return true;
+}
+
+int doc_want_line(const struct doc *at)
+{
+    int r = doc_want(at, json_type_string);
+
+    if (r == 0 && !doc_is_line(doc_text(at)))
+        return doc_fail(at, "must be one line without control characters");
+    return r;
+}
+
 bool doc_is_comment(const char *key)
 {
     static const char *const WORDS[] = {"title",    "summary", "description",

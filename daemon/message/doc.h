@@ -42,6 +42,12 @@ int doc_want(const struct doc *at, enum json_type type) __attribute__((warn_unus
 /* The value as text; "" when it is no string. */
 const char *doc_text(const struct doc *at);
 
+/* doc_want for a string that is one line without control characters. */
+int doc_want_line(const struct doc *at) __attribute__((warn_unused_result));
+
+/* True when the text holds no control character (below U+0020, U+007F). */
+bool doc_is_line(const char *text);
+
 /*
  * While the value is a reference object, goes to what it names within this document; a member
  * beside $ref that isn't a comment is an error, as is a reference that leads nowhere or in a

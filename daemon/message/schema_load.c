@@ -35,7 +35,7 @@ enum {
 
 static int copy_text(struct slice *out, const struct doc *value)
 {
-    int r = doc_want(value, json_type_string);
+    int r = doc_want_line(value);
 
     if (r < 0)
         return r;
@@ -92,6 +92,8 @@ static int load_property(struct loading *l, const struct doc *value, const char 
 
     if (len > SCHEMA_NAME_MAX)
         return doc_fail(value, "a name longer than %d bytes is not supported", SCHEMA_NAME_MAX);
+    if (!doc_is_line(name))
+        return doc_fail(value, "the name holds a control character");
     p->name = slice_of(strdup(name), len);
     if (!p->name.data)
         return -ENOMEM;
@@ -278,6 +280,8 @@ static int load_enum(struct loading *l, const struct doc *value)
             return doc_fail(&one, "is not of the schema's type");
         if (clamped(&one))
             return doc_fail(&one, "does not fit 64 bits");
+        if (type == SCHEMA_STRING && (r = doc_want_line(&one)) < 0)
+            return r;
         text = one.value ? json_object_get_string(one.value) : "null";
         s->choices[i].string = type == SCHEMA_STRING;
         s->choices[i].text = slice_str(strdup(text));

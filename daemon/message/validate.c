@@ -363,8 +363,11 @@ static void unknown(struct walk *w, const struct schema *schema, const struct fr
     for (size_t i = 0; i < schema->n_properties && n < sizeof(list); i++)
         n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", i ? ", " : "",
                               schema->properties[i].name.data);
-    if (n >= sizeof(list))
-        memcpy(list + sizeof(list) - 4, "...", 4);
+    if (n >= sizeof(list)) {
+        list[sizeof(list) - 4] = '\0';
+        mend(list, sizeof(list) - 3);
+        strcat(list, "...");
+    }
     complain(w, frame, "unknown_field", "is not known here; expected one of %s", list);
 }
 

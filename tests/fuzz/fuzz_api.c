@@ -1,7 +1,7 @@
 /*
  * Fuzzes the API description's loader and the request target. Beside not crashing: a loaded
- * description finds an instance of each of its paths as that path, and a target that is accepted
- * is made of names that the keeper accepts.
+ * description finds an instance of each of its paths as that path, every table of a body's schema
+ * is in order, and a target that is accepted is made of names that the keeper accepts.
  */
 #include "message/api.h"
 #include "message/name.h"
@@ -37,6 +37,29 @@ static size_t instance(const char *template, char *out)
     return n;
 }
 
+/* What the description's author would see of a table; `depth` ends a schema within itself. */
+static void check_schema(const struct schema *s, unsigned depth)
+{
+    char text[64];
+
+    must(s->types != 0 && s->minimum <= s->maximum && s->min_length <= s->max_length);
+    must(schema_type_text(s, text, sizeof(text)) == strlen(text));
+    for (size_t i = 0; i < s->n_choices; i++) {
+        must(i == 0 || slice_cmp(s->choices[i - 1].text, s->choices[i].text) <= 0);
+        must(schema_has_choice(s, s->choices[i].text, s->choices[i].string));
+    }
+    for (size_t i = 0; i < s->n_properties; i++) {
+        must(i == 0 || slice_cmp(s->properties[i - 1].name, s->properties[i].name) < 0);
+        must(schema_find(s, s->properties[i].name) == &s->properties[i]);
+        if (depth > 0)
+            check_schema(s->properties[i].schema, depth - 1);
+    }
+    if (s->items && depth > 0)
+        check_schema(s->items, depth - 1);
+    if (s->anything && depth > 0)
+        check_schema(s->anything, depth - 1);
+}
+
 static void check_api(const struct api *api)
 {
     must(api_count(api) > 0);
@@ -47,6 +70,9 @@ static void check_api(const struct api *api)
 
         must(n > TARGET_PATH_MAX || api_find(api, slice_of(out, n)) == path);
         must(api_methods(path) > 0 && api_allow(api_methods(path))[0]);
+        for (unsigned method = API_POST; method <= API_DELETE; method <<= 1)
+            if (api_methods(path) & method)
+                check_schema(api_body(path, method), 4);
     }
 }
 

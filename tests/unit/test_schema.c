@@ -176,6 +176,10 @@ static const struct {
     {"{\"type\":\"array\",\"enum\":[[]]}", "/enum/0: only strings, whole numbers"},
     {"{\"type\":\"integer\",\"enum\":[1,99999999999999999999]}", "/enum/1: does not fit 64 bits"},
     {"{\"type\":\"integer\",\"enum\":[18446744073709551615]}", "/enum/0: does not fit 64 bits"},
+    {"{\"type\":\"string\",\"title\":\"a\\tb\"}", "/title: must be one line"},
+    {"{\"type\":\"string\",\"enum\":[\"a\",\"\\u007f\"]}", "/enum/1: must be one line"},
+    {"{\"type\":\"object\",\"properties\":{\"a\\n\":{\"type\":\"null\"}}}",
+     "/properties/a?: the name holds a control character"},
     {"{\"type\":\"string\",\"title\":7}", "/title: must be of type string"},
 };
 
