@@ -249,6 +249,28 @@ static void too_many_properties(void)
     free(text);
 }
 
+/* Every value of a list of any length is found, and nothing between them. */
+static void choices(void)
+{
+    for (int count = 1; count <= 40; count++) {
+        char text[1024], value[16];
+        size_t n = (size_t)sprintf(text, "{\"type\":\"string\",\"enum\":[");
+        struct schemas all;
+        const struct schema *s;
+        struct err err;
+
+        for (int i = count; i > 0; i--)
+            n += (size_t)sprintf(text + n, "\"%02d\"%s", 2 * i, i > 1 ? "," : "]}");
+        CU_ASSERT_EQUAL_FATAL(load(&all, &s, text, &err), 0);
+        for (int i = 0; i <= 2 * count + 1; i++) {
+            struct slice v = slice_of(value, (size_t)sprintf(value, "%02d", i));
+
+            CU_ASSERT_EQUAL(schema_has_choice(s, v, true), i > 0 && i % 2 == 0);
+        }
+        schemas_free(&all);
+    }
+}
+
 static void nothing(void)
 {
     CU_ASSERT_PTR_NULL(schema_find(&SCHEMA_NOTHING, slice_str("a")));
@@ -259,7 +281,7 @@ static void nothing(void)
 static const struct unit_case CASES[] = {
     {"tables", tables},   {"type text", type_text}, {"endless type text", endless_type_text},
     {"refused", refused}, {"chain", chain},         {"too many properties", too_many_properties},
-    {"nothing", nothing},
+    {"choices", choices}, {"nothing", nothing},
 };
 
 UNIT_MAIN("schema", CASES)
