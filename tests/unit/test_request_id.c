@@ -28,6 +28,9 @@ static void the_client_s_own(void)
 
 static void one_of_our_own(void)
 {
+    static const char LONG_ID[] =
+        "X-Request-Id: 0123456789012345678901234567890123456789012345678901234567890123"
+        "45678901234567890123456789012345678901234567890123456789012345678\r\n";
     static const char *const T[] = {
         "",
         "X-Request-Id:\r\n",
@@ -36,8 +39,7 @@ static void one_of_our_own(void)
         "X-Request-Id: a\\b\r\n",
         "X-Request-Id: \xc3\xa9\r\n",
         "X-Request-Id: a\r\nX-Request-Id: b\r\n",
-        "X-Request-Id: 0123456789012345678901234567890123456789012345678901234567890123"
-        "45678901234567890123456789012345678901234567890123456789012345678\r\n",
+        LONG_ID,
     };
     struct request_ids ids = {0x1234, 0};
     char out[WIRE_REQUEST_ID_MAX + 1];
