@@ -18,6 +18,15 @@
 #define SYSCONFDIR "/etc"
 #endif
 
+enum {
+    SEGMENT_BYTES = 64 * 1024 * 1024, /* of the audit log, by default */
+    SEGMENT_BYTES_MIN = 4096,
+    SEGMENT_BYTES_MAX = 1024 * 1024 * 1024,
+};
+
+#define MINUTE_US UINT64_C(60000000)
+#define DAY_US    (24 * 60 * MINUTE_US)
+
 /* A copy of the setting; absent: NULL. */
 static int read_path(struct settings_node group, const char *name, char **out, struct err *err)
 {
@@ -72,10 +81,12 @@ static int read_level(struct settings_node group, enum log_level *out, struct er
 
 static int read_audit(struct settings_node root, struct keeper_conf *out, struct err *err)
 {
-    static const char *const KNOWN[] = {"directory", "durability", NULL};
+    static const char *const KNOWN[] = {"directory",   "durability", "segment_bytes",
+                                        "segment_age", "heartbeat",  NULL};
     static const char *const DURABILITY[] = {"fsync", NULL};
     struct settings_node audit;
     unsigned durability = 0;
+    int64_t bytes = SEGMENT_BYTES;
     int r = settings_group(root, "audit", &audit, err);
 
     if (r == 0 && !audit.node)
@@ -86,6 +97,15 @@ static int read_audit(struct settings_node root, struct keeper_conf *out, struct
         r = require_path(audit, "directory", &out->audit_directory, err);
     if (r == 0)
         r = settings_choice(audit, "durability", DURABILITY, &durability, err);
+    if (r == 0)
+        r = settings_integer(audit, "segment_bytes", SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX, &bytes,
+                             err);
+    if (r == 0)
+        r = settings_seconds(audit, "segment_age", MINUTE_US, 366 * DAY_US, &out->segment_age_us,
+                             err);
+    if (r == 0)
+        r = settings_seconds(audit, "heartbeat", MINUTE_US / 60, DAY_US, &out->heartbeat_us, err);
+    out->segment_bytes = (uint64_t)bytes;
     return r;
 }
 
@@ -130,7 +150,10 @@ int keeper_conf_load(struct keeper_conf *out, const char *path, struct err *err)
     struct settings *settings = NULL;
     int r = settings_open(&settings, path, err);
 
-    *out = (struct keeper_conf){.socket_mode = 0600, .log_level = LOG_LEVEL_INFO};
+    *out = (struct keeper_conf){.socket_mode = 0600,
+                                .log_level = LOG_LEVEL_INFO,
+                                .segment_age_us = DAY_US,
+                                .heartbeat_us = 60 * MINUTE_US};
     if (r == 0)
         r = read_all(settings_root(settings), out, err);
     settings_free(settings);

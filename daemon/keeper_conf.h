@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/log.h"
 
+#include <stdint.h>
 #include <sys/types.h>
 
 struct keeper_conf {
@@ -14,6 +15,9 @@ struct keeper_conf {
     mode_t socket_mode; /* its permissions; never any for others */
     char *keys;         /* path of the keys file */
     char *audit_directory;
+    uint64_t segment_bytes;  /* of the audit log, before it goes on in a new file */
+    uint64_t segment_age_us; /* microseconds; as that */
+    uint64_t heartbeat_us;   /* microseconds; the audit log is signed at least this often */
     enum log_level log_level;
 };
 

@@ -201,6 +201,10 @@ static void server_adopt(struct server *s, struct keeper_conf *conf)
 {
     note_restart("socket", s->conf.socket, conf->socket);
     note_restart("audit.directory", s->conf.audit_directory, conf->audit_directory);
+    if (s->conf.segment_bytes != conf->segment_bytes ||
+        s->conf.segment_age_us != conf->segment_age_us ||
+        s->conf.heartbeat_us != conf->heartbeat_us)
+        log_warning("restart_needed", "setting=%s", "audit");
     if (s->conf.socket_mode != conf->socket_mode)
         log_warning("restart_needed", "setting=socket_mode used=%04o configured=%04o",
                     (unsigned)s->conf.socket_mode, (unsigned)conf->socket_mode);
@@ -287,6 +291,11 @@ static int start_door(struct server *s, struct err *err)
 /* The audit log is locked before the socket is touched: two starts at once can't both win. */
 static int server_open(struct server *s, struct keystore **keys, struct err *err)
 {
+    struct audit_options options = {
+        .segment_bytes = s->conf.segment_bytes,
+        .segment_age_us = s->conf.segment_age_us,
+        .heartbeat_us = s->conf.heartbeat_us,
+    };
     int r = loop_new(&s->loop);
 
     if (r == 0)
@@ -295,7 +304,7 @@ static int server_open(struct server *s, struct keystore **keys, struct err *err
         r = signer_new(&s->signer);
     if (r < 0)
         return err_set(err, r, "can't start: %s", strerror(-r));
-    r = audit_open(&s->audit, s->conf.audit_directory, NULL, err);
+    r = audit_open(&s->audit, s->conf.audit_directory, &options, err);
     if (r == 0)
         r = start_door(s, err);
     if (r < 0)

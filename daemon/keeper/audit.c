@@ -5,17 +5,20 @@
 #include "keeper/audit.h"
 
 #include "base/log.h"
+#include "base/loop.h"
+#include "keeper/audit_dir.h"
+#include "keeper/epoch.h"
 #include "keeper/recover.h"
+#include "trail/chain.h"
+#include "trail/identity.h"
+#include "trail/segments.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,11 +32,21 @@ enum {
 _Static_assert(AUDIT_BATCH_MAX > 6 * WIRE_MESSAGE_MAX + 2 * AUDIT_WRITE, "any record must fit");
 
 struct audit {
-    const struct audit_io *io;
+    struct audit_options options; /* without zeros */
     int directory, lock, fd;
     char *path; /* of the directory, for messages */
-    char segment[48];
-    uint64_t seq; /* of the next record */
+    char segment[SEGMENT_NAME];
+    uint64_t segment_size, segment_time; /* bytes; when it was begun, microseconds since 1970 */
+    uint64_t seq;                        /* of the next record */
+    struct chain *chain;
+    struct chain_hash last; /* the hash of the last record */
+    struct seal_key log;
+    struct epoch *epoch;
+    uint64_t epoch_time;  /* when it was begun, microseconds since 1970 */
+    uint64_t uncovered;   /* records since the last signature */
+    uint64_t dirty_since; /* loop_now() of the first of them; 0: none */
+    uint64_t sealed_at;   /* loop_now() of the last signature */
+    uint64_t open;        /* requests without an outcome */
     struct buf batch;
     bool unsynced; /* something was written since the last sync */
     struct recover recovered;
@@ -43,47 +56,9 @@ struct audit {
 
 static const struct audit_io KERNEL = {write, fdatasync};
 
-static int check_directory(int fd, const char *path, struct err *err)
-{
-    struct stat st;
-
-    if (fstat(fd, &st) < 0)
-        return err_set(err, -errno, "%s: %s", path, strerror(errno));
-    if (st.st_uid != geteuid() && st.st_uid != 0)
-        return err_set(err, -EPERM, "%s: the audit directory belongs to user %u, not to %u", path,
-                       (unsigned)st.st_uid, (unsigned)geteuid());
-    if (st.st_mode & (S_IWGRP | S_IWOTH))
-        return err_set(err, -EPERM,
-                       "%s: others may write in the audit directory (mode %04o); use chmod go-w",
-                       path, (unsigned)st.st_mode & 07777);
-    if (faccessat(fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) < 0)
-        return err_set(err, -errno, "%s: the audit directory can't be written: %s", path,
-                       strerror(errno));
-    return 0;
-}
-
-/* A descriptor of the checked directory, or -errno. */
-static int open_directory(const char *path, struct err *err)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
-
-    if (fd < 0 && errno == ENOENT)
-        return err_set(err, -ENOENT,
-                       "%s: the audit directory is not there; make it with: install -d -m 0750 %s",
-                       path, path);
-    if (fd < 0)
-        return err_set(err, -errno, "%s: %s", path, strerror(errno));
-    r = check_directory(fd, path, err);
-    if (r < 0) {
-        (void)close(fd);
-        return r;
-    }
-    return fd;
-}
-
 int audit_check(const char *directory, struct err *err)
 {
-    int fd = open_directory(directory, err);
+    int fd = audit_dir_open(directory, err);
 
     if (fd < 0)
         return fd;
@@ -91,117 +66,133 @@ int audit_check(const char *directory, struct err *err)
     return 0;
 }
 
-static int lock_directory(struct audit *a, struct err *err)
+/* The file of the segment that begins with the next record, made if `fresh`. */
+static int open_segment(struct audit *a, uint64_t first, bool fresh)
 {
-    a->lock = openat(a->directory, ".lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (a->lock < 0)
-        return err_set(err, -errno, "%s/.lock: %s", a->path, strerror(errno));
-    if (flock(a->lock, LOCK_EX | LOCK_NB) < 0)
-        return err_set(err, -errno, "%s: %s", a->path,
-                       errno == EWOULDBLOCK ? "another keeper writes there" : strerror(errno));
-    return 0;
-}
-
-/* The number in `audit-<first seq>.jsonl`, or 0 for any other name. */
-static uint64_t segment_seq(const char *name)
-{
-    char again[48];
-    uint64_t seq = 0;
-
-    if (sscanf(name, "audit-%20" SCNu64 ".jsonl", &seq) != 1)
-        return 0;
-    (void)snprintf(again, sizeof(again), "audit-%" PRIu64 ".jsonl", seq);
-    return strcmp(name, again) == 0 ? seq : 0;
-}
-
-/* *first is 0 when there is no segment. */
-static int newest_segment(struct audit *a, uint64_t *first, struct err *err)
-{
-    int fd = openat(a->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    struct dirent *entry;
-
-    *first = 0;
-    if (!dir) {
-        int r = err_set(err, -errno, "%s: %s", a->path, strerror(errno));
-
-        if (fd >= 0)
-            (void)close(fd);
-        return r;
-    }
-    while ((entry = readdir(dir))) {
-        uint64_t seq = segment_seq(entry->d_name);
-
-        if (seq > *first)
-            *first = seq;
-    }
-    (void)closedir(dir);
-    return 0;
-}
-
-static int open_segment(struct audit *a, uint64_t first, struct err *err)
-{
-    int flags = O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-    bool fresh = first == 0;
+    int flags = O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, fd;
+    char name[SEGMENT_NAME];
     struct stat st;
 
-    a->seq = fresh ? 1 : first;
-    (void)snprintf(a->segment, sizeof(a->segment), "audit-%" PRIu64 ".jsonl", a->seq);
-    a->fd = openat(a->directory, a->segment, flags | (fresh ? O_CREAT | O_EXCL : 0), 0640);
-    if (a->fd < 0 || fstat(a->fd, &st) < 0)
-        return err_set(err, -errno, "%s/%s: %s", a->path, a->segment, strerror(errno));
-    if (!S_ISREG(st.st_mode))
-        return err_set(err, -EINVAL, "%s/%s: not a regular file", a->path, a->segment);
+    segment_name(name, first);
+    fd = openat(a->directory, name, flags | (fresh ? O_CREAT | O_EXCL : 0), 0640);
+    if (fd < 0)
+        return -errno;
     /* Whatever the umask: a group that is let into the directory may read the log. */
-    if (fresh && (fchmod(a->fd, 0640) < 0 || fsync(a->fd) < 0 || fsync(a->directory) < 0))
-        return err_set(err, -errno, "%s/%s: %s", a->path, a->segment, strerror(errno));
+    if (fstat(fd, &st) < 0 ||
+        (fresh && (fchmod(fd, 0640) < 0 || fsync(fd) < 0 || fsync(a->directory) < 0))) {
+        int r = -errno;
+
+        (void)close(fd);
+        return r;
+    }
+    memcpy(a->segment, name, sizeof(name));
+    a->segment_size = (uint64_t)st.st_size;
+    return fd;
+}
+
+/* The file comes before the key: a key without any segment tells that segments were removed. */
+static int begin_log(struct audit *a, struct err *err)
+{
+    uint64_t left = epoch_newest(a->directory);
+
+    if (left && a->recovered.none)
+        return err_set(err, -EINVAL,
+                       "%s: there is no segment, but .epoch-%" PRIu64
+                       ".key of an earlier log: put its segments back, or remove the key to begin "
+                       "a new log",
+                       a->path, left);
+    a->fd = open_segment(a, 1, true);
+    if (a->fd < 0)
+        return err_set(err, a->fd, "%s: a segment can't be made: %s", a->path, strerror(-a->fd));
+    a->seq = 1;
+    if (epoch_create(&a->epoch, a->directory, 1, err) < 0)
+        return -EIO;
+    a->log = *epoch_public(a->epoch);
     return 0;
 }
 
-static int recover_segment(struct audit *a, struct err *err)
+/* A crash while the epoch changed leaves the key of the one before or after. */
+static int load_epoch(struct audit *a, const struct verify *v, struct err *err)
 {
-    char name[PATH_MAX];
-    int r;
+    int r = epoch_load(&a->epoch, a->directory, v->epoch, &v->key, err);
 
-    (void)snprintf(name, sizeof(name), "%s/%s", a->path, a->segment);
-    r = recover_scan(&a->recovered, a->fd, name, a->seq, err);
+    if (r == -ENOENT)
+        return err_set(err, r,
+                       "%s: the key of epoch %" PRIu64 " is missing (the newest there is of epoch "
+                       "%" PRIu64 "): it, or the newest segment, was removed; the log can't be "
+                       "continued",
+                       a->path, v->epoch, epoch_newest(a->directory));
     if (r == 0)
-        r = recover_cut(&a->recovered, a->directory, a->fd, a->segment, err);
-    a->seq = a->recovered.next_seq;
-    return r;
+        r = epoch_erase(a->directory, v->epoch + 1);
+    if (r == 0 && v->epoch > 1)
+        r = epoch_erase(a->directory, v->epoch - 1);
+    return r == 0 || err->text[0]
+               ? r
+               : err_set(err, r, "%s: an old key can't be erased: %s", a->path, strerror(-r));
 }
 
-int audit_open(struct audit **out, const char *directory, const struct audit_io *io,
+static int continue_log(struct audit *a, struct err *err)
+{
+    const struct verify *v = &a->recovered.verify;
+
+    a->fd = open_segment(a, a->recovered.first, false);
+    if (a->fd < 0)
+        return err_set(err, a->fd, "%s/audit-%" PRIu64 ".jsonl: %s", a->path, a->recovered.first,
+                       strerror(-a->fd));
+    a->seq = v->next_seq;
+    a->last = v->last;
+    a->log = v->log;
+    a->open = v->open.n + v->strays;
+    a->segment_time = v->segment_time;
+    a->epoch_time = v->epoch_time;
+    a->uncovered = verify_unsigned(v);
+    return load_epoch(a, v, err);
+}
+
+static void set_options(struct audit *a, const struct audit_options *o)
+{
+    if (o)
+        a->options = *o;
+    if (!a->options.io)
+        a->options.io = &KERNEL;
+    if (!a->options.segment_bytes)
+        a->options.segment_bytes = AUDIT_SEGMENT_BYTES;
+    if (!a->options.segment_age_us)
+        a->options.segment_age_us = AUDIT_DAY_US;
+    if (!a->options.heartbeat_us)
+        a->options.heartbeat_us = AUDIT_HEARTBEAT_US;
+}
+
+int audit_open(struct audit **out, const char *directory, const struct audit_options *options,
                struct err *err)
 {
     struct audit *a = calloc(1, sizeof(*a));
-    uint64_t first = 0;
     int r = 0;
 
     if (!a)
         return err_set(err, -ENOMEM, "out of memory");
-    *a = (struct audit){.io = io ? io : &KERNEL,
-                        .directory = -1,
+    *a = (struct audit){.directory = -1,
                         .lock = -1,
                         .fd = -1,
                         .path = strdup(directory),
                         .batch = BUF_INIT(AUDIT_BATCH_MAX)};
-    if (!a->path)
+    set_options(a, options);
+    if (!a->path || chain_new(&a->chain) < 0)
         r = err_set(err, -ENOMEM, "out of memory");
     if (r == 0)
-        r = a->directory = open_directory(directory, err);
+        r = a->directory = audit_dir_open(directory, err);
     if (r >= 0)
-        r = lock_directory(a, err);
+        r = a->lock = audit_dir_lock(a->directory, directory, err);
+    if (r >= 0)
+        r = recover_log(&a->recovered, a->directory, directory, err);
     if (r == 0)
-        r = newest_segment(a, &first, err);
-    if (r == 0)
-        r = open_segment(a, first, err);
-    if (r == 0)
-        r = recover_segment(a, err);
+        r = a->recovered.fresh ? begin_log(a, err) : continue_log(a, err);
     if (r < 0) {
         audit_free(a);
         return r;
     }
+    a->sealed_at = loop_now();
+    a->dirty_since = a->uncovered ? a->sealed_at : 0;
     *out = a;
     return 0;
 }
@@ -210,6 +201,8 @@ void audit_free(struct audit *a)
 {
     if (!a)
         return;
+    epoch_free(a->epoch);
+    chain_free(a->chain);
     if (a->fd >= 0)
         (void)close(a->fd);
     if (a->lock >= 0)
@@ -220,6 +213,11 @@ void audit_free(struct audit *a)
     buf_deinit(&a->batch);
     free(a->path);
     free(a);
+}
+
+const struct seal_key *audit_identity(const struct audit *a)
+{
+    return &a->log;
 }
 
 struct audit_state audit_state(const struct audit *a)
@@ -239,7 +237,7 @@ static int audit_write(struct audit *a)
 {
     while (buf_len(&a->batch)) {
         struct slice s = buf_slice(&a->batch);
-        ssize_t n = a->io->write(a->fd, s.data, s.len);
+        ssize_t n = a->options.io->write(a->fd, s.data, s.len);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -247,6 +245,7 @@ static int audit_write(struct audit *a)
         if (n <= 0)
             return audit_fail(a, "the audit log can't be written", n < 0 ? errno : EIO);
         a->unsynced = true;
+        a->segment_size += (uint64_t)n;
         buf_consume(&a->batch, (size_t)n);
     }
     buf_reset(&a->batch, AUDIT_WRITE);
@@ -262,7 +261,7 @@ int audit_commit(struct audit *a)
     r = audit_write(a);
     if (r < 0 || !a->unsynced)
         return r;
-    if (a->io->sync(a->fd) < 0)
+    if (a->options.io->sync(a->fd) < 0)
         return audit_fail(a, "the audit log can't be made durable", errno);
     a->unsynced = false;
     a->syncs++;
@@ -275,43 +274,224 @@ struct draft {
     size_t before; /* bytes in the batch in front of it */
 };
 
-static struct draft draft(const struct audit *a)
+static uint64_t now_us(void)
 {
     struct timespec ts;
 
     (void)clock_gettime(CLOCK_REALTIME, &ts);
-    return (struct draft){
-        {a->seq, (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u},
-        buf_len(&a->batch),
-    };
+    return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
 }
 
-/* Counts the record in, or takes it back when it could not be formatted. */
-static int added(struct audit *a, const struct draft *d, int formatted)
+static struct draft draft(const struct audit *a)
 {
-    if (formatted == 0 && a->reason[0])
-        formatted = -EIO;
-    if (formatted < 0) {
+    return (struct draft){{a->seq, now_us()}, buf_len(&a->batch)};
+}
+
+/* Chains the record and counts it in, or takes it back when it could not be formatted. */
+static int chained(struct audit *a, const struct draft *d, int formatted)
+{
+    struct slice line = buf_slice(&a->batch);
+    struct chain_hash hash;
+    int r = formatted;
+
+    if (r == 0 && a->reason[0])
+        r = -EIO;
+    if (r == 0)
+        r = chain_hash(a->chain, &a->last, slice_of(line.data + d->before, line.len - d->before),
+                       &hash);
+    if (r == 0)
+        r = record_close(&a->batch, &hash);
+    if (r < 0) {
         a->batch.tail = a->batch.head + d->before;
-        return formatted;
+        return r;
     }
+    a->last = hash;
     a->seq++;
     a->records++;
     return buf_len(&a->batch) > AUDIT_WRITE ? audit_write(a) : 0;
 }
 
+/* Adds a signature over all records so far: a checkpoint, or with `next` the epoch's last act. */
+static int add_seal(struct audit *a, const struct seal_key *next)
+{
+    unsigned char signature[SEAL_SIGNATURE];
+    struct draft d = draft(a);
+    struct seal seal = {
+        .log = a->log,
+        .epoch = epoch_number(a->epoch),
+        .seq = a->seq - 1,
+        .hash = a->last,
+        .next = next,
+    };
+    int r;
+
+    record_time(seal.time, d.head.time_us);
+    r = epoch_sign(a->epoch, &seal, signature);
+    if (r == 0)
+        r = chained(a, &d, record_seal(&a->batch, &d.head, &seal, signature));
+    if (r == 0) {
+        a->uncovered = 0;
+        a->dirty_since = 0;
+        a->sealed_at = loop_now();
+    }
+    return r;
+}
+
+static int added(struct audit *a, const struct draft *d, int formatted)
+{
+    int r = chained(a, d, formatted);
+
+    if (r < 0)
+        return r;
+    if (a->uncovered++ == 0)
+        a->dirty_since = loop_now();
+    /* The record is in; if signing fails, the next one or the next second tries again. */
+    if (a->uncovered >= AUDIT_CHECKPOINT_RECORDS && add_seal(a, NULL) < 0 && a->reason[0])
+        return -EIO;
+    return 0;
+}
+
+static int add_header(struct audit *a)
+{
+    struct draft d = draft(a);
+    struct record_segment s = {
+        .log = a->log,
+        .epoch = epoch_number(a->epoch),
+        .public_key = *epoch_public(a->epoch),
+        .previous_seq = a->seq - 1,
+        .previous = a->last,
+        .open = a->open,
+    };
+
+    a->segment_time = d.head.time_us;
+    return added(a, &d, record_segment(&a->batch, &d.head, &s));
+}
+
+/* ---- epochs and segments ---- */
+
+static int change_failed(struct audit *a, const char *what, int code)
+{
+    return a->reason[0] ? -EIO : audit_fail(a, what, -code);
+}
+
+/* The key's last act is durable before it is erased; the next one's file before that. */
+static int next_epoch(struct audit *a)
+{
+    uint64_t number = epoch_number(a->epoch);
+    struct epoch *next = NULL;
+    struct err err = ERR_INIT;
+    int r = epoch_create(&next, a->directory, number + 1, &err);
+
+    if (r == 0)
+        r = add_seal(a, epoch_public(next));
+    if (r == 0)
+        r = audit_commit(a);
+    if (r == 0)
+        r = epoch_erase(a->directory, number);
+    if (r < 0) {
+        epoch_free(next);
+        return change_failed(a, "the signing key can't be changed", r);
+    }
+    epoch_free(a->epoch);
+    a->epoch = next;
+    a->epoch_time = now_us();
+    log_info("audit_epoch", "epoch=%" PRIu64 " seq=%" PRIu64, number + 1, a->seq - 1);
+    return 0;
+}
+
+/* A crash anywhere in here leaves a log that can be continued (recover.h). */
+static int next_segment(struct audit *a)
+{
+    int old = a->fd, fd, r = next_epoch(a);
+
+    if (r < 0)
+        return r;
+    fd = open_segment(a, a->seq, true);
+    if (fd < 0)
+        return change_failed(a, "a new segment can't be made", fd);
+    a->fd = fd;
+    r = add_header(a);
+    if (r == 0)
+        r = audit_commit(a);
+    /* Nobody writes there any more. */
+    if (fchmod(old, 0440) < 0)
+        log_warning("audit_segment", "why=\"a finished segment can't be made read-only: %s\"",
+                    strerror(errno));
+    (void)close(old);
+    log_info("audit_segment", "segment=%s/%s epoch=%" PRIu64, a->path, a->segment,
+             epoch_number(a->epoch));
+    return r < 0 ? change_failed(a, "a new segment can't be begun", r) : 0;
+}
+
+static uint64_t until(uint64_t at, uint64_t now)
+{
+    return at > now ? at - now : 0;
+}
+
+static uint64_t least(uint64_t x, uint64_t y)
+{
+    return x < y ? x : y;
+}
+
+static uint64_t segment_due(const struct audit *a)
+{
+    return a->segment_size >= a->options.segment_bytes
+               ? 0
+               : until(a->segment_time + a->options.segment_age_us, now_us());
+}
+
+static uint64_t epoch_due(const struct audit *a)
+{
+    return until(a->epoch_time + AUDIT_DAY_US, now_us());
+}
+
+static uint64_t seal_due(const struct audit *a)
+{
+    uint64_t due = until(a->sealed_at + a->options.heartbeat_us, loop_now());
+
+    return a->dirty_since ? least(due, until(a->dirty_since + AUDIT_CHECKPOINT_US, loop_now()))
+                          : due;
+}
+
+uint64_t audit_due(const struct audit *a)
+{
+    return a->reason[0] ? UINT64_MAX : least(least(segment_due(a), epoch_due(a)), seal_due(a));
+}
+
+int audit_tend(struct audit *a)
+{
+    if (a->reason[0])
+        return -EIO;
+    if (segment_due(a) == 0)
+        return next_segment(a);
+    if (epoch_due(a) == 0)
+        return next_epoch(a);
+    /* A library that can't sign now may be able to later; the records themselves are durable. */
+    if (seal_due(a) == 0 && add_seal(a, NULL) < 0)
+        log_error("audit_unsigned", "directory=%s why=\"a checkpoint can't be signed\"", a->path);
+    return audit_commit(a);
+}
+
+/* ---- records ---- */
+
 int audit_intent(struct audit *a, const struct wire_sign *sign, struct slice key_id)
 {
     struct draft d = draft(a);
+    int r = added(a, &d, record_intent(&a->batch, &d.head, sign, key_id));
 
-    return added(a, &d, record_intent(&a->batch, &d.head, sign, key_id));
+    if (r == 0)
+        a->open++;
+    return r;
 }
 
 int audit_outcome(struct audit *a, const struct record_outcome *outcome)
 {
     struct draft d = draft(a);
+    int r = added(a, &d, record_outcome(&a->batch, &d.head, outcome));
 
-    return added(a, &d, record_outcome(&a->batch, &d.head, outcome));
+    if (r == 0 && a->open)
+        a->open--;
+    return r;
 }
 
 int audit_reject(struct audit *a, const struct wire_reject *reject)
@@ -338,8 +518,9 @@ int audit_config(struct audit *a, const char *result, struct slice error)
 int audit_stop(struct audit *a)
 {
     struct draft d = draft(a);
+    int r = added(a, &d, record_stop(&a->batch, &d.head));
 
-    return added(a, &d, record_stop(&a->batch, &d.head));
+    return r < 0 ? r : add_seal(a, NULL);
 }
 
 static int orphan(void *arg, struct slice request_id)
@@ -353,40 +534,54 @@ static int orphan(void *arg, struct slice request_id)
     return audit_outcome(arg, &o);
 }
 
-/* What was done to the segment before this start. */
+/* What was done to the log before this start. */
 static int begin_recovered(struct audit *a)
 {
-    char torn[64];
+    const struct recover *rec = &a->recovered;
+    uint64_t orphans = rec->verify.open.n;
     int r = 0;
 
-    if (a->recovered.torn) {
+    if (rec->set_aside) {
         struct draft d = draft(a);
 
-        (void)snprintf(torn, sizeof(torn), "%s.torn", a->segment);
         log_warning("audit_recovered", "segment=%s/%s torn_bytes=%" PRIu64 " kept_in=%s", a->path,
-                    a->segment, a->recovered.torn, torn);
+                    rec->torn_from, rec->set_aside, rec->torn_to);
         r = added(a, &d,
-                  record_recovery(&a->batch, &d.head, slice_str(a->segment), a->recovered.torn,
-                                  slice_str(torn)));
+                  record_recovery(&a->batch, &d.head, slice_str(rec->torn_from), rec->set_aside,
+                                  &rec->torn_sha256, slice_str(rec->torn_to)));
     }
-    if (r == 0 && a->recovered.orphans) {
+    if (r == 0 && orphans) {
         log_warning("audit_recovered", "segment=%s/%s requests_without_outcome=%" PRIu64, a->path,
-                    a->segment, a->recovered.orphans);
-        r = recover_each(&a->recovered, orphan, a);
+                    a->segment, orphans);
+        r = requests_each(&rec->verify.open, orphan, a);
     }
-    recover_deinit(&a->recovered);
     return r;
+}
+
+static int begin_fresh(struct audit *a)
+{
+    char identity[IDENTITY_TEXT];
+
+    a->epoch_time = now_us();
+    identity_text(identity, &a->log);
+    log_warning("audit_log_created", "directory=%s identity=%s", a->path, identity);
+    return add_header(a);
 }
 
 int audit_begin(struct audit *a, const char *version, uint32_t pid, struct err *err)
 {
-    struct draft d = draft(a);
-    int r = added(a, &d, record_start(&a->batch, &d.head, slice_str(version), pid));
+    int r = a->recovered.fresh ? begin_fresh(a) : 0;
 
+    if (r == 0) {
+        struct draft d = draft(a);
+
+        r = added(a, &d, record_start(&a->batch, &d.head, slice_str(version), pid));
+    }
     if (r == 0)
         r = begin_recovered(a);
     if (r == 0)
         r = audit_commit(a);
+    recover_deinit(&a->recovered);
     if (r < 0)
         return err_set(err, r, "%s%s%s", a->path, a->reason[0] ? "/" : ": ",
                        a->reason[0] ? a->reason : strerror(-r));

@@ -3,6 +3,9 @@
  * directory, and made durable together: one write and one fdatasync(2) for all records of a turn.
  * Nothing that depends on a record may be told to anyone before audit_commit returned 0.
  *
+ * The records form a hash chain that is signed from time to time, by a key that is replaced and
+ * erased at least at every new segment (doc/audit-format.md).
+ *
  * A failed write or sync is final. After a failed fdatasync(2) the kernel may have dropped what it
  * could not write and report success the next time, so there is no second try: from then on every
  * record is refused until a person has looked and started the keeper again.
@@ -12,7 +15,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "keeper/record.h"
+#include "trail/record.h"
 
 #include <sys/types.h>
 
@@ -24,6 +27,22 @@ struct audit_io {
     int (*sync)(int fd);
 };
 
+struct audit_options {
+    const struct audit_io *io; /* NULL: the kernel's own */
+    uint64_t segment_bytes;    /* a segment that has them is followed by a new one; 0: default */
+    uint64_t segment_age_us;   /* or is this old; 0: default */
+    uint64_t heartbeat_us;     /* a signature at least this often; 0: default */
+};
+
+enum {
+    AUDIT_CHECKPOINT_RECORDS = 1024, /* a signature after so many records at the latest */
+    AUDIT_CHECKPOINT_US = 1000000,   /* and so long after a record */
+    AUDIT_SEGMENT_BYTES = 64 * 1024 * 1024,
+};
+
+#define AUDIT_DAY_US       UINT64_C(86400000000) /* the longest epoch, and the default of segments */
+#define AUDIT_HEARTBEAT_US UINT64_C(3600000000)
+
 /*
  * Whether a keeper could use the directory: it is there, it belongs to this user or root, no one
  * else may write in it, and this process may. -errno with err filled.
@@ -31,11 +50,11 @@ struct audit_io {
 int audit_check(const char *directory, struct err *err) __attribute__((warn_unused_result));
 
 /*
- * Locks the directory against other keepers, verifies the newest segment (or makes the first) and
- * sets a torn tail aside. Nothing is recorded yet. `io` NULL: the kernel's own. -EAGAIN when
- * another keeper has the directory, -EBADMSG when the segment is damaged, other -errno; err filled.
+ * Locks the directory against other keepers, verifies the end of the log and sets a torn end aside,
+ * or begins a log; finds the current epoch's key. `options` NULL: all defaults. -EAGAIN when
+ * another keeper has the directory, -EBADMSG when a record is damaged, other -errno; err filled.
  */
-int audit_open(struct audit **out, const char *directory, const struct audit_io *io,
+int audit_open(struct audit **out, const char *directory, const struct audit_options *options,
                struct err *err) __attribute__((warn_unused_result));
 void audit_free(struct audit *audit); /* what is not committed is lost; NULL is fine */
 
@@ -61,6 +80,17 @@ int audit_stop(struct audit *audit) __attribute__((warn_unused_result));
 
 /* Makes everything added durable: 0 (also when there was nothing), or -EIO, then and for good. */
 int audit_commit(struct audit *audit) __attribute__((warn_unused_result));
+
+/*
+ * What is due by time or size: a signature, a new epoch, a new segment; commits it. For the end of
+ * a turn, after the answers have left. 0, or -EIO as audit_commit.
+ */
+int audit_tend(struct audit *audit) __attribute__((warn_unused_result));
+/* Microseconds until audit_tend has something to do, 0 when it has now. */
+uint64_t audit_due(const struct audit *audit);
+
+/* The log's identity: the public key of its first epoch. */
+const struct seal_key *audit_identity(const struct audit *audit);
 
 struct audit_state {
     bool ok;

@@ -5,8 +5,8 @@
  */
 #include "keeper/check.h"
 
-#include "keeper/record.h"
 #include "message/name.h"
+#include "trail/record.h"
 
 static bool method_ok(struct slice method)
 {

@@ -41,6 +41,8 @@ struct keeper {
     const struct signer *signer;
     struct keystore *keys;
     struct loop_hook commit;
+    struct loop_hook tend;       /* after the answers have left */
+    struct loop_timer tend_time; /* what the audit log has to do by the clock */
     struct peer *peers;
     size_t n_peers;
     struct answers answers;
@@ -185,6 +187,22 @@ static void keeper_commit(void *arg)
     for (size_t i = 0; i < k->answers.n; i++)
         answer_send(&k->answers.list[i], durable);
     answers_clear(&k->answers);
+    if (!k->stopped)
+        loop_defer(k->loop, &k->tend);
+}
+
+/* Signatures over the log, new epochs and segments: nobody waits for them. */
+static void keeper_tend(void *arg)
+{
+    struct keeper *k = arg;
+    uint64_t due = audit_due(k->audit);
+
+    if (due == 0)
+        due = audit_tend(k->audit) < 0 ? UINT64_MAX : audit_due(k->audit);
+    if (due == UINT64_MAX)
+        loop_timer_clear(&k->tend_time);
+    else
+        loop_timer_set(&k->tend_time, due ? due : 1);
 }
 
 /* ---- messages ---- */
@@ -450,6 +468,8 @@ int keeper_new(struct keeper **out, struct loop *loop, struct audit *audit,
     }
     k->keys = keys;
     k->commit = (struct loop_hook){.run = keeper_commit, .arg = k};
+    k->tend = (struct loop_hook){.run = keeper_tend, .arg = k};
+    loop_timer_init(&k->tend_time, loop, keeper_tend, k);
     *out = k;
     return 0;
 }
@@ -462,6 +482,8 @@ void keeper_free(struct keeper *k)
     while (k->peers)
         peer_end(k->peers, "the keeper is freed");
     loop_cancel(k->loop, &k->commit);
+    loop_cancel(k->loop, &k->tend);
+    loop_timer_deinit(&k->tend_time);
     answers_deinit(&k->answers);
     free(k->fields);
     buf_deinit(&k->text);
@@ -484,6 +506,7 @@ int keeper_begin(struct keeper *k)
     for (size_t i = 0; i < keystore_count(k->keys); i++)
         if (add_key(k, keystore_at(k->keys, i), "loaded") < 0)
             return -EIO;
+    loop_defer(k->loop, &k->tend);
     return audit_commit(k->audit);
 }
 
@@ -533,6 +556,8 @@ void keeper_stop(struct keeper *k)
     if (k->stopped)
         return;
     k->stopped = true;
+    loop_cancel(k->loop, &k->tend);
+    loop_timer_clear(&k->tend_time);
     keeper_commit(k);
     while (k->peers)
         peer_end(k->peers, "the keeper stops");

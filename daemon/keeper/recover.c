@@ -1,251 +1,256 @@
 /*
- * The segment may be of any size, so it is read as a stream; what stays in memory is one line and
- * the requests that are open at that point. They are kept in a balanced tree (tsearch(3)) and not
- * in a hash: clients choose request ids, and a tree has no bad case to aim at.
- *
  * A line that is complete but wrong is never repaired: records were acknowledged after it or
  * someone edited the file, and both are for a person to look at.
+ *
+ * A segment without its header is what a crash in the middle of a rotation leaves. It holds no
+ * record, so it is taken away and the segment before it goes on.
  */
 #include "keeper/recover.h"
 
-#include "base/buf.h"
-#include "keeper/record.h"
+#include "trail/segments.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <search.h>
+#include <openssl/evp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-    RECOVER_READ = 256 * 1024,           /* bytes of one read */
-    RECOVER_LINE_MAX = 64 * 1024 * 1024, /* a record of the longest message, all of it escaped */
+struct scan {
+    struct recover *r;
+    int directory;
+    const char *path;
+    struct segments segments;
+    struct err *err;
 };
 
-struct open_request {
-    size_t count; /* several requests may use one id */
-    size_t len;
-    char id[];
-};
-
-static struct slice request_id(const struct open_request *o)
+static int open_one(struct scan *s, uint64_t first, int flags)
 {
-    return slice_of(o->id, o->len);
+    char name[SEGMENT_NAME];
+    struct stat st;
+    int fd;
+
+    segment_name(name, first);
+    fd = openat(s->directory, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(s->err, -errno, "%s/%s: %s", s->path, name, strerror(errno));
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        return fd;
+    (void)close(fd);
+    return err_set(s->err, -EINVAL, "%s/%s: not a regular file", s->path, name);
 }
 
-static int compare(const void *a, const void *b)
+/* Whether any line from the reader's present one on is a whole record. */
+static int record_follows(struct segment_reader *reader, struct slice line)
 {
-    return slice_cmp(request_id(a), request_id(b));
-}
+    struct line record;
+    int r = 1;
 
-static struct open_request *request_new(struct slice id)
-{
-    struct open_request *o = malloc(sizeof(*o) + id.len);
-
-    if (o) {
-        *o = (struct open_request){.len = id.len};
-        memcpy(o->id, id.data, id.len);
+    while (r == 1) {
+        if (!line_read(line, &record))
+            return 1;
+        r = segment_read(reader, &line);
     }
-    return o;
-}
-
-static int opened(struct recover *r, struct slice id)
-{
-    struct open_request *o = request_new(id), **found;
-
-    if (!o)
-        return -ENOMEM;
-    found = tsearch(o, &r->ids, compare);
-    if (!found || *found != o)
-        free(o);
-    if (!found)
-        return -ENOMEM;
-    (*found)->count++;
-    r->orphans++;
-    return 0;
-}
-
-static int closed(struct recover *r, struct slice id)
-{
-    struct open_request *key = request_new(id), **found, *o;
-
-    if (!key)
-        return -ENOMEM;
-    found = tfind(key, &r->ids, compare);
-    free(key);
-    /* Its intent may be in an older segment. */
-    if (!found)
-        return 0;
-    o = *found;
-    r->orphans--;
-    if (--o->count == 0) {
-        (void)tdelete(o, &r->ids, compare);
-        free(o);
-    }
-    return 0;
-}
-
-void recover_deinit(struct recover *r)
-{
-    tdestroy(r->ids, free);
-    *r = (struct recover){0};
-}
-
-struct visit {
-    int (*each)(void *arg, struct slice request_id);
-    void *arg;
-    int result;
-};
-
-static void visit(const void *node, VISIT order, void *arg)
-{
-    const struct open_request *o = *(const struct open_request *const *)node;
-    struct visit *v = arg;
-
-    if (order != postorder && order != leaf)
-        return;
-    for (size_t i = 0; i < o->count && v->result >= 0; i++)
-        v->result = v->each(v->arg, request_id(o));
-}
-
-int recover_each(const struct recover *r, int (*each)(void *arg, struct slice request_id),
-                 void *arg)
-{
-    struct visit v = {each, arg, 0};
-
-    twalk_r(r->ids, visit, &v);
-    return v.result < 0 ? v.result : 0;
-}
-
-/* NULL, or why the line can't be the next record. */
-static const char *next_line(struct recover *r, struct slice line, int *failed)
-{
-    struct record_line record;
-    const char *why = record_read(line, &record);
-
-    if (why)
-        return why;
-    if (record.seq != r->next_seq)
-        return "its seq is not the next one";
-    if (slice_eq(record.type, SLICE_LIT("intent")))
-        *failed = opened(r, record.id);
-    else if (slice_eq(record.type, SLICE_LIT("outcome")))
-        *failed = closed(r, record.id);
-    r->next_seq++;
-    return NULL;
-}
-
-/* Takes every whole line out of `in`. *searched: bytes at its start known to hold no newline. */
-static int take_lines(struct recover *r, struct buf *in, size_t *searched, const char *name,
-                      uint64_t first_seq, struct err *err)
-{
-    for (;;) {
-        struct slice s = buf_slice(in);
-        const char *end, *why;
-        int failed = 0;
-
-        end = s.len > *searched ? memchr(s.data + *searched, '\n', s.len - *searched) : NULL;
-        if (!end) {
-            *searched = s.len;
-            return 0;
-        }
-        s.len = (size_t)(end - s.data);
-        why = next_line(r, s, &failed);
-        if (why)
-            return err_set(err, -EBADMSG,
-                           "%s: line %" PRIu64 ", byte offset %" PRIu64
-                           ": the record is damaged: %s",
-                           name, r->next_seq - first_seq + 1, r->good, why);
-        if (failed)
-            return err_set(err, failed, "%s: %s", name, strerror(-failed));
-        r->good += s.len + 1;
-        buf_consume(in, s.len + 1);
-        *searched = 0;
-    }
-}
-
-int recover_scan(struct recover *out, int fd, const char *name, uint64_t first_seq, struct err *err)
-{
-    struct buf in = BUF_INIT(RECOVER_LINE_MAX + RECOVER_READ);
-    size_t searched = 0;
-    uint64_t at = 0;
-    ssize_t n = 1;
-    int r = 0;
-
-    *out = (struct recover){.next_seq = first_seq};
-    while (r == 0 && n != 0) {
-        r = buf_reserve(&in, RECOVER_READ);
-        if (r == -ENOBUFS)
-            r = err_set(err, -EBADMSG,
-                        "%s: byte offset %" PRIu64 ": a line is longer than any record", name,
-                        out->good);
-        else if (r < 0)
-            r = err_set(err, r, "%s: %s", name, strerror(-r));
-        if (r < 0)
-            break;
-        n = pread(fd, buf_space(&in), RECOVER_READ, (off_t)at);
-        if (n < 0 && errno != EINTR)
-            r = err_set(err, -errno, "%s: %s", name, strerror(errno));
-        if (n <= 0)
-            continue;
-        at += (uint64_t)n;
-        buf_commit(&in, (size_t)n);
-        r = take_lines(out, &in, &searched, name, first_seq, err);
-    }
-    out->torn = buf_len(&in);
-    buf_deinit(&in);
     return r;
 }
 
-/* Copies [from, from + n) of one file to the end of another. */
-static int copy(int to, int from, uint64_t offset, uint64_t n)
+static int damaged(struct scan *s, uint64_t first, const struct segment_reader *reader,
+                   const char *why)
 {
-    char block[16 * 1024];
+    char name[SEGMENT_NAME];
 
-    while (n) {
+    segment_name(name, first);
+    return err_set(s->err, -EBADMSG,
+                   "%s/%s: line %" PRIu64 ", byte offset %" PRIu64 ": the record is damaged: %s",
+                   s->path, name, reader->line, reader->offset, why);
+}
+
+/* Reads one segment into the state of `verify`. In the newest, the end may be torn. */
+static int scan_one(struct scan *s, uint64_t first, bool newest)
+{
+    struct recover *r = s->r;
+    struct segment_reader reader;
+    const char *why = NULL;
+    struct slice line = SLICE_NULL;
+    uint64_t line_number = 0, offset = 0;
+    int fd = open_one(s, first, O_RDONLY), got = 1;
+
+    if (fd < 0)
+        return fd;
+    segment_reader_init(&reader, fd);
+    verify_segment(&r->verify);
+    while (!why && (got = segment_read(&reader, &line)) == 1)
+        why = verify_line(&r->verify, line);
+    r->good = offset = reader.offset;
+    line_number = reader.line;
+    if (why)
+        got = newest ? record_follows(&reader, line) : 1;
+    else if (got == 0 && line.len && !newest) {
+        why = "it has no end";
+        got = 1;
+    }
+    reader.line = line_number;
+    reader.offset = offset;
+    if (got == 1)
+        got = damaged(s, first, &reader, why);
+    if (got == -ENOBUFS)
+        got = damaged(s, first, &reader, "a line is longer than any record");
+    else if (got < 0 && s->err->text[0] == '\0')
+        (void)err_set(s->err, got, "%s: %s", s->path, strerror(-got));
+    segment_reader_deinit(&reader);
+    if (got == 0 && newest) {
+        struct stat st;
+
+        r->torn = fstat(fd, &st) == 0 ? (uint64_t)st.st_size - r->good : 0;
+    }
+    (void)close(fd);
+    return got;
+}
+
+/* Copies [from, from + n) of one file to the end of another, and hashes it. */
+static int copy(int to, int from, uint64_t offset, uint64_t n, struct chain_hash *sha256)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    char block[16 * 1024];
+    int r = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) ? 0 : -ENOMEM;
+
+    while (r == 0 && n) {
         size_t want = n < sizeof(block) ? (size_t)n : sizeof(block);
         ssize_t got = pread(from, block, want, (off_t)offset), put = 0;
 
         if (got <= 0)
-            return got < 0 ? -errno : -EIO;
-        while (put < got) {
+            r = got < 0 ? -errno : -EIO;
+        else if (!EVP_DigestUpdate(ctx, block, (size_t)got))
+            r = -ENOMEM;
+        while (r == 0 && put < got) {
             ssize_t w = write(to, block + put, (size_t)(got - put));
 
             if (w < 0)
-                return -errno;
-            put += w;
+                r = -errno;
+            else
+                put += w;
         }
-        offset += (uint64_t)got;
-        n -= (uint64_t)got;
+        offset += (uint64_t)(got > 0 ? got : 0);
+        n -= (uint64_t)(got > 0 ? got : 0);
     }
+    if (r == 0 && !EVP_DigestFinal_ex(ctx, sha256->bytes, NULL))
+        r = -ENOMEM;
+    EVP_MD_CTX_free(ctx);
+    return r;
+}
+
+/* A crash in between leaves the torn end in both files. */
+static int cut(struct scan *s, uint64_t first)
+{
+    struct recover *r = s->r;
+    int fd, to, result;
+
+    segment_name(r->torn_from, first);
+    (void)snprintf(r->torn_to, sizeof(r->torn_to), "%s.torn", r->torn_from);
+    fd = open_one(s, first, O_RDWR);
+    if (fd < 0)
+        return fd;
+    to = openat(s->directory, r->torn_to, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
+                0640);
+    result = to < 0 ? -errno : copy(to, fd, r->good, r->torn, &r->torn_sha256);
+    if (result == 0 && (fsync(to) < 0 || fsync(s->directory) < 0 ||
+                        ftruncate(fd, (off_t)r->good) < 0 || fsync(fd) < 0))
+        result = -errno;
+    if (to >= 0)
+        (void)close(to);
+    (void)close(fd);
+    r->set_aside = r->torn;
+    if (result < 0)
+        return err_set(s->err, result, "%s/%s: the torn end of %s can't be set aside: %s", s->path,
+                       r->torn_to, r->torn_from, strerror(-result));
     return 0;
 }
 
-int recover_cut(const struct recover *r, int directory, int fd, const char *segment,
-                struct err *err)
+/* From segment number `from` to the newest. */
+static int scan_from(struct scan *s, size_t from)
 {
-    char name[NAME_MAX + 1];
-    int to, result = 0;
+    struct recover *r = s->r;
+    int result;
 
-    if (r->torn == 0)
-        return 0;
-    if ((size_t)snprintf(name, sizeof(name), "%s.torn", segment) >= sizeof(name))
-        return err_set(err, -ENAMETOOLONG, "%s: the name is too long", segment);
-    to = openat(directory, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
-    if (to < 0)
-        return err_set(err, -errno, "%s: %s", name, strerror(errno));
-    result = copy(to, fd, r->good, r->torn);
-    if (result == 0 && (fsync(to) < 0 || fsync(directory) < 0 ||
-                        ftruncate(fd, (off_t)r->good) < 0 || fsync(fd) < 0))
-        result = -errno;
-    (void)close(to);
+    verify_deinit(&r->verify);
+    result = verify_init(&r->verify);
     if (result < 0)
-        return err_set(err, result, "%s: the torn end of %s can't be set aside: %s", name, segment,
-                       strerror(-result));
+        return err_set(s->err, result, "out of memory");
+    r->first_kept = s->segments.first[from];
+    for (size_t i = from; result == 0 && i < s->segments.n; i++)
+        result = scan_one(s, s->segments.first[i], i + 1 == s->segments.n);
+    return result;
+}
+
+/* The newest segment, and as many before it as its requests reach back. */
+static int scan_all(struct scan *s)
+{
+    struct recover *r = s->r;
+    size_t from = s->segments.n - 1;
+    int result = scan_from(s, from);
+
+    while (result == 0 && r->verify.begun && r->verify.strays && from > 0)
+        result = scan_from(s, --from);
+    if (result == 0 && r->verify.begun && r->verify.first_seq != s->segments.first[from])
+        result = err_set(s->err, -EINVAL, "%s: audit-%" PRIu64 ".jsonl begins with seq %" PRIu64,
+                         s->path, s->segments.first[from], r->verify.first_seq);
+    return result;
+}
+
+static int remove_newest(struct scan *s)
+{
+    char name[SEGMENT_NAME];
+
+    segment_name(name, s->segments.first[--s->segments.n]);
+    if (unlinkat(s->directory, name, 0) < 0 || fsync(s->directory) < 0)
+        return err_set(s->err, -errno, "%s/%s: %s", s->path, name, strerror(errno));
     return 0;
+}
+
+static int recover_segments(struct scan *s)
+{
+    struct recover *r = s->r;
+    int result = 0;
+
+    while (result == 0) {
+        if (s->segments.n == 0) {
+            r->fresh = true;
+            r->first = 1;
+            return 0;
+        }
+        r->first = s->segments.first[s->segments.n - 1];
+        result = scan_all(s);
+        if (result == 0 && r->torn)
+            result = cut(s, r->first);
+        if (result == 0 && r->good)
+            return 0;
+        if (result == 0 && s->segments.n == 1 && r->first != 1)
+            return err_set(s->err, -EINVAL,
+                           "%s: audit-%" PRIu64 ".jsonl holds no record and the segments before it "
+                           "are gone: the log can't be continued",
+                           s->path, r->first);
+        if (result == 0)
+            result = remove_newest(s);
+    }
+    return result;
+}
+
+int recover_log(struct recover *out, int directory, const char *path, struct err *err)
+{
+    struct scan s = {.r = out, .directory = directory, .path = path, .err = err};
+    int r = segments_list(&s.segments, directory);
+
+    err->text[0] = '\0';
+    out->none = s.segments.n == 0;
+    r = r < 0 ? err_set(err, r, "%s: %s", path, strerror(-r)) : recover_segments(&s);
+    segments_deinit(&s.segments);
+    return r;
+}
+
+void recover_deinit(struct recover *r)
+{
+    verify_deinit(&r->verify);
+    *r = (struct recover){0};
 }

@@ -1,43 +1,36 @@
 /*
- * What the newest audit segment tells when a keeper starts: that every record in it is whole and
- * in sequence, where the next one goes, how much of a torn last line a crash left, and which
- * requests were signed but never got an outcome.
+ * What the audit log on the disk tells when a keeper starts: that its end is whole and sound, where
+ * the next record goes, how much of a torn end a crash left, and which requests were signed but
+ * never got an outcome.
  */
 #ifndef CENTION_KEEPER_RECOVER_H
 #define CENTION_KEEPER_RECOVER_H
 
 #include "base/err.h"
-#include "base/slice.h"
-
-#include <stdint.h>
+#include "trail/verify.h"
 
 struct recover {
-    uint64_t next_seq;
-    uint64_t good; /* bytes of whole records at the start of the file */
-    uint64_t torn; /* bytes behind them that are no whole line */
-    uint64_t orphans;
-    void *ids; /* tree of the requests without outcome */
+    bool fresh;           /* there is no record: a new log is to begin */
+    bool none;            /* there was not even a segment */
+    uint64_t first;       /* of the segment to go on with; 1 when fresh */
+    uint64_t first_kept;  /* of the oldest segment read */
+    struct verify verify; /* after the last whole record; its open requests are the orphans */
+    uint64_t good;        /* bytes of whole records at the start of that segment */
+    uint64_t torn;        /* bytes behind them */
+    uint64_t set_aside;   /* bytes of a torn end that were moved: */
+    struct chain_hash torn_sha256;
+    char torn_from[48], torn_to[56]; /* names of files */
 };
 
-void recover_deinit(struct recover *r); /* of a zeroed one is fine */
-
 /*
- * Reads the segment from its start; its first record must be `first_seq`. `name` is for messages.
- * 0; -EBADMSG with file, line and byte offset in err when a line before the torn tail is damaged;
- * -ENOMEM or what read(2) says. Fills a zeroed *out; deinit it in every case.
+ * Verifies the newest segment, and those before it as far back as requests were open; sets a torn
+ * end aside in `<segment>.torn`, durably, before it is cut off. A torn end is one without any whole
+ * record in it. `path` is the directory's, for messages. 0; -EBADMSG with file, line and byte
+ * offset in err when a record is damaged, -EINVAL when the segments make no log; other -errno.
+ * Fills a zeroed *out; deinit it in every case.
  */
-int recover_scan(struct recover *out, int fd, const char *name, uint64_t first_seq, struct err *err)
+int recover_log(struct recover *out, int directory, const char *path, struct err *err)
     __attribute__((warn_unused_result));
-
-/*
- * Appends the torn tail of `segment` to `<segment>.torn` in the same directory, makes it durable,
- * and only then cuts it off. A crash in between leaves it in both. -errno with err filled.
- */
-int recover_cut(const struct recover *r, int directory, int fd, const char *segment,
-                struct err *err) __attribute__((warn_unused_result));
-
-/* Calls for every signed request without outcome, once for each. Stops at a negative result. */
-int recover_each(const struct recover *r, int (*each)(void *arg, struct slice request_id),
-                 void *arg) __attribute__((warn_unused_result));
+void recover_deinit(struct recover *r); /* of a zeroed one is fine */
 
 #endif

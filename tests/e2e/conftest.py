@@ -12,6 +12,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from lookalike import Authority, LookAlike  # noqa: E402
 
+import trail  # noqa: E402
+
 from rig import KEYS, Rig, program  # noqa: E402
 
 
@@ -52,6 +54,9 @@ def make_rig(tmp_path, lookalike, authority):
     yield make
     for rig in rigs:
         rig.stop()
+    for rig in rigs:
+        if any(p.stat().st_size for p in trail.segments(rig.audit_folder)):
+            trail.verify(rig.audit_folder)
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ import subprocess
 import threading
 import time
 
+import trail
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CENTION_BUILD", TOP))
 API = TOP / "conf" / "cention-openapi.json"
@@ -311,6 +313,10 @@ class Rig:
 
     # -- the trail
 
+    def events(self):
+        """The records that tell of more than the log itself."""
+        return [r for r in self.records() if r["type"] not in ("segment", "checkpoint", "epoch")]
+
     def records(self, kind=None):
         return [r for r in audit(self.audit_folder) if kind is None or r["type"] == kind]
 
@@ -318,9 +324,7 @@ class Rig:
 def audit(folder):
     """All records in order of seq; checks that seq has no gap and every line is whole."""
     records = []
-    segments = sorted(pathlib.Path(folder).glob("audit-*.jsonl"),
-                      key=lambda p: int(p.stem.split("-")[1]))
-    for segment in segments:
+    for segment in trail.segments(folder):
         text = segment.read_bytes()
         assert text == b"" or text.endswith(b"\n"), "torn: %s" % segment
         lines = text.splitlines()

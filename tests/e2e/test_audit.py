@@ -32,20 +32,20 @@ FIELDS = [
 def test_shapes(rig):
     assert rig.call("POST", "/v1/org", {"name": "n"}).status == 200
     assert rig.call("GET", "/v1/org").status == 405
-    start, key, key2, intent, outcome, reject = rig.records()
+    start, key, key2, intent, outcome, reject = rig.events()
     for number, record in enumerate(rig.records(), 1):
-        assert list(record)[:3] == ["seq", "time", "type"]
+        assert list(record)[:3] == ["seq", "time", "type"] and list(record)[-1] == "h"
         assert record["seq"] == number and TIME.match(record["time"])
     assert start["type"] == "start"
     assert {key["type"], key2["type"]} == {"key"}
     assert {(key["workspace"], key["key"]), (key2["workspace"], key2["key"])} == {
         ("televox", "xyz"), ("second", "other-id")}
-    assert list(intent)[3:] == ["id", "client", "method", "workspace", "path", "fields", "key"]
+    assert list(intent)[3:-1] == ["id", "client", "method", "workspace", "path", "fields", "key"]
     assert intent["client"]["via"] == "tcp"
     assert re.match(r"127\.0\.0\.1:\d+$", intent["client"]["address"])
     assert (intent["method"], intent["workspace"], intent["path"], intent["key"]) == (
         "POST", "televox", "/v1/org", "xyz")
-    assert list(outcome)[3:] == ["id", "status", "sent", "duration_us"]
+    assert list(outcome)[3:-1] == ["id", "status", "sent", "duration_us"]
     assert outcome["id"] == intent["id"] and outcome["sent"] == "all"
     assert 0 < outcome["duration_us"] < 10_000_000
     assert reject["type"] == "reject" and reject["status"] == 405

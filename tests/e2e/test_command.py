@@ -27,14 +27,14 @@ def test_works(both, lookalike):
 def test_sigterm_ends_both(both):
     assert both.keeper.stop() == 0
     assert "event=stopped requests=" in both.keeper.log  # the proxy's last word
-    assert both.records()[-1]["type"] == "stop"
+    assert both.events()[-1]["type"] == "stop"
 
 
 def test_the_proxy_s_end_is_the_keeper_s(both):
     import os
     os.kill(proxy_pid(both), signal.SIGTERM)
     assert both.keeper.process.wait(10) == 0
-    assert both.records()[-1]["type"] == "stop"
+    assert both.events()[-1]["type"] == "stop"
 
 
 def test_the_proxy_is_killed(both):

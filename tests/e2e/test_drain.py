@@ -107,5 +107,5 @@ def test_the_keeper_ends_first(rig, lookalike):
         answer = read_answer(sock.makefile("rb"))
         assert answer.status == 500 and answer.json["code"] == "audit_unavailable"
     assert rig.records("outcome")[0]["sent"] == "unknown"
-    assert rig.records()[-1]["type"] == "stop"
+    assert rig.events()[-1]["type"] == "stop"
     assert rig.proxy.stop() == 0

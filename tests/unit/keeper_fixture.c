@@ -30,7 +30,8 @@ static int test_sync(int fd)
     return fail_sync ? -1 : fdatasync(fd);
 }
 
-const struct audit_io KEEPER_IO = {test_write, test_sync};
+static const struct audit_io KEEPER_IO = {test_write, test_sync};
+const struct audit_options KEEPER_AUDIT = {.io = &KEEPER_IO};
 
 const char *in_folder(const struct fixture *f, const char *name)
 {
@@ -69,7 +70,7 @@ void setup(struct fixture *f)
     CU_ASSERT_EQUAL_FATAL(keystore_init(&err), 0);
     CU_ASSERT_EQUAL_FATAL(loop_new(&f->loop), 0);
     CU_ASSERT_EQUAL_FATAL(signer_new(&f->signer), 0);
-    CU_ASSERT_EQUAL_FATAL(audit_open(&f->audit, f->folder, &KEEPER_IO, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(audit_open(&f->audit, f->folder, &KEEPER_AUDIT, &err), 0);
     CU_ASSERT_EQUAL(audit_begin(f->audit, "1", 1, &err), 0);
     CU_ASSERT_EQUAL_FATAL(keeper_new(&f->keeper, f->loop, f->audit, f->signer, load_keys(f, KEYS)),
                           0);
@@ -79,15 +80,11 @@ void setup(struct fixture *f)
 
 void cleanup(struct fixture *f)
 {
-    static const char *const NAMES[] = {"keys", ".lock", "audit-1.jsonl", "audit-1.jsonl.torn"};
-
     keeper_free(f->keeper);
     audit_free(f->audit);
     signer_free(f->signer);
     loop_free(f->loop);
-    for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++)
-        unlink(in_folder(f, NAMES[i]));
-    CU_ASSERT_EQUAL(rmdir(f->folder), 0);
+    unit_remove(f->folder);
 }
 
 /* One turn: what arrived is handled, then the hooks. */

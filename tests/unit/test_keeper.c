@@ -26,16 +26,17 @@ static void test_sign(void)
     expect_signed(p, 10);
     CU_ASSERT_EQUAL(syncs, 1);
     CU_ASSERT_EQUAL(
-        logged(&f, "\"type\":\"intent\",\"id\":\"req-1\",\"client\":{\"via\":\"tcp\"},\"method\":"
-                   "\"PUT\",\"workspace\":\"space\",\"path\":\"/v1/agent/1\",\"fields\":{"
-                   "\"login_name\":\"admin\",\"user_name\":\"myusername\"},\"key\":\"xyz\"}"),
+        logged(&f,
+               "\"type\":\"intent\",\"id\":\"req-1\",\"client\":{\"via\":\"tcp\"},\"method\":"
+               "\"PUT\",\"workspace\":\"space\",\"path\":\"/v1/agent/1\",\"fields\":{"
+               "\"login_name\":\"admin\",\"user_name\":\"myusername\"},\"key\":\"xyz\",\"h\":\""),
         1);
     put_outcome(p, 10);
     turn(&f);
     expect_recorded(p, 10, 1);
     CU_ASSERT_EQUAL(syncs, 2);
     CU_ASSERT_EQUAL(logged(&f, "\"type\":\"outcome\",\"id\":\"req-1\",\"status\":200,\"sent\":"
-                               "\"all\",\"duration_us\":5}"),
+                               "\"all\",\"duration_us\":5,\"h\":\""),
                     1);
     /* The id may be used again, and only once at a time. */
     put_outcome(p, 10);
@@ -129,7 +130,9 @@ static void test_bad_message(void)
     expect_signed(good, 1);
     CU_ASSERT_EQUAL(logged(&f, "\"intent\""), 2);
     CU_ASSERT_EQUAL(
-        logged(&f, "\"id\":\"req-1\",\"sent\":\"unknown\",\"error\":\"the proxy went away\"}"), 1);
+        logged(&f,
+               "\"id\":\"req-1\",\"sent\":\"unknown\",\"error\":\"the proxy went away\",\"h\":\""),
+        1);
     leave(bad);
     leave(good);
     cleanup(&f);
@@ -252,7 +255,7 @@ static void test_no_key(void)
         logged(&f, "\"type\":\"reject\",\"id\":\"req-1\",\"client\":{\"via\":\"tcp\"},\"method\":"
                    "\"PUT\",\"workspace\":\"elsewhere\",\"path\":\"/v1/agent/1\",\"status\":403,"
                    "\"code\":\"forbidden\",\"error\":\"no key is configured for workspace "
-                   "\\\"elsewhere\\\"\"}"),
+                   "\\\"elsewhere\\\"\",\"h\":\""),
         1);
     leave(p);
     cleanup(&f);
@@ -278,7 +281,7 @@ static void test_reject_and_ping(void)
     turn(&f);
     expect_recorded(p, 8, 1);
     CU_ASSERT_EQUAL(logged(&f, "\"type\":\"reject\",\"id\":\"r\",\"client\":{\"uid\":7},\"status\":"
-                               "404,\"code\":\"unknown_endpoint\",\"error\":\"no\"}"),
+                               "404,\"code\":\"unknown_endpoint\",\"error\":\"no\",\"h\":\""),
                     1);
     put(p, &ping);
     turn(&f);
@@ -287,7 +290,7 @@ static void test_reject_and_ping(void)
     CU_ASSERT_EQUAL(m->type, WIRE_STATE);
     CU_ASSERT_EQUAL(m->state.id, 77);
     CU_ASSERT_EQUAL(m->state.audit_ok, 1);
-    CU_ASSERT_EQUAL(m->state.records, 4); /* start, two keys, one reject */
+    CU_ASSERT_EQUAL(m->state.records, 5); /* header, start, two keys, one reject */
     CU_ASSERT_EQUAL(m->state.syncs, 3);
     CU_ASSERT_EQUAL(m->state.signatures, 0);
     leave(p);
@@ -314,7 +317,7 @@ static void test_link_drop(void)
     turn(&f);
     CU_ASSERT_EQUAL(logged(&f, "\"type\":\"outcome\""), 2);
     CU_ASSERT_EQUAL(logged(&f, "\"id\":\"req-2\",\"sent\":\"unknown\",\"error\":"
-                               "\"the proxy went away\"}"),
+                               "\"the proxy went away\",\"h\":\""),
                     1);
     /* Asked and gone in the same turn. */
     p = greet(&f);

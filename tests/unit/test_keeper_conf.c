@@ -28,17 +28,22 @@ static void test_all(void)
     struct err err = ERR_INIT;
     struct keeper_conf c;
 
-    CU_ASSERT_EQUAL_FATAL(load(&c,
-                               "socket = \"/s\"; socket_mode = \"0660\"; keys = \"/k\";\n"
-                               "audit = { directory = \"/a\"; durability = \"fsync\"; };\n"
-                               "log_level = \"debug\";",
-                               &err),
-                          0);
+    CU_ASSERT_EQUAL_FATAL(
+        load(&c,
+             "socket = \"/s\"; socket_mode = \"0660\"; keys = \"/k\";\n"
+             "audit = { directory = \"/a\"; durability = \"fsync\"; segment_bytes = 4096; "
+             "segment_age = 60.0; heartbeat = 1.5; };\n"
+             "log_level = \"debug\";",
+             &err),
+        0);
     CU_ASSERT_STRING_EQUAL(c.socket, "/s");
     CU_ASSERT_EQUAL(c.socket_mode, 0660);
     CU_ASSERT_STRING_EQUAL(c.keys, "/k");
     CU_ASSERT_STRING_EQUAL(c.audit_directory, "/a");
     CU_ASSERT_EQUAL(c.log_level, LOG_LEVEL_DEBUG);
+    CU_ASSERT_EQUAL(c.segment_bytes, 4096);
+    CU_ASSERT_EQUAL(c.segment_age_us, 60000000);
+    CU_ASSERT_EQUAL(c.heartbeat_us, 1500000);
     keeper_conf_deinit(&c);
     CU_ASSERT_PTR_NULL(c.socket);
 }
@@ -55,6 +60,9 @@ static void test_defaults(void)
     CU_ASSERT_EQUAL_FATAL(load(&c, LEAST, &err), 0);
     CU_ASSERT_EQUAL(c.socket_mode, 0600);
     CU_ASSERT_EQUAL(c.log_level, LOG_LEVEL_INFO);
+    CU_ASSERT_EQUAL(c.segment_bytes, 67108864);
+    CU_ASSERT_EQUAL(c.segment_age_us, UINT64_C(86400000000));
+    CU_ASSERT_EQUAL(c.heartbeat_us, UINT64_C(3600000000));
     len = strlen(c.keys);
     CU_ASSERT(len > 24 && strcmp(c.keys + len - 24, "/cention-proxy/keys.conf") == 0);
     keeper_conf_deinit(&c);
@@ -83,6 +91,12 @@ static void test_errors(void)
         {"socket = \"/s\";\naudit = { directory = \"/a\"; x = 1; };", ":2: audit.x: unknown"},
         {"socket = \"/s\";\naudit = { directory = \"/a\";\n durability = \"none\"; };",
          ":3: audit.durability: \"none\" is none of \"fsync\""},
+        {"socket = \"/s\";\naudit = { directory = \"/a\";\n segment_bytes = 4095; };",
+         ":3: audit.segment_bytes: "},
+        {"socket = \"/s\";\naudit = { directory = \"/a\";\n segment_age = 59; };",
+         ":3: audit.segment_age: "},
+        {"socket = \"/s\";\naudit = { directory = \"/a\";\n heartbeat = 0.5; };",
+         ":3: audit.heartbeat: "},
         {"socket = \"/s\"; audit = \"/a\";", "audit: must be a group"},
         {LEAST "keys = \"\";", ":2: keys: must not be empty"},
         {LEAST "log_level = \"loud\";", ":2: log_level: \"loud\" is none of"},
@@ -120,8 +134,9 @@ static void test_missing(void)
 /* The sample loads, and shows every setting. */
 static void test_sample(void)
 {
-    static const char *const SETTINGS[] = {"socket",    "socket_mode", "keys",     "audit",
-                                           "directory", "durability",  "log_level"};
+    static const char *const SETTINGS[] = {
+        "socket",     "socket_mode",   "keys",        "audit",     "directory",
+        "durability", "segment_bytes", "segment_age", "heartbeat", "log_level"};
     struct keeper_conf c = {0};
     struct err err = ERR_INIT;
     size_t n = 0;

@@ -1,36 +1,88 @@
+#include "base/log.h"
+#include "keeper/audit.h"
 #include "keeper/recover.h"
+#include "trail/segments.h"
 #include "unit/unit.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TIME "\"time\":\"2026-11-23T17:07:00.123456Z\""
+static char folder[] = "/tmp/test_recover.XXXXXX";
+static int directory;
 
-/* A file in memory with these bytes. */
-static int file_of(struct slice s)
+static const char *path_of(const char *name)
 {
-    int fd = memfd_create("segment", MFD_CLOEXEC);
+    static char path[128];
 
-    CU_ASSERT_FATAL(fd >= 0);
-    CU_ASSERT_EQUAL_FATAL(write(fd, s.data, s.len), (ssize_t)s.len);
-    return fd;
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    return path;
 }
 
-static int scan(struct recover *r, const char *text, uint64_t first, struct err *err)
+static void put_file(const char *name, const char *text, size_t n)
 {
-    int fd = file_of(slice_str(text)), result;
+    FILE *f = fopen(path_of(name), "w");
 
-    *r = (struct recover){0};
-    result = recover_scan(r, fd, "a.jsonl", first, err);
-    close(fd);
-    return result;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    CU_ASSERT_EQUAL(fwrite(text, 1, n, f), n);
+    fclose(f);
+}
+
+static void setup(void)
+{
+    log_set_level(LOG_LEVEL_ERROR);
+    strcpy(folder + strlen(folder) - 6, "XXXXXX");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+    directory = open(folder, O_RDONLY | O_DIRECTORY);
+}
+
+static void cleanup(void)
+{
+    close(directory);
+    unit_remove(folder);
+}
+
+static void intent(struct audit *a, const char *id)
+{
+    struct wire_sign sign = {.request_id = slice_str(id), .client = {.uid = WIRE_UID_UNKNOWN}};
+
+    CU_ASSERT_EQUAL(audit_intent(a, &sign, SLICE_LIT("k")), 0);
+}
+
+static void outcome(struct audit *a, const char *id)
+{
+    struct record_outcome o = {.request_id = slice_str(id), .sent = "all"};
+
+    CU_ASSERT_EQUAL(audit_outcome(a, &o), 0);
+}
+
+static struct audit *open_audit(uint64_t segment_bytes)
+{
+    struct audit_options options = {.segment_bytes = segment_bytes};
+    struct err err = ERR_INIT;
+    struct audit *a = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(audit_open(&a, folder, &options, &err), 0);
+    CU_ASSERT_EQUAL(audit_begin(a, "1", 2, &err), 0);
+    return a;
+}
+
+/* A segment of header, start, "b" twice, "a", and one outcome of "b"; left as by a crash. */
+static char *make_log(size_t *n)
+{
+    struct audit *a = open_audit(0);
+
+    intent(a, "b");
+    intent(a, "a");
+    intent(a, "b");
+    outcome(a, "b");
+    CU_ASSERT_EQUAL(audit_commit(a), 0);
+    audit_free(a);
+    return unit_file(path_of("audit-1.jsonl"), n);
 }
 
 static int collect(void *arg, struct slice id)
@@ -48,172 +100,174 @@ static int give_up(void *arg, struct slice id)
     return -EIO;
 }
 
-static void test_empty(void)
-{
-    struct err err = ERR_INIT;
-    struct recover r;
-
-    CU_ASSERT_EQUAL(scan(&r, "", 9, &err), 0);
-    CU_ASSERT_EQUAL(r.next_seq, 9);
-    CU_ASSERT_EQUAL(r.good + r.torn + r.orphans, 0);
-    recover_deinit(&r);
-}
-
-#define START          "{\"seq\":5," TIME ",\"type\":\"start\"}\n"
-#define INTENT(n, id)  "{\"seq\":" #n "," TIME ",\"type\":\"intent\",\"id\":\"" id "\"}\n"
-#define OUTCOME(n, id) "{\"seq\":" #n "," TIME ",\"type\":\"outcome\",\"id\":\"" id "\"}\n"
-
 static void test_orphans(void)
 {
-    struct err err = ERR_INIT;
-    char all[256] = "";
-    struct recover r;
-    int calls = 0;
-
-    /* "b" twice with one outcome, "d" settled before, "e" from an older segment. */
-    CU_ASSERT_EQUAL(scan(&r,
-                         START INTENT(6, "b") INTENT(7, "a") INTENT(8, "b") OUTCOME(9, "b")
-                             INTENT(10, "d") OUTCOME(11, "d") OUTCOME(12, "e") INTENT(13, "c"),
-                         5, &err),
-                    0);
-    CU_ASSERT_EQUAL(r.next_seq, 14);
-    CU_ASSERT_EQUAL(r.torn, 0);
-    CU_ASSERT_EQUAL(r.orphans, 3);
-    CU_ASSERT_EQUAL(recover_each(&r, collect, all), 0);
-    CU_ASSERT_STRING_EQUAL(all, "a b c ");
-    CU_ASSERT_EQUAL(recover_each(&r, give_up, &calls), -EIO);
-    CU_ASSERT_EQUAL(calls, 1);
-    recover_deinit(&r);
-
-    all[0] = '\0';
-    CU_ASSERT_EQUAL(scan(&r, START INTENT(6, "b") INTENT(7, "b"), 5, &err), 0);
-    CU_ASSERT_EQUAL(recover_each(&r, collect, all), 0);
-    CU_ASSERT_STRING_EQUAL(all, "b b ");
-    recover_deinit(&r);
-}
-
-/* Cut at any byte: whole lines count, the rest is torn, and nothing is damage. */
-static void test_torn(void)
-{
-    static const char TEXT[] = START INTENT(6, "b") OUTCOME(7, "b");
-    size_t lines[] = {0, strlen(START), strlen(START INTENT(6, "b")), sizeof(TEXT) - 1};
-
-    for (size_t n = 0; n < sizeof(TEXT); n++) {
-        char cut[sizeof(TEXT)] = "";
-        struct err err = ERR_INIT;
-        struct recover r;
-        size_t whole = 0;
-
-        while (whole < 3 && lines[whole + 1] <= n)
-            whole++;
-        memcpy(cut, TEXT, n);
-        CU_ASSERT_EQUAL(scan(&r, cut, 5, &err), 0);
-        CU_ASSERT_EQUAL(r.good, lines[whole]);
-        CU_ASSERT_EQUAL(r.torn, n - lines[whole]);
-        CU_ASSERT_EQUAL(r.next_seq, 5 + whole);
-        CU_ASSERT_EQUAL(r.orphans, whole == 2);
-        recover_deinit(&r);
-    }
-}
-
-static void test_damage(void)
-{
-    enum { ONE = sizeof(START) - 1, TWO = sizeof(START INTENT(6, "b")) - 1 };
-    static const struct {
-        const char *text;
-        unsigned line, offset; /* as the message has them */
-    } CASES[] = {
-        {"x\n" INTENT(6, "b"), 1, 0},
-        {START "\n" INTENT(6, "b"), 2, ONE},
-        {START INTENT(7, "b"), 2, ONE},
-        {START START, 2, ONE},
-        {INTENT(6, "b"), 1, 0},
-        {START INTENT(6, "b") "{\"seq\":7," TIME ",\"type\":\"stop\"\n" OUTCOME(8, "b"), 3, TWO},
-        {START "{\"seq\":6," TIME ",\"type\":\"start\"} {\n", 2, ONE},
-    };
-
-    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
-        struct err err = ERR_INIT;
-        struct recover r;
-        char where[64];
-
-        snprintf(where, sizeof(where), "a.jsonl: line %u, byte offset %u: ", CASES[i].line,
-                 CASES[i].offset);
-        CU_ASSERT_EQUAL(scan(&r, CASES[i].text, 5, &err), -EBADMSG);
-        CU_ASSERT_EQUAL(strncmp(err.text, where, strlen(where)), 0);
-        recover_deinit(&r);
-    }
-}
-
-/* Longer than one read, with a line that spans several. */
-static void test_long(void)
-{
-    enum { N = 20000, LONG = 3 * 1024 * 1024 };
-    int fd = memfd_create("segment", MFD_CLOEXEC);
-    FILE *f = fdopen(fd, "w+");
-    struct err err = ERR_INIT;
     struct recover r = {0};
-
-    for (unsigned i = 1; i <= N; i++) {
-        fprintf(f, "{\"seq\":%u," TIME ",\"type\":\"%s\",\"id\":\"r%u\"", i,
-                i % 2 ? "intent" : "outcome", (i + 1) / 2);
-        if (i == N / 2) {
-            fputs(",\"x\":\"", f);
-            for (unsigned k = 0; k < LONG; k++)
-                fputc('x', f);
-            fputc('"', f);
-        }
-        fputs("}\n", f);
-    }
-    fputs("{\"seq\"", f);
-    fflush(f);
-    CU_ASSERT_EQUAL(recover_scan(&r, fd, "a", 1, &err), 0);
-    CU_ASSERT_EQUAL(r.next_seq, N + 1);
-    CU_ASSERT_EQUAL(r.torn, 6);
-    CU_ASSERT_EQUAL(r.orphans, 0);
-    recover_deinit(&r);
-    fclose(f);
-}
-
-static void test_cut(void)
-{
-    char folder[] = "/tmp/test_recover.XXXXXX", path[64], *torn;
     struct err err = ERR_INIT;
-    int directory, fd;
+    char all[64] = "";
+    int calls = 0;
     size_t n = 0;
 
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
-    directory = open(folder, O_RDONLY | O_DIRECTORY);
-    fd = openat(directory, "s", O_RDWR | O_APPEND | O_CREAT, 0600);
-    for (unsigned round = 0; round < 2; round++) {
-        static const char TEXT[] = START "{\"seq\":6";
+    setup();
+    free(make_log(&n));
+    CU_ASSERT_EQUAL(recover_log(&r, directory, folder, &err), 0);
+    CU_ASSERT_FALSE(r.fresh);
+    CU_ASSERT_EQUAL(r.first, 1);
+    CU_ASSERT_EQUAL(r.good, n);
+    CU_ASSERT_EQUAL(r.set_aside, 0);
+    CU_ASSERT_EQUAL(r.verify.next_seq, 7);
+    CU_ASSERT_EQUAL(requests_each(&r.verify.open, collect, all), 0);
+    CU_ASSERT_STRING_EQUAL(all, "a b ");
+    CU_ASSERT_EQUAL(requests_each(&r.verify.open, give_up, &calls), -EIO);
+    CU_ASSERT_EQUAL(calls, 1);
+    recover_deinit(&r);
+    cleanup();
+}
+
+/* Cut at any byte: whole lines count, the rest is set aside, and nothing is damage. */
+static void test_torn(void)
+{
+    size_t n = 0, good = 0;
+    uint64_t seq = 1;
+    char *text;
+
+    setup();
+    text = make_log(&n);
+    for (size_t cut = 0; cut < n; cut++) {
         struct recover r = {0};
+        struct err err = ERR_INIT;
         struct stat st;
 
-        CU_ASSERT_EQUAL(ftruncate(fd, 0), 0);
-        CU_ASSERT_EQUAL(write(fd, TEXT, sizeof(TEXT) - 1), sizeof(TEXT) - 1);
-        CU_ASSERT_EQUAL(recover_scan(&r, fd, "s", 5, &err), 0);
-        CU_ASSERT_EQUAL(recover_cut(&r, directory, fd, "s", &err), 0);
-        CU_ASSERT_EQUAL(fstat(fd, &st), 0);
-        CU_ASSERT_EQUAL(st.st_size, (off_t)strlen(START));
+        if (cut && text[cut - 1] == '\n') {
+            good = cut;
+            seq++;
+        }
+        put_file("audit-1.jsonl", text, cut);
+        unlink(path_of("audit-1.jsonl.torn"));
+        CU_ASSERT_EQUAL(recover_log(&r, directory, folder, &err), 0);
+        CU_ASSERT_EQUAL(r.fresh, good == 0);
+        CU_ASSERT_EQUAL(r.set_aside, cut - good);
+        CU_ASSERT_EQUAL(stat(path_of("audit-1.jsonl.torn"), &st), cut > good ? 0 : -1);
+        if (good) {
+            CU_ASSERT_EQUAL(r.verify.next_seq, seq);
+            CU_ASSERT_EQUAL(stat(path_of("audit-1.jsonl"), &st), 0);
+            CU_ASSERT_EQUAL(st.st_size, (off_t)good);
+        }
         recover_deinit(&r);
     }
-    snprintf(path, sizeof(path), "%s/s.torn", folder);
-    torn = unit_file(path, &n);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(torn);
-    CU_ASSERT_STRING_EQUAL(torn, "{\"seq\":6{\"seq\":6");
-    free(torn);
-    unlinkat(directory, "s", 0);
-    unlinkat(directory, "s.torn", 0);
-    rmdir(folder);
-    close(fd);
-    close(directory);
+    free(text);
+    cleanup();
+}
+
+/* What no record follows is torn, newlines or not; what a record follows is damage. */
+static void test_garbage(void)
+{
+    static const char GARBAGE[] = "\0\0\n{\"seq\":7\n\n\xff";
+    struct recover r = {0};
+    struct err err = ERR_INIT;
+    size_t n = 0, more = sizeof(GARBAGE) - 1;
+    char *text, *all;
+
+    setup();
+    text = make_log(&n);
+    all = malloc(2 * n + more);
+    memcpy(mempcpy(all, text, n), GARBAGE, more);
+    put_file("audit-1.jsonl", all, n + more);
+    CU_ASSERT_EQUAL(recover_log(&r, directory, folder, &err), 0);
+    CU_ASSERT_EQUAL(r.set_aside, more);
+    recover_deinit(&r);
+    memcpy(all + n + more - 1, text, n);
+    put_file("audit-1.jsonl", all, 2 * n + more - 1);
+    CU_ASSERT_EQUAL(recover_log(&r, directory, folder, &err), -EBADMSG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/audit-1.jsonl: line 7, byte offset "));
+    recover_deinit(&r);
+    free(text);
+    free(all);
+    cleanup();
+}
+
+/* Requests that are open at a segment's start are found in the segments before it. */
+static void test_look_back(void)
+{
+    struct recover r = {0};
+    struct err err = ERR_INIT;
+    char all[64] = "";
+    struct audit *a;
+
+    setup();
+    a = open_audit(1);
+    intent(a, "x");
+    for (unsigned i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL(audit_commit(a), 0);
+        CU_ASSERT_EQUAL(audit_tend(a), 0);
+        intent(a, "y");
+        outcome(a, "y");
+    }
+    CU_ASSERT_EQUAL(audit_commit(a), 0);
+    audit_free(a);
+    CU_ASSERT_EQUAL(recover_log(&r, directory, folder, &err), 0);
+    CU_ASSERT_EQUAL(r.first_kept, 1);
+    CU_ASSERT_EQUAL(r.verify.segments, 4);
+    CU_ASSERT_EQUAL(requests_each(&r.verify.open, collect, all), 0);
+    CU_ASSERT_STRING_EQUAL(all, "x ");
+    recover_deinit(&r);
+    a = open_audit(0);
+    CU_ASSERT_EQUAL(audit_state(a).records, 2); /* start, and the outcome of x */
+    audit_free(a);
+    cleanup();
+}
+
+/* A crash between a new segment's making and its header. */
+static void test_empty_segment(void)
+{
+    struct err err = ERR_INIT;
+    struct audit *a;
+    struct stat st;
+    size_t n = 0;
+
+    setup();
+    free(make_log(&n));
+    put_file("audit-7.jsonl", "{\"seq\":7,", 9);
+    a = open_audit(0);
+    CU_ASSERT_EQUAL(audit_state(a).records, 4); /* start, recovery, two outcomes */
+    audit_free(a);
+    CU_ASSERT_EQUAL(stat(path_of("audit-7.jsonl"), &st), -1);
+    CU_ASSERT_EQUAL(stat(path_of("audit-7.jsonl.torn"), &st), 0);
+    /* The same without anything before it. */
+    put_file("audit-11.jsonl", "", 0);
+    unlink(path_of("audit-1.jsonl"));
+    CU_ASSERT_EQUAL(audit_open(&a, folder, NULL, &err), -EINVAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "are gone"));
+    cleanup();
+}
+
+/* The key tells that a log was here, or a later part of it. */
+static void test_missing(void)
+{
+    struct err err = ERR_INIT;
+    struct audit *a = NULL;
+    size_t n = 0;
+
+    setup();
+    free(make_log(&n));
+    rename(path_of("audit-1.jsonl"), "/tmp/test_recover.kept");
+    CU_ASSERT_EQUAL(audit_open(&a, folder, NULL, &err), -EINVAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, ".epoch-1.key"));
+    rename("/tmp/test_recover.kept", path_of("audit-1.jsonl"));
+    rename(path_of(".epoch-1.key"), "/tmp/test_recover.kept");
+    CU_ASSERT_EQUAL(audit_open(&a, folder, NULL, &err), -ENOENT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "the key of epoch 1 is missing"));
+    unlink("/tmp/test_recover.kept");
+    cleanup();
 }
 
 static const struct unit_case CASES[] = {
-    {"an empty segment", test_empty}, {"requests without outcome", test_orphans},
-    {"a torn tail", test_torn},       {"damage", test_damage},
-    {"a long segment", test_long},    {"setting the tail aside", test_cut},
+    {"requests without outcome", test_orphans},
+    {"a torn end", test_torn},
+    {"garbage at the end, and in the middle", test_garbage},
+    {"looking back", test_look_back},
+    {"a segment without header", test_empty_segment},
+    {"missing segments and keys", test_missing},
 };
 
 UNIT_MAIN("recover", CASES)

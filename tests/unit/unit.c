@@ -1,6 +1,7 @@
 #include "unit/unit.h"
 
 #include <CUnit/Basic.h>
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,4 +78,17 @@ char *unit_file(const char *path, size_t *n)
     }
     fclose(f);
     return data;
+}
+
+void unit_remove(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir)))
+        if (entry->d_type == DT_REG)
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    if (dir)
+        closedir(dir);
+    CU_ASSERT_EQUAL(rmdir(folder), 0);
 }

@@ -30,6 +30,9 @@ void unit_guard_free(char *guarded, size_t n);
 /* A whole file in memory (terminated beyond *n), or NULL when it can't be read. Free with free. */
 char *unit_file(const char *path, size_t *n);
 
+/* Removes a folder and the files in it. */
+void unit_remove(const char *folder);
+
 #define UNIT_MAIN(suite, cases)                                                                    \
     int main(int argc, char **argv)                                                                \
     {                                                                                              \

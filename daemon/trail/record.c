@@ -1,11 +1,11 @@
 /*
  * Two of these lines are written for every request, so they are put together by hand: no printf,
- * no allocation but the buffer's own growth. The reader is no JSON parser either: it knows the
- * fixed beginning, and otherwise only that a line is whole.
+ * no allocation but the buffer's own growth.
  */
-#include "keeper/record.h"
+#include "trail/record.h"
 
 #include "base/utf8.h"
+#include "trail/hex.h"
 
 #include <errno.h>
 
@@ -114,14 +114,10 @@ static void put_digits(char *at, unsigned n, uint64_t v)
     }
 }
 
-enum {
-    TIME_LEN = 27, /* 2026-11-23T17:07:00.123456Z */
-};
-
 /* RFC 3339; the Gregorian calendar counted in days from 0000-03-01, where leap days come last. */
-static void put_time(struct writer *w, uint64_t time_us)
+void record_time(char out[SEAL_TIME], uint64_t time_us)
 {
-    char text[TIME_LEN + 1] = "0000-00-00T00:00:00.000000Z";
+    char text[SEAL_TIME + 1] = "0000-00-00T00:00:00.000000Z";
     uint64_t s = time_us / 1000000, z = s / 86400 + 719468;
     uint64_t era = z / 146097, doe = z % 146097;
     uint64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
@@ -135,7 +131,27 @@ static void put_time(struct writer *w, uint64_t time_us)
     put_digits(text + 14, 2, s % 3600 / 60);
     put_digits(text + 17, 2, s % 60);
     put_digits(text + 20, 6, time_us % 1000000);
-    put(w, text, TIME_LEN);
+    memcpy(out, text, SEAL_TIME);
+}
+
+static void put_time(struct writer *w, uint64_t time_us)
+{
+    char text[SEAL_TIME];
+
+    record_time(text, time_us);
+    put(w, text, sizeof(text));
+}
+
+/* Up to SEAL_SIGNATURE bytes. `name` as for put_string. */
+static void put_hex(struct writer *w, struct slice name, const unsigned char *bytes, size_t n)
+{
+    char digits[2 * SEAL_SIGNATURE];
+
+    hex_put(digits, bytes, n);
+    put(w, name.data, name.len);
+    PUT_LIT(w, "\"");
+    put(w, digits, 2 * n);
+    PUT_LIT(w, "\"");
 }
 
 static struct writer begin(struct buf *out, const struct record_head *head, struct slice type)
@@ -149,10 +165,40 @@ static struct writer begin(struct buf *out, const struct record_head *head, stru
     return w;
 }
 
-static int finish(struct writer *w)
+int record_close(struct buf *out, const struct chain_hash *hash)
 {
-    PUT_LIT(w, "}\n");
-    return w->failed;
+    char tail[CHAIN_TAIL + 1] = ",\"h\":\"";
+
+    hex_put(tail + 6, hash->bytes, CHAIN_HASH);
+    memcpy(tail + 6 + 2 * CHAIN_HASH, "\"}\n", 3);
+    return buf_append(out, tail, sizeof(tail));
+}
+
+int record_segment(struct buf *out, const struct record_head *head, const struct record_segment *s)
+{
+    struct writer w = begin(out, head, SLICE_LIT("segment"));
+
+    put_number(&w, SLICE_LIT(",\"format\":"), 1);
+    put_hex(&w, SLICE_LIT(",\"log\":"), s->log.bytes, SEAL_KEY);
+    put_number(&w, SLICE_LIT(",\"epoch\":"), s->epoch);
+    put_hex(&w, SLICE_LIT(",\"public_key\":"), s->public_key.bytes, SEAL_KEY);
+    put_number(&w, SLICE_LIT(",\"previous_seq\":"), s->previous_seq);
+    put_hex(&w, SLICE_LIT(",\"previous_hash\":"), s->previous.bytes, CHAIN_HASH);
+    put_number(&w, SLICE_LIT(",\"open\":"), s->open);
+    return w.failed;
+}
+
+int record_seal(struct buf *out, const struct record_head *head, const struct seal *seal,
+                const unsigned char signature[SEAL_SIGNATURE])
+{
+    struct writer w = begin(out, head, seal->next ? SLICE_LIT("epoch") : SLICE_LIT("checkpoint"));
+
+    put_number(&w, SLICE_LIT(",\"epoch\":"), seal->epoch);
+    put_hex(&w, SLICE_LIT(",\"hash\":"), seal->hash.bytes, CHAIN_HASH);
+    if (seal->next)
+        put_hex(&w, SLICE_LIT(",\"next_key\":"), seal->next->bytes, SEAL_KEY);
+    put_hex(&w, SLICE_LIT(",\"signature\":"), signature, SEAL_SIGNATURE);
+    return w.failed;
 }
 
 static void put_client(struct writer *w, const struct wire_client *c)
@@ -221,7 +267,7 @@ int record_intent(struct buf *out, const struct record_head *head, const struct 
     PUT_LIT(&w, "}");
     put_problems(&w, sign->problems, sign->n_problems);
     put_string(&w, SLICE_LIT(",\"key\":"), key_id);
-    return finish(&w);
+    return w.failed;
 }
 
 int record_outcome(struct buf *out, const struct record_head *head, const struct record_outcome *o)
@@ -235,7 +281,7 @@ int record_outcome(struct buf *out, const struct record_head *head, const struct
     if (o->timed)
         put_number(&w, SLICE_LIT(",\"duration_us\":"), o->duration_us);
     put_known(&w, SLICE_LIT(",\"error\":"), o->error);
-    return finish(&w);
+    return w.failed;
 }
 
 int record_reject(struct buf *out, const struct record_head *head, const struct wire_reject *reject)
@@ -250,7 +296,7 @@ int record_reject(struct buf *out, const struct record_head *head, const struct 
     put_known(&w, SLICE_LIT(",\"error\":"), reject->error);
     put_known(&w, SLICE_LIT(",\"field\":"), reject->field);
     put_problems(&w, reject->problems, reject->n_problems);
-    return finish(&w);
+    return w.failed;
 }
 
 int record_start(struct buf *out, const struct record_head *head, struct slice version,
@@ -260,7 +306,7 @@ int record_start(struct buf *out, const struct record_head *head, struct slice v
 
     put_string(&w, SLICE_LIT(",\"version\":"), version);
     put_number(&w, SLICE_LIT(",\"pid\":"), pid);
-    return finish(&w);
+    return w.failed;
 }
 
 int record_key(struct buf *out, const struct record_head *head, struct slice workspace,
@@ -271,7 +317,7 @@ int record_key(struct buf *out, const struct record_head *head, struct slice wor
     put_string(&w, SLICE_LIT(",\"workspace\":"), workspace);
     put_string(&w, SLICE_LIT(",\"key\":"), key_id);
     put_string(&w, SLICE_LIT(",\"event\":"), slice_str(event));
-    return finish(&w);
+    return w.failed;
 }
 
 int record_config(struct buf *out, const struct record_head *head, const char *result,
@@ -281,25 +327,24 @@ int record_config(struct buf *out, const struct record_head *head, const char *r
 
     put_string(&w, SLICE_LIT(",\"result\":"), slice_str(result));
     put_known(&w, SLICE_LIT(",\"error\":"), error);
-    return finish(&w);
+    return w.failed;
 }
 
 int record_recovery(struct buf *out, const struct record_head *head, struct slice segment,
-                    uint64_t bytes, struct slice torn)
+                    uint64_t bytes, const struct chain_hash *sha256, struct slice torn)
 {
     struct writer w = begin(out, head, SLICE_LIT("recovery"));
 
     put_string(&w, SLICE_LIT(",\"segment\":"), segment);
     put_number(&w, SLICE_LIT(",\"bytes\":"), bytes);
+    put_hex(&w, SLICE_LIT(",\"sha256\":"), sha256->bytes, CHAIN_HASH);
     put_string(&w, SLICE_LIT(",\"torn\":"), torn);
-    return finish(&w);
+    return w.failed;
 }
 
 int record_stop(struct buf *out, const struct record_head *head)
 {
-    struct writer w = begin(out, head, SLICE_LIT("stop"));
-
-    return finish(&w);
+    return begin(out, head, SLICE_LIT("stop")).failed;
 }
 
 bool record_request_id_ok(struct slice s)
@@ -314,103 +359,4 @@ bool record_request_id_ok(struct slice s)
             return false;
     }
     return true;
-}
-
-/* Takes the literal off the front of *s, or leaves it alone and is false. */
-static bool take(struct slice *s, struct slice lit)
-{
-    if (s->len < lit.len || memcmp(s->data, lit.data, lit.len) != 0)
-        return false;
-    *s = slice_of(s->data + lit.len, s->len - lit.len);
-    return true;
-}
-
-static bool take_seq(struct slice *s, uint64_t *out)
-{
-    uint64_t v = 0;
-    size_t n = 0;
-
-    for (; n < s->len && s->data[n] >= '0' && s->data[n] <= '9'; n++) {
-        uint64_t d = (uint64_t)(s->data[n] - '0');
-
-        if ((n > 0 && v == 0) || v > (UINT64_MAX - d) / 10)
-            return false;
-        v = v * 10 + d;
-    }
-    *s = slice_of(s->data + n, s->len - n);
-    *out = v;
-    return n > 0;
-}
-
-static bool take_time(struct slice *s)
-{
-    static const char SHAPE[] = "dddd-dd-ddTdd:dd:dd.ddddddZ";
-
-    if (s->len < TIME_LEN)
-        return false;
-    for (size_t i = 0; i < TIME_LEN; i++) {
-        char c = s->data[i];
-
-        if (SHAPE[i] == 'd' ? c < '0' || c > '9' : c != SHAPE[i])
-            return false;
-    }
-    *s = slice_of(s->data + TIME_LEN, s->len - TIME_LEN);
-    return true;
-}
-
-/* What stands before the next quote, which is taken too. */
-static bool take_quoted(struct slice *s, struct slice *out)
-{
-    const char *quote = s->len ? memchr(s->data, '"', s->len) : NULL;
-
-    if (!quote)
-        return false;
-    *out = slice_of(s->data, (size_t)(quote - s->data));
-    *s = slice_of(quote + 1, s->len - out->len - 1);
-    return true;
-}
-
-/* The outermost brace closes with the last byte, and not before. */
-static bool whole(struct slice line)
-{
-    bool quoted = false;
-    size_t depth = 0;
-
-    for (size_t i = 0; i < line.len; i++) {
-        unsigned char c = (unsigned char)line.data[i];
-
-        if (c < 0x20 || c == 0x7f)
-            return false;
-        if (c == '"')
-            quoted = !quoted;
-        else if (c == '\\' && quoted)
-            i++;
-        else if (c == '{' && !quoted)
-            depth++;
-        else if (c == '}' && !quoted && (depth == 0 || (--depth == 0 && i + 1 != line.len)))
-            return false;
-    }
-    return depth == 0 && !quoted && line.len && line.data[line.len - 1] == '}';
-}
-
-const char *record_read(struct slice line, struct record_line *out)
-{
-    struct slice s = line;
-
-    *out = (struct record_line){0};
-    if (!take(&s, SLICE_LIT("{\"seq\":")) || !take_seq(&s, &out->seq) ||
-        !take(&s, SLICE_LIT(",\"time\":\"")) || !take_time(&s) ||
-        !take(&s, SLICE_LIT("\",\"type\":\"")) || !take_quoted(&s, &out->type))
-        return "it doesn't begin as a record does";
-    if (out->type.len == 0)
-        return "it has no type";
-    for (size_t i = 0; i < out->type.len; i++)
-        if (out->type.data[i] < 'a' || out->type.data[i] > 'z')
-            return "its type is no word";
-    if (slice_eq(out->type, SLICE_LIT("intent")) || slice_eq(out->type, SLICE_LIT("outcome"))) {
-        if (!take(&s, SLICE_LIT(",\"id\":\"")) || !take_quoted(&s, &out->id) ||
-            !record_request_id_ok(out->id))
-            return "it has no request id";
-    }
-    return whole(line) ? NULL : "it is not one whole object";
 }

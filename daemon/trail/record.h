@@ -1,13 +1,14 @@
 /*
- * The lines of the audit log: how each kind of record is written, and a strict reader of the part
- * that every line begins with. One JSON object a line (RFC 8259), keys in a fixed order, UTF-8;
- * controls and DEL are escaped, and bytes that are not UTF-8 become U+FFFD. No function here takes
- * a secret or a signature.
+ * The lines of the audit log (doc/audit-format.md): how each kind of record is written. One JSON
+ * object a line (RFC 8259), keys in a fixed order, UTF-8; controls and DEL are escaped, and bytes
+ * that are not UTF-8 become U+FFFD. No function here takes a secret or a signature of a request.
  */
-#ifndef CENTION_KEEPER_RECORD_H
-#define CENTION_KEEPER_RECORD_H
+#ifndef CENTION_TRAIL_RECORD_H
+#define CENTION_TRAIL_RECORD_H
 
 #include "base/buf.h"
+#include "trail/chain.h"
+#include "trail/seal.h"
 #include "wire/wire.h"
 
 struct record_head {
@@ -25,10 +26,25 @@ struct record_outcome {
     struct slice error;   /* empty when it went well */
 };
 
+/* The first record of a segment. */
+struct record_segment {
+    struct seal_key log;        /* the log's identity */
+    uint64_t epoch;             /* the current one */
+    struct seal_key public_key; /* of that epoch */
+    uint64_t previous_seq;      /* the last record before; 0 in a new log */
+    struct chain_hash previous; /* its hash; zeros in a new log */
+    uint64_t open;              /* requests without an outcome so far */
+};
+
 /*
- * Each appends one line with its newline: 0, or what buf_append says, with a part of a line left
- * behind that the caller cuts off. Empty slices are left out.
+ * Each appends one line without its end: 0, or what buf_append says, with a part of a line left
+ * behind that the caller cuts off. Empty slices are left out. record_close then ends the line.
  */
+int record_segment(struct buf *out, const struct record_head *head, const struct record_segment *s)
+    __attribute__((warn_unused_result));
+/* A signature over all records before this one; with `seal->next` the last act of its key. */
+int record_seal(struct buf *out, const struct record_head *head, const struct seal *seal,
+                const unsigned char signature[SEAL_SIGNATURE]) __attribute__((warn_unused_result));
 int record_intent(struct buf *out, const struct record_head *head, const struct wire_sign *sign,
                   struct slice key_id) __attribute__((warn_unused_result));
 int record_outcome(struct buf *out, const struct record_head *head, const struct record_outcome *o)
@@ -43,30 +59,24 @@ int record_key(struct buf *out, const struct record_head *head, struct slice wor
 /* `result` is "applied" or "refused". */
 int record_config(struct buf *out, const struct record_head *head, const char *result,
                   struct slice error) __attribute__((warn_unused_result));
-/* `bytes` of a torn line were moved from `segment` to the file `torn`. */
+/* `bytes` of a torn end, of this SHA-256, were moved from `segment` to the file `torn`. */
 int record_recovery(struct buf *out, const struct record_head *head, struct slice segment,
-                    uint64_t bytes, struct slice torn) __attribute__((warn_unused_result));
+                    uint64_t bytes, const struct chain_hash *sha256, struct slice torn)
+    __attribute__((warn_unused_result));
 int record_stop(struct buf *out, const struct record_head *head)
     __attribute__((warn_unused_result));
+
+/* Ends the line with the record's hash: the last CHAIN_TAIL bytes and the newline. */
+int record_close(struct buf *out, const struct chain_hash *hash)
+    __attribute__((warn_unused_result));
+
+/* A time as records have it, e.g. 2026-11-23T17:07:00.123456Z, without a terminator. */
+void record_time(char out[SEAL_TIME], uint64_t time_us);
 
 /* Valid UTF-8 (RFC 3629): shortest form, no surrogate, nothing above U+10FFFF. */
 bool record_text_ok(struct slice s);
 
 /* One to WIRE_REQUEST_ID_MAX of [A-Za-z0-9._:+/=@-]: never needs an escape in a record. */
 bool record_request_id_ok(struct slice s);
-
-struct record_line {
-    uint64_t seq;
-    struct slice type; /* [a-z]+ */
-    struct slice id;   /* of an intent or outcome; empty in others */
-};
-
-/*
- * Reads a line without its newline, as the functions above write it. NULL, or a static sentence
- * saying what is wrong: the beginning is not ours, an intent or outcome has no id, a control
- * character, or the object does not end exactly where the line does.
- */
-const char *record_read(struct slice line, struct record_line *out)
-    __attribute__((warn_unused_result));
 
 #endif

@@ -1,0 +1,69 @@
+/*
+ * Verifies an audit log line by line (doc/audit-format.md), in memory that does not grow with it:
+ * the chain, the numbering, the segments' links, the signatures of checkpoints and epochs, and
+ * that every outcome has an intent. It may begin at any segment; what is then taken on trust from
+ * that segment's header (the hash before it, the epoch and its key) is `given` until a pin or a
+ * head confirms it.
+ */
+#ifndef CENTION_TRAIL_VERIFY_H
+#define CENTION_TRAIL_VERIFY_H
+
+#include "trail/line.h"
+#include "trail/requests.h"
+
+/* A checkpoint that was kept elsewhere: the log must contain it. */
+struct verify_head {
+    struct seal_key log;
+    uint64_t seq;
+    struct chain_hash hash;
+};
+
+struct verify {
+    const struct seal_key *pin;     /* set before the first line, or NULL */
+    const struct verify_head *head; /* set before the first line, or NULL */
+
+    bool begun;    /* the first header has been read */
+    bool boundary; /* the next line must open a segment */
+    struct seal_key log;
+    uint64_t epoch;
+    struct seal_key key;    /* of that epoch */
+    uint64_t first_seq;     /* of the first record verified */
+    uint64_t next_seq;      /* that the next record must have */
+    struct chain_hash last; /* the hash of the last record */
+    enum line_type last_type;
+    char last_time[SEAL_TIME];
+    uint64_t segment_time; /* of the last header; microseconds since 1970, UTC */
+    uint64_t epoch_time;   /* when the epoch began, or the first header seen of it */
+    struct requests open;
+    uint64_t strays; /* outcomes that may still come for intents before first_seq */
+
+    bool sealed;      /* a signature was verified; `seal` and `signature` are the last one */
+    struct seal seal; /* what it covers */
+    struct seal_key seal_key; /* the key that made it */
+    unsigned char signature[SEAL_SIGNATURE];
+    bool pin_seen;  /* an epoch of this log has the pinned key */
+    bool head_seen; /* the log holds the head's record, with its hash */
+
+    uint64_t records, segments, checkpoints, epochs;
+
+    struct chain *chain; /* private */
+    struct seal_verifier *verifier;
+    char why[160];
+};
+
+int verify_init(struct verify *v) __attribute__((warn_unused_result)); /* 0 or -ENOMEM */
+void verify_deinit(struct verify *v);                                  /* of a zeroed one is fine */
+
+/* The next line is the first of a segment. */
+void verify_segment(struct verify *v);
+
+/* A line without its newline. NULL, or why the log is broken there (valid until the next call). */
+const char *verify_line(struct verify *v, struct slice bytes) __attribute__((warn_unused_result));
+
+/* After the last line: NULL, or why the log as a whole is broken. */
+const char *verify_end(struct verify *v) __attribute__((warn_unused_result));
+
+/* Records at the end that no signature covers (a last checkpoint covers itself). */
+uint64_t verify_unsigned(const struct verify *v);
+
+#endif

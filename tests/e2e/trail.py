@@ -1,0 +1,147 @@
+"""A second verifier of the audit log, written from doc/audit-format.md and nothing else."""
+import collections
+import hashlib
+import pathlib
+import re
+
+try:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+except ImportError:  # the chain can be checked without
+    Ed25519PublicKey = None
+
+HEX32 = rb"([0-9a-f]{64})"
+NUMBER = rb"(0|[1-9][0-9]{0,19})"
+LINE = re.compile(rb'\{"seq":' + NUMBER + rb',"time":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)",'
+                  rb'"type":"([a-z]+)"(.*),"h":"' + HEX32 + rb'"\}')
+HEADER = re.compile(rb',"format":1,"log":"' + HEX32 + rb'","epoch":' + NUMBER + rb',"public_key":"'
+                    + HEX32 + rb'","previous_seq":' + NUMBER + rb',"previous_hash":"' + HEX32 +
+                    rb'","open":' + NUMBER)
+CHECKPOINT = re.compile(rb',"epoch":' + NUMBER + rb',"hash":"' + HEX32 +
+                        rb'","signature":"([0-9a-f]{128})"')
+EPOCH = re.compile(rb',"epoch":' + NUMBER + rb',"hash":"' + HEX32 + rb'","next_key":"' + HEX32 +
+                   rb'","signature":"([0-9a-f]{128})"')
+REQUEST = re.compile(rb',"id":"([A-Za-z0-9._:+/=@-]{1,128})"')
+CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+
+
+class Broken(Exception):
+    """Where and why."""
+
+
+def raw(digits):
+    return bytes.fromhex(digits.decode())
+
+
+class Verifier:
+    """Takes segments, each as (name, bytes), in order."""
+
+    def __init__(self):
+        self.log = self.key = None
+        self.epoch = self.seq = self.strays = 0
+        self.last = bytes(32)
+        self.kind = None
+        self.open = collections.Counter()
+        self.signed = 0  # the last seq that a signature covers, its own record included
+        self.heads = []  # (seq, hash) of every checkpoint
+
+    def segment(self, name, data):
+        lines = data.split(b"\n")
+        if lines.pop() != b"":
+            raise Broken("%s: torn" % name)
+        for number, line in enumerate(lines, 1):
+            try:
+                self.line(line, number == 1)
+            except Broken as why:
+                raise Broken("%s: line %d: %s" % (name, number, why)) from None
+
+    def line(self, line, first):
+        if CONTROL.search(line):
+            raise Broken("a control character")
+        match = LINE.fullmatch(line)
+        if not match:
+            raise Broken("no record")
+        seq, time, kind, rest, digest = match.groups()
+        if first != (kind == b"segment"):
+            raise Broken("a header must be first, and nowhere else")
+        if first:
+            self.header(int(seq), rest)
+        if int(seq) != self.seq + 1:
+            raise Broken("seq")
+        if hashlib.sha256(b"\0" + self.last + line[:-72]).digest() != raw(digest):
+            raise Broken("hash")
+        if kind in (b"checkpoint", b"epoch"):
+            self.signature(kind, time, rest)
+        elif kind in (b"intent", b"outcome"):
+            self.request(kind, rest)
+        elif kind == b"stop" and (self.open or self.strays):
+            raise Broken("stopped with requests open")
+        self.seq, self.last, self.kind = int(seq), raw(digest), kind
+        if kind in (b"checkpoint", b"epoch"):
+            self.signed = self.seq
+
+    def header(self, seq, rest):
+        match = HEADER.fullmatch(rest)
+        if not match:
+            raise Broken("no header")
+        log, epoch, key, previous_seq, previous_hash, count = match.groups()
+        log, key, previous_hash = raw(log), raw(key), raw(previous_hash)
+        epoch, previous_seq, count = int(epoch), int(previous_seq), int(count)
+        if self.log is None:
+            if seq == 1 and (epoch, key, previous_hash, count) != (1, log, bytes(32), 0):
+                raise Broken("not a new log's header")
+            self.log, self.key, self.epoch = log, key, epoch
+            self.seq, self.last, self.strays = previous_seq, previous_hash, count
+            self.signed = previous_seq
+        elif (log, key, epoch, previous_seq, previous_hash, count, self.kind) != (
+                self.log, self.key, self.epoch, self.seq, self.last,
+                sum(self.open.values()) + self.strays, b"epoch"):
+            raise Broken("the header doesn't follow")
+
+    def signature(self, kind, time, rest):
+        match = (EPOCH if kind == b"epoch" else CHECKPOINT).fullmatch(rest)
+        if not match:
+            raise Broken("no " + kind.decode())
+        epoch, digest, *next_key, signature = match.groups()
+        if int(epoch) != self.epoch or raw(digest) != self.last:
+            raise Broken("signed for something else")
+        message = (b"cention-audit-%s-1\0" % kind + self.log + self.epoch.to_bytes(8, "big") +
+                   self.seq.to_bytes(8, "big") + self.last + time + b"".join(map(raw, next_key)))
+        if Ed25519PublicKey:
+            try:
+                Ed25519PublicKey.from_public_bytes(self.key).verify(raw(signature), message)
+            except InvalidSignature:
+                raise Broken("signature") from None
+        if next_key:
+            self.epoch, self.key = self.epoch + 1, raw(next_key[0])
+        self.heads.append((self.seq, self.last))
+
+    def request(self, kind, rest):
+        match = REQUEST.match(rest)
+        if not match:
+            raise Broken("no request id")
+        if kind == b"intent":
+            self.open[match[1]] += 1
+        elif self.open[match[1]]:
+            self.open[match[1]] -= 1
+            self.open += collections.Counter()
+        elif self.strays:
+            self.strays -= 1
+        else:
+            raise Broken("an outcome without an intent")
+
+
+def segments(folder):
+    paths = [p for p in pathlib.Path(folder).iterdir()
+             if re.fullmatch(r"audit-[1-9]\d*\.jsonl", p.name)]
+    return sorted(paths, key=lambda p: int(p.name[6:-6]))
+
+
+def verify(folder):
+    """Raises Broken, or returns the Verifier at the end of the log."""
+    verifier = Verifier()
+    for path in segments(folder):
+        verifier.segment(path.name, path.read_bytes())
+    if verifier.log is None:
+        raise Broken("no log")
+    return verifier
