@@ -95,3 +95,11 @@ void show_message(FILE *to, const char *text)
 {
     (void)show(to, slice_str(text), false);
 }
+
+int show_failure(const char *text, int code)
+{
+    (void)fputs("cention-proxyctl: ", stderr);
+    show_message(stderr, text);
+    (void)fputc('\n', stderr);
+    return code;
+}

@@ -20,4 +20,7 @@ bool show_text(FILE *to, struct slice text);
 /* The same for a message, whose backslashes stay: it needn't be read back. */
 void show_message(FILE *to, const char *text);
 
+/* The program's name, the message and a newline, to standard error. Returns `code`. */
+int show_failure(const char *text, int code);
+
 #endif

@@ -110,7 +110,7 @@ static const char *header(struct verify *v, const struct line *line)
 static const char *check_seal(struct verify *v, const struct line *line)
 {
     unsigned char signature[SEAL_SIGNATURE];
-    struct seal_key next;
+    struct seal_key next = {{0}};
     struct seal seal = {.log = v->log};
     bool epoch = line->type == LINE_EPOCH;
     const char *why = line_seal(line, &seal, &next, signature);
@@ -129,6 +129,8 @@ static const char *check_seal(struct verify *v, const struct line *line)
     v->sealed = true;
     v->seal = seal;
     v->seal_key = v->key;
+    v->seal_hands_over = epoch;
+    v->seal_next = epoch ? next : (struct seal_key){{0}};
     memcpy(v->signature, signature, sizeof(signature));
     v->checkpoints++;
     if (epoch)

@@ -40,6 +40,8 @@ struct verify {
     bool sealed;      /* a signature was verified; `seal` and `signature` are the last one */
     struct seal seal; /* what it covers */
     struct seal_key seal_key; /* the key that made it */
+    bool seal_hands_over;     /* it is that of an epoch record, to this key: */
+    struct seal_key seal_next;
     unsigned char signature[SEAL_SIGNATURE];
     bool pin_seen;  /* an epoch of this log has the pinned key */
     bool head_seen; /* the log holds the head's record, with its hash */

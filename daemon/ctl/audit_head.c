@@ -1,0 +1,115 @@
+/*
+ * The newest checkpoint, verified as far back as the segment that it stands in; and the identity,
+ * which every segment's header repeats.
+ */
+#include "ctl/audit.h"
+#include "ctl/audit_log.h"
+#include "ctl/ctl.h"
+#include "ctl/show.h"
+#include "trail/head.h"
+#include "trail/identity.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+static const char HEAD_HELP[] =
+    "usage: cention-proxyctl audit head [-c FILE] [DIRECTORY | FILE...]\n"
+    "\n"
+    "Prints the newest signature over the audit log as one line of JSON. Keep it where whoever "
+    "has\n"
+    "this machine can't change it: `audit verify --head` then proves that no record up to it is\n"
+    "missing. Without an argument: the log that keeper.conf names.\n"
+    "\n"
+    "  -c, --config FILE  keeper.conf\n"
+    "  -h, --help         print this\n"
+    "\n"
+    "Exit status: 0 printed, 1 broken or no signature yet, 2 usage, 78 bad configuration.\n";
+
+static const char IDENTITY_HELP[] =
+    "usage: cention-proxyctl audit identity [-c FILE] [DIRECTORY | FILE...]\n"
+    "\n"
+    "Prints the log's identity, the public key of its first epoch, for `audit verify --key`. Keep "
+    "it\n"
+    "elsewhere. Without an argument: that of the log that keeper.conf names.\n"
+    "\n"
+    "  -c, --config FILE  keeper.conf\n"
+    "  -h, --help         print this\n"
+    "\n"
+    "Exit status: 0 printed, 1 the log is broken, 2 usage, 78 bad configuration.\n";
+
+static int parse(int argc, char **argv, const char *help, const char **conf)
+{
+    static const struct option OPTIONS[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int c;
+
+    *conf = CENTION_SYSCONFDIR "/keeper.conf";
+    while ((c = getopt_long(argc, argv, "c:h", OPTIONS, NULL)) != -1) {
+        if (c == 'c') {
+            *conf = optarg;
+            continue;
+        }
+        (void)fputs(help, c == 'h' ? stdout : stderr);
+        return c == 'h' ? CTL_DONE : CTL_USAGE;
+    }
+    return -1;
+}
+
+static int print_head(const struct verify *v)
+{
+    struct buf out = BUF_INIT(4096);
+    int r = head_write(&out, v);
+
+    if (r == 0)
+        (void)fwrite(out.data + out.head, 1, buf_len(&out), stdout);
+    buf_deinit(&out);
+    return r == 0 ? CTL_DONE
+                  : show_failure("the log holds no signature yet: try again in a second", 1);
+}
+
+static int print_identity(const struct verify *v)
+{
+    char text[IDENTITY_TEXT];
+
+    identity_text(text, &v->log);
+    (void)puts(text);
+    return CTL_DONE;
+}
+
+/* Verifies the newest segment, with the one before it when it holds no signature yet. */
+static int with_end(int argc, char **argv, const char *help, int (*print)(const struct verify *v))
+{
+    struct verify v = {0};
+    struct audit_log log;
+    struct err err = ERR_INIT;
+    const char *conf;
+    int code = parse(argc, argv, help, &conf), r = 0;
+
+    if (code >= 0)
+        return code;
+    if (audit_log_open(&log, argv + optind, argc - optind, conf, &err) < 0)
+        return show_failure(err.text, argc == optind ? CTL_CONFIG : CTL_FAILED);
+    for (size_t back = 1; r == 0 && !v.sealed && back <= 2 && back <= log.n; back++) {
+        verify_deinit(&v);
+        r = verify_init(&v);
+        if (r == 0)
+            r = audit_log_verify(&log, log.n - back, &v, NULL, NULL, &err);
+    }
+    code = r < 0 ? show_failure(err.text[0] ? err.text : "out of memory", CTL_FAILED) : print(&v);
+    verify_deinit(&v);
+    audit_log_deinit(&log);
+    return code;
+}
+
+int audit_head_main(int argc, char **argv)
+{
+    return with_end(argc, argv, HEAD_HELP, print_head);
+}
+
+int audit_identity_main(int argc, char **argv)
+{
+    return with_end(argc, argv, IDENTITY_HELP, print_identity);
+}
