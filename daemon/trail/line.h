@@ -1,7 +1,8 @@
 /*
  * A strict reader of the audit log's lines (doc/audit-format.md). It is no JSON parser: it knows
  * the fixed beginning and the fixed end of every line, all of the lines that hold the chain
- * together, and otherwise only that a line is one whole object. Nothing is ever written again to
+ * together, and otherwise only that there is no control character: the hash stands for the rest.
+ * Nothing is ever written again to
  * be compared: what is hashed is the line's own bytes.
  */
 #ifndef CENTION_TRAIL_LINE_H
