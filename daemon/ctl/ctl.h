@@ -4,6 +4,10 @@
 #ifndef CENTION_CTL_CTL_H
 #define CENTION_CTL_CTL_H
 
+#ifndef CENTION_SYSCONFDIR
+#define CENTION_SYSCONFDIR "/etc/cention-proxy"
+#endif
+
 enum ctl_exit {
     CTL_DONE = 0,
     CTL_FAILED = 1, /* failed, or found broken */

@@ -21,10 +21,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#ifndef CENTION_SYSCONFDIR
-#define CENTION_SYSCONFDIR "/etc/cention-proxy"
-#endif
-
 enum {
     PROBE_BODY_MAX = 1024 * 1024, /* bytes */
     PROBE_SECONDS = 120,          /* for one answer; longer than the daemon waits */
