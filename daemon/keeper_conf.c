@@ -5,6 +5,7 @@
 #include "keeper_conf.h"
 
 #include "base/settings.h"
+#include "keeper/audit.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,13 +20,11 @@
 #endif
 
 enum {
-    SEGMENT_BYTES = 64 * 1024 * 1024, /* of the audit log, by default */
     SEGMENT_BYTES_MIN = 4096,
     SEGMENT_BYTES_MAX = 1024 * 1024 * 1024,
 };
 
-#define MINUTE_US UINT64_C(60000000)
-#define DAY_US    (24 * 60 * MINUTE_US)
+#define SECOND_US UINT64_C(1000000)
 
 /* A copy of the setting; absent: NULL. */
 static int read_path(struct settings_node group, const char *name, char **out, struct err *err)
@@ -86,7 +85,7 @@ static int read_audit(struct settings_node root, struct keeper_conf *out, struct
     static const char *const DURABILITY[] = {"fsync", NULL};
     struct settings_node audit;
     unsigned durability = 0;
-    int64_t bytes = SEGMENT_BYTES;
+    int64_t bytes = AUDIT_SEGMENT_BYTES;
     int r = settings_group(root, "audit", &audit, err);
 
     if (r == 0 && !audit.node)
@@ -101,10 +100,10 @@ static int read_audit(struct settings_node root, struct keeper_conf *out, struct
         r = settings_integer(audit, "segment_bytes", SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX, &bytes,
                              err);
     if (r == 0)
-        r = settings_seconds(audit, "segment_age", MINUTE_US, 366 * DAY_US, &out->segment_age_us,
-                             err);
+        r = settings_seconds(audit, "segment_age", 60 * SECOND_US, 366 * AUDIT_DAY_US,
+                             &out->segment_age_us, err);
     if (r == 0)
-        r = settings_seconds(audit, "heartbeat", MINUTE_US / 60, DAY_US, &out->heartbeat_us, err);
+        r = settings_seconds(audit, "heartbeat", SECOND_US, AUDIT_DAY_US, &out->heartbeat_us, err);
     out->segment_bytes = (uint64_t)bytes;
     return r;
 }
@@ -152,8 +151,8 @@ int keeper_conf_load(struct keeper_conf *out, const char *path, struct err *err)
 
     *out = (struct keeper_conf){.socket_mode = 0600,
                                 .log_level = LOG_LEVEL_INFO,
-                                .segment_age_us = DAY_US,
-                                .heartbeat_us = 60 * MINUTE_US};
+                                .segment_age_us = AUDIT_DAY_US,
+                                .heartbeat_us = AUDIT_HEARTBEAT_US};
     if (r == 0)
         r = read_all(settings_root(settings), out, err);
     settings_free(settings);

@@ -1,5 +1,5 @@
 /*
- * Reading a small file whole. Blocks: for starting and reloading, never for a request.
+ * Reading a small file whole, and writing all of a block. Blocks: never for a request.
  */
 #ifndef CENTION_BASE_FILE_H
 #define CENTION_BASE_FILE_H
@@ -12,5 +12,8 @@
  */
 int file_read_fd(struct buf *out, int fd) __attribute__((warn_unused_result));
 int file_read(struct buf *out, const char *path) __attribute__((warn_unused_result));
+
+/* All n bytes at the descriptor's place: 0; -EIO when it takes none; what write(2) says. */
+int file_write_fd(int fd, const void *data, size_t n) __attribute__((warn_unused_result));
 
 #endif

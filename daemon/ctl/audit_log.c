@@ -174,7 +174,7 @@ static int scan_segment(struct scan *s, const char *path, bool newest)
         return err_set(s->err, -errno, "%s: %s", path, strerror(errno));
     segment_reader_init(&reader, fd);
     verify_segment(s->v);
-    while ((got = next(&reader, &line, newest)) == 1 && !why) {
+    while ((got = next(&reader, &line, newest)) == 1) {
         why = verify_line(s->v, line);
         if (why)
             break;

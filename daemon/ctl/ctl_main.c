@@ -9,7 +9,6 @@
 #include "ctl/endpoints.h"
 #include "ctl/explain.h"
 #include "ctl/probe.h"
-#include "ctl/show.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -21,45 +20,22 @@ static const struct ctl_command COMMANDS[] = {
     {"probe", "find out in which form the upstream wants its signatures", probe_main},
 };
 
-enum {
-    N_COMMANDS = sizeof(COMMANDS) / sizeof(COMMANDS[0]),
-};
-
-static void help(FILE *to)
-{
-    (void)fputs("usage: cention-proxyctl COMMAND [ARGUMENT...]\n"
-                "       cention-proxyctl --help | --version\n"
-                "\n"
-                "Commands (each has its own --help):\n",
-                to);
-    for (size_t i = 0; i < N_COMMANDS; i++)
-        (void)fprintf(to, "  %-10s %s\n", COMMANDS[i].name, COMMANDS[i].summary);
-    (void)fputs("\nExit status: 0 done, 1 failed or found broken, 2 usage, 78 bad configuration.\n",
-                to);
-}
-
 static int run(int argc, char **argv)
 {
-    const char *command = argc > 1 ? argv[1] : "";
+    static const struct ctl_table TABLE = {
+        .of = "cention-proxyctl",
+        .commands = COMMANDS,
+        .n = sizeof(COMMANDS) / sizeof(COMMANDS[0]),
+        .usage = "usage: cention-proxyctl COMMAND [ARGUMENT...]\n"
+                 "       cention-proxyctl --help | --version\n",
+        .end = "\nExit status: 0 done, 1 failed or found broken, 2 usage, 78 bad configuration.\n",
+    };
 
-    if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) {
-        help(stdout);
-        return CTL_DONE;
-    }
-    if (strcmp(command, "--version") == 0) {
+    if (argc > 1 && strcmp(argv[1], "--version") == 0) {
         (void)puts("cention-proxyctl " PACKAGE_VERSION);
         return CTL_DONE;
     }
-    for (size_t i = 0; i < N_COMMANDS; i++)
-        if (strcmp(command, COMMANDS[i].name) == 0)
-            return COMMANDS[i].run(argc - 1, argv + 1);
-    if (command[0]) {
-        (void)fputs("cention-proxyctl: there is no command ", stderr);
-        show_message(stderr, command);
-        (void)fputs("\n\n", stderr);
-    }
-    help(stderr);
-    return CTL_USAGE;
+    return ctl_dispatch(&TABLE, argc, argv);
 }
 
 int main(int argc, char **argv)

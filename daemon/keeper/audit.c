@@ -215,11 +215,6 @@ void audit_free(struct audit *a)
     free(a);
 }
 
-const struct seal_key *audit_identity(const struct audit *a)
-{
-    return &a->log;
-}
-
 struct audit_state audit_state(const struct audit *a)
 {
     return (struct audit_state){a->reason[0] == '\0', a->reason, a->records, a->syncs};

@@ -89,9 +89,6 @@ int audit_tend(struct audit *audit) __attribute__((warn_unused_result));
 /* Microseconds until audit_tend has something to do, 0 when it has now. */
 uint64_t audit_due(const struct audit *audit);
 
-/* The log's identity: the public key of its first epoch. */
-const struct seal_key *audit_identity(const struct audit *audit);
-
 struct audit_state {
     bool ok;
     const char *reason;      /* why not; "" while ok */

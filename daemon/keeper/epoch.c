@@ -4,6 +4,8 @@
  */
 #include "keeper/epoch.h"
 
+#include "base/file.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -33,21 +35,11 @@ static struct file_name file_name(uint64_t number)
     return n;
 }
 
-static int write_all(int fd, const unsigned char *data, size_t n)
+static int write_durably(int fd, const unsigned char *data, size_t n)
 {
-    while (n) {
-        ssize_t w = write(fd, data, n);
+    int r = file_write_fd(fd, data, n);
 
-        if (w < 0 && errno != EINTR)
-            return -errno;
-        if (w == 0)
-            return -EIO;
-        if (w > 0) {
-            data += w;
-            n -= (size_t)w;
-        }
-    }
-    return fsync(fd) < 0 ? -errno : 0;
+    return r < 0 ? r : fsync(fd) < 0 ? -errno : 0;
 }
 
 int epoch_erase(int directory, uint64_t number)
@@ -58,7 +50,7 @@ int epoch_erase(int directory, uint64_t number)
 
     if (fd < 0)
         return errno == ENOENT ? 0 : -errno;
-    r = write_all(fd, ZEROS, sizeof(ZEROS));
+    r = write_durably(fd, ZEROS, sizeof(ZEROS));
     (void)close(fd);
     if (r == 0 && (unlinkat(directory, name.text, 0) < 0 || fsync(directory) < 0))
         r = -errno;
@@ -98,7 +90,7 @@ static int store(int directory, const char *name, EVP_PKEY *key)
     if (!key || EVP_PKEY_get_raw_private_key(key, secret, &n) != 1 || n != sizeof(secret))
         return -ENOMEM;
     fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    r = fd < 0 ? -errno : write_all(fd, secret, sizeof(secret));
+    r = fd < 0 ? -errno : write_durably(fd, secret, sizeof(secret));
     OPENSSL_cleanse(secret, sizeof(secret));
     if (fd >= 0)
         (void)close(fd);

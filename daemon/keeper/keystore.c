@@ -9,6 +9,7 @@
  */
 #include "keeper/keystore.h"
 
+#include "base/file.h"
 #include "base/settings.h"
 #include "keeper/keyfile.h"
 #include "message/name.h"
@@ -57,18 +58,8 @@ void keystore_done(void)
 
 static void say(int to, const void *data, size_t n)
 {
-    const char *p = data;
-
-    while (n) {
-        ssize_t w = write(to, p, n);
-
-        if (w < 0 && errno == EINTR)
-            continue;
-        if (w <= 0)
-            _exit(1);
-        p += w;
-        n -= (size_t)w;
-    }
+    if (file_write_fd(to, data, n) < 0)
+        _exit(1);
 }
 
 static void say_error(int to, const struct err *err)

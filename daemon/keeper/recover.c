@@ -7,6 +7,7 @@
  */
 #include "keeper/recover.h"
 
+#include "base/file.h"
 #include "trail/segments.h"
 
 #include <errno.h>
@@ -74,7 +75,7 @@ static int scan_one(struct scan *s, uint64_t first, bool newest)
     struct segment_reader reader;
     const char *why = NULL;
     struct slice line = SLICE_NULL;
-    uint64_t line_number = 0, offset = 0;
+    uint64_t line_number;
     int fd = open_one(s, first, O_RDONLY), got = 1;
 
     if (fd < 0)
@@ -83,7 +84,7 @@ static int scan_one(struct scan *s, uint64_t first, bool newest)
     verify_segment(&r->verify);
     while (!why && (got = segment_read(&reader, &line)) == 1)
         why = verify_line(&r->verify, line);
-    r->good = offset = reader.offset;
+    r->good = reader.offset;
     line_number = reader.line;
     if (why)
         got = newest ? record_follows(&reader, line) : 1;
@@ -92,7 +93,7 @@ static int scan_one(struct scan *s, uint64_t first, bool newest)
         got = 1;
     }
     reader.line = line_number;
-    reader.offset = offset;
+    reader.offset = r->good;
     if (got == 1)
         got = damaged(s, first, &reader, why);
     if (got == -ENOBUFS)
@@ -118,20 +119,14 @@ static int copy(int to, int from, uint64_t offset, uint64_t n, struct chain_hash
 
     while (r == 0 && n) {
         size_t want = n < sizeof(block) ? (size_t)n : sizeof(block);
-        ssize_t got = pread(from, block, want, (off_t)offset), put = 0;
+        ssize_t got = pread(from, block, want, (off_t)offset);
 
         if (got <= 0)
             r = got < 0 ? -errno : -EIO;
         else if (!EVP_DigestUpdate(ctx, block, (size_t)got))
             r = -ENOMEM;
-        while (r == 0 && put < got) {
-            ssize_t w = write(to, block + put, (size_t)(got - put));
-
-            if (w < 0)
-                r = -errno;
-            else
-                put += w;
-        }
+        else
+            r = file_write_fd(to, block, (size_t)got);
         offset += (uint64_t)(got > 0 ? got : 0);
         n -= (uint64_t)(got > 0 ? got : 0);
     }

@@ -5,6 +5,8 @@
  */
 #include "keeper/signer.h"
 
+#include "trail/hex.h"
+
 #include <errno.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -51,16 +53,6 @@ void signer_free(struct signer *s)
     free(s);
 }
 
-static void to_hex(const unsigned char *in, char *out)
-{
-    static const char HEX[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < SIGNER_BYTES; i++) {
-        out[2 * i] = HEX[in[i] >> 4];
-        out[2 * i + 1] = HEX[in[i] & 15];
-    }
-}
-
 int signer_sign(const struct signer *s, struct slice key, struct slice text, char hex[SIGNER_HEX])
 {
     unsigned char mac[SIGNER_BYTES];
@@ -78,7 +70,7 @@ int signer_sign(const struct signer *s, struct slice key, struct slice text, cha
            EVP_MAC_final(ctx, mac, &n, sizeof(mac)) && n == sizeof(mac);
     EVP_MAC_CTX_free(ctx);
     if (done)
-        to_hex(mac, hex);
+        hex_put(hex, mac, SIGNER_BYTES);
     OPENSSL_cleanse(mac, sizeof(mac));
     return done ? 0 : -ENOMEM;
 }

@@ -1,6 +1,7 @@
 #include "trail/head.h"
 
 #include "trail/hex.h"
+#include "trail/take.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -37,36 +38,6 @@ int head_write(struct buf *out, const struct verify *v)
     return r;
 }
 
-static bool take(struct slice *s, struct slice lit)
-{
-    if (s->len < lit.len || memcmp(s->data, lit.data, lit.len) != 0)
-        return false;
-    *s = slice_of(s->data + lit.len, s->len - lit.len);
-    return true;
-}
-
-/* `name` with its separator and quotes; then the digits and a quote. */
-static bool take_hex(struct slice *s, struct slice name, unsigned char *out, size_t n)
-{
-    if (!take(s, name) || s->len < 2 * n || !hex_get(out, n, slice_of(s->data, 2 * n)))
-        return false;
-    *s = slice_of(s->data + 2 * n, s->len - 2 * n);
-    return take(s, SLICE_LIT("\""));
-}
-
-static bool take_number(struct slice *s, struct slice name, uint64_t *out)
-{
-    size_t n = 0;
-
-    *out = 0;
-    if (!take(s, name))
-        return false;
-    for (; n < s->len && n < 19 && s->data[n] >= '0' && s->data[n] <= '9'; n++)
-        *out = *out * 10 + (uint64_t)(s->data[n] - '0');
-    *s = slice_of(s->data + n, s->len - n);
-    return n > 0;
-}
-
 const char *head_read(struct slice s, struct verify_head *out)
 {
     unsigned char signature[SEAL_SIGNATURE];
@@ -75,19 +46,22 @@ const char *head_read(struct slice s, struct verify_head *out)
     struct seal seal = {0};
     bool good;
 
-    if (!take_hex(&s, SLICE_LIT("{\"log\":\""), seal.log.bytes, SEAL_KEY) ||
-        !take_number(&s, SLICE_LIT(",\"epoch\":"), &seal.epoch) ||
-        !take_number(&s, SLICE_LIT(",\"seq\":"), &seal.seq) ||
-        !take_hex(&s, SLICE_LIT(",\"hash\":\""), seal.hash.bytes, CHAIN_HASH) ||
+    if (!take(&s, SLICE_LIT("{\"log\":\"")) || !take_hex(&s, seal.log.bytes, SEAL_KEY) ||
+        !take(&s, SLICE_LIT(",\"epoch\":")) || !take_number(&s, &seal.epoch) ||
+        !take(&s, SLICE_LIT(",\"seq\":")) || !take_number(&s, &seal.seq) ||
+        !take(&s, SLICE_LIT(",\"hash\":\"")) || !take_hex(&s, seal.hash.bytes, CHAIN_HASH) ||
         !take(&s, SLICE_LIT(",\"time\":\"")) || s.len < SEAL_TIME)
         return "it is no head";
     memcpy(seal.time, s.data, SEAL_TIME);
     s = slice_of(s.data + SEAL_TIME, s.len - SEAL_TIME);
-    if (!take_hex(&s, SLICE_LIT("\",\"public_key\":\""), key.bytes, SEAL_KEY))
+    if (!take(&s, SLICE_LIT("\",\"public_key\":\"")) || !take_hex(&s, key.bytes, SEAL_KEY))
         return "it is no head";
-    if (take_hex(&s, SLICE_LIT(",\"next_key\":\""), next.bytes, SEAL_KEY))
+    if (take(&s, SLICE_LIT(",\"next_key\":\""))) {
+        if (!take_hex(&s, next.bytes, SEAL_KEY))
+            return "it is no head";
         seal.next = &next;
-    if (!take_hex(&s, SLICE_LIT(",\"signature\":\""), signature, SEAL_SIGNATURE) ||
+    }
+    if (!take(&s, SLICE_LIT(",\"signature\":\"")) || !take_hex(&s, signature, SEAL_SIGNATURE) ||
         !take(&s, SLICE_LIT("}")) || (s.len && !slice_eq(s, SLICE_LIT("\n"))))
         return "it is no head";
     if (seal_verifier_new(&verifier, &key) < 0)

@@ -107,17 +107,17 @@ static int more(struct segment_reader *r)
 int segment_read(struct segment_reader *r, struct slice *out)
 {
     const char *newline = NULL;
+    size_t searched = 0; /* bytes that hold no newline */
     int failed = 0;
 
     /* The line before is given up only now: the caller was looking at it. */
     buf_consume(&r->in, (size_t)(r->next - r->offset));
     r->offset = r->next;
     r->line++;
-    r->searched = 0;
     while (failed == 0) {
         *out = buf_slice(&r->in);
-        if (out->len > r->searched)
-            newline = memchr(out->data + r->searched, '\n', out->len - r->searched);
+        if (out->len > searched)
+            newline = memchr(out->data + searched, '\n', out->len - searched);
         if (newline) {
             out->len = (size_t)(newline - out->data);
             r->next = r->offset + out->len + 1;
@@ -125,7 +125,7 @@ int segment_read(struct segment_reader *r, struct slice *out)
         }
         if (r->end)
             return 0;
-        r->searched = out->len;
+        searched = out->len;
         failed = more(r);
     }
     return failed;

@@ -30,7 +30,6 @@ void segments_deinit(struct segments *s); /* of a zeroed one is fine */
 struct segment_reader {
     int fd; /* not owned */
     struct buf in;
-    size_t searched; /* bytes at the start of `in` that hold no newline */
     uint64_t line;   /* the line's number, from 1 */
     uint64_t offset; /* of its first byte in the file */
     uint64_t next;   /* the offset behind its newline */
