@@ -43,6 +43,11 @@ enum {
     EXIT_USAGE = 2,
     EXIT_CONFIG = 78, /* EX_CONFIG of sysexits.h */
     N_SIGNALS = 3,
+    /* When the audit log can't be written, microseconds: */
+    FAILED_TELL_US = 1000000, /* everyone is told why so long, */
+    FAILED_LOOK_US = 100000,
+    FAILED_END_US = 3000000, /* requests under way may take so long to end, */
+    FULL_END_US = 30000000,  /* or so long when their outcome can be recorded */
 };
 
 struct options {
@@ -61,6 +66,8 @@ struct server {
     struct keeper *keeper;
     struct door *door;
     struct command *command;
+    struct loop_timer failing;
+    uint64_t failed_at; /* loop_now() when the audit log was lost; 0: it was not */
     bool stopping;
     int code; /* the exit code */
 };
@@ -169,8 +176,58 @@ static void on_ended(void *arg, int code, bool stopped)
 {
     struct server *s = arg;
 
-    s->code = s->stopping && stopped ? EXIT_DONE : code;
+    if (s->failed_at)
+        code = EXIT_FAILED;
+    else if (s->stopping && stopped)
+        code = EXIT_DONE;
+    s->code = code;
     server_stop(s);
+}
+
+/* A command still has requests under way: it is served until it has ended. */
+static void server_end(struct server *s)
+{
+    if (!s->command) {
+        server_stop(s);
+        return;
+    }
+    if (!s->stopping)
+        service_stopping();
+    s->stopping = true;
+    command_stop(s->command);
+}
+
+/* ---- when the audit log can't be written ---- */
+
+/*
+ * The keeper ends, so that the next start finds out what is on the disk. Before that everyone is
+ * told why for a moment, and the requests under way may end: recorded when the log is only full.
+ */
+static void on_failing(void *arg)
+{
+    struct server *s = arg;
+    uint64_t gone = loop_now() - s->failed_at;
+    uint64_t most = audit_failed(s->audit) ? FAILED_END_US : FULL_END_US;
+
+    if (s->stopping)
+        return;
+    if (gone < most && (gone < FAILED_TELL_US || keeper_pending(s->keeper))) {
+        loop_timer_set(&s->failing, FAILED_LOOK_US);
+        return;
+    }
+    log_error("ending", "why=\"the audit log can't be written\" reason=\"%s\"",
+              audit_state(s->audit).reason);
+    server_end(s);
+}
+
+static void on_failed(void *arg)
+{
+    struct server *s = arg;
+
+    s->code = EXIT_FAILED;
+    s->failed_at = loop_now();
+    service_status(audit_state(s->audit).reason);
+    loop_timer_set(&s->failing, FAILED_LOOK_US);
 }
 
 static void on_stop_signal(evutil_socket_t number, short what, void *arg)
@@ -179,15 +236,7 @@ static void on_stop_signal(evutil_socket_t number, short what, void *arg)
 
     (void)what;
     log_info("stopping", "signal=%d", (int)number);
-    if (!s->command) {
-        server_stop(s);
-        return;
-    }
-    /* The command still has requests under way: it is served until it has ended. */
-    if (!s->stopping)
-        service_stopping();
-    s->stopping = true;
-    command_stop(s->command);
+    server_end(s);
 }
 
 static void note_restart(const char *setting, const char *old, const char *new)
@@ -313,6 +362,8 @@ static int server_open(struct server *s, struct keystore **keys, struct err *err
     if (r < 0)
         return err_set(err, r, "out of memory");
     *keys = NULL;
+    loop_timer_init(&s->failing, s->loop, on_failing, s);
+    keeper_on_failure(s->keeper, on_failed, s);
     r = audit_begin(s->audit, PACKAGE_VERSION, (uint32_t)getpid(), err);
     if (r == 0 && keeper_begin(s->keeper) < 0)
         r = err_set(err, -EIO, "%s", audit_state(s->audit).reason);
@@ -346,6 +397,7 @@ static int server_run(struct server *s, const struct options *o, struct keystore
 static void server_deinit(struct server *s)
 {
     command_free(s->command);
+    loop_timer_deinit(&s->failing);
     door_close(s->door);
     keeper_free(s->keeper);
     audit_free(s->audit);

@@ -42,6 +42,11 @@ void service_ready(const char *status)
     (void)sd_notifyf(0, "READY=1\nSTATUS=%s", status);
 }
 
+void service_status(const char *status)
+{
+    (void)sd_notifyf(0, "STATUS=%s", status);
+}
+
 void service_reloading(void)
 {
     struct timespec ts;

@@ -21,6 +21,7 @@ struct service_socket {
 int service_sockets(struct service_socket out[SERVICE_SOCKETS_MAX], size_t *n);
 
 void service_ready(const char *status);
+void service_status(const char *status);
 void service_reloading(void);
 void service_stopping(void);
 

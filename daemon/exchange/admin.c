@@ -21,20 +21,20 @@ static const char *not_ready(const struct proxy *proxy)
         return "draining: the proxy is shutting down";
     if (!keeper->connected || !keeper->audit_ok)
         return keeper->reason[0] ? keeper->reason : "the keeper is not ready";
-    return "";
+    return keeper->reason; /* an alarm: requests are served, but someone has to look */
 }
 
 static unsigned admin_ready(struct buf *body, const struct admin *admin)
 {
-    const struct caller_state *keeper = caller_state(admin->proxy->keeper);
+    const char *trouble = caller_trouble(caller_state(admin->proxy->keeper));
     const char *why = not_ready(admin->proxy);
 
     if (!*why)
         return buf_printf(body, "ready\n") < 0 ? 500 : 200;
     return buf_printf(body, "%s: %s\n",
                       admin->proxy->draining ? "draining"
-                      : !keeper->connected   ? "keeper_unavailable"
-                                             : "audit_unavailable",
+                      : trouble[0]           ? trouble
+                                             : "audit_alarm",
                       why) < 0
                ? 500
                : 503;
@@ -78,6 +78,10 @@ static int put_keeper(struct buf *out, const struct caller_state *k)
     if (r == 0)
         r = metrics_put(out, "cention_audit_ok", "gauge", "1 when the audit can be written.",
                         k->connected && k->audit_ok);
+    if (r == 0)
+        r = metrics_put(out, "cention_audit_alarm", "gauge",
+                        "1 when the audit log was touched while it was written.",
+                        k->connected && k->audit_ok && k->reason[0]);
     if (r == 0)
         r = metrics_put(out, "cention_keeper_connects_total", "counter",
                         "Links made to the keeper.", k->connects);

@@ -192,6 +192,16 @@ static void exchange_reject(struct exchange *x, const struct http_head *head)
     exchange_answer(x);
 }
 
+static bool keeper_refusal(struct refusal *why, const struct caller_state *keeper)
+{
+    const char *code = caller_trouble(keeper);
+
+    if (strcmp(code, "audit_unavailable") == 0)
+        return refuse(why, 503, code, "the audit log can't be written: %s", keeper->reason);
+    return refuse(why, 503, "keeper_unavailable", "the keeper can't be reached: %s",
+                  keeper->reason);
+}
+
 static bool proxy_ready(const struct proxy *proxy, struct refusal *why)
 {
     const struct caller_state *keeper = caller_state(proxy->keeper);
@@ -199,8 +209,7 @@ static bool proxy_ready(const struct proxy *proxy, struct refusal *why)
     if (proxy->draining)
         return refuse(why, 503, "draining", "the proxy is shutting down; nothing was sent");
     if (!keeper->connected)
-        return refuse(why, 503, "keeper_unavailable", "the keeper can't be reached: %s",
-                      keeper->reason);
+        return keeper_refusal(why, keeper);
     return true;
 }
 
@@ -265,8 +274,7 @@ static void exchange_start(struct proxy *proxy, struct client *client, const str
         return;
     }
     if (r == -ENOTCONN)
-        refuse(&x->refusal, 503, "keeper_unavailable", "the keeper can't be reached: %s",
-               caller_state(proxy->keeper)->reason);
+        keeper_refusal(&x->refusal, caller_state(proxy->keeper));
     else
         refuse(&x->refusal, 503, "overloaded", "the request can't be handed to the keeper: %s",
                strerror(-r));

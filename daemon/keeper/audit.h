@@ -6,26 +6,25 @@
  * The records form a hash chain that is signed from time to time, by a key that is replaced and
  * erased at least at every new segment (doc/audit-format.md).
  *
- * A failed write or sync is final. After a failed fdatasync(2) the kernel may have dropped what it
- * could not write and report success the next time, so there is no second try: from then on every
- * record is refused until a person has looked and started the keeper again.
+ * Space is reserved ahead. When there is none for more, nothing new is taken, and what is under way
+ * still gets its outcome recorded. A failed write or sync is final: after a failed fdatasync(2) the
+ * kernel may have dropped what it could not write and report success the next time, so there is no
+ * second try, and every record is refused. In both cases the keeper ends, and the next start finds
+ * out what is on the disk.
+ *
+ * The live segment is looked after: when it was removed, replaced or altered while it was written,
+ * it is put back if that can be done whole (restore.h), with an `alarm` record; else that is a
+ * failure too.
  */
 #ifndef CENTION_KEEPER_AUDIT_H
 #define CENTION_KEEPER_AUDIT_H
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "keeper/live.h"
 #include "trail/record.h"
 
-#include <sys/types.h>
-
 struct audit;
-
-/* The kernel's part, so that tests can make it fail. Both return as write(2) and fdatasync(2). */
-struct audit_io {
-    ssize_t (*write)(int fd, const void *data, size_t n);
-    int (*sync)(int fd);
-};
 
 struct audit_options {
     const struct audit_io *io; /* NULL: the kernel's own */
@@ -90,11 +89,14 @@ int audit_tend(struct audit *audit) __attribute__((warn_unused_result));
 uint64_t audit_due(const struct audit *audit);
 
 struct audit_state {
-    bool ok;
-    const char *reason;      /* why not; "" while ok */
+    bool ok;                 /* new requests are recorded */
+    const char *reason;      /* why not; while ok: an alarm, "" when there is none */
     uint64_t records, syncs; /* since the keeper started */
 };
 
 struct audit_state audit_state(const struct audit *audit);
+
+/* Nothing can be recorded any more, not even the end of what is under way. */
+bool audit_failed(const struct audit *audit);
 
 #endif

@@ -49,6 +49,9 @@ struct keeper {
     struct sign_field *fields; /* room for WIRE_FIELDS_MAX */
     struct buf text;           /* the string to sign, while it is made */
     uint64_t signatures;
+    void (*failed)(void *arg); /* NULL once called */
+    void *failed_arg;
+    bool told_ok, told_reason; /* what the proxies know of the audit log */
     bool stopped;
 };
 
@@ -178,6 +181,49 @@ static void answer_send(struct answer *a, bool durable)
         send_unsigned(a);
 }
 
+static void send_state(struct peer *p, enum wire_type type, uint64_t id)
+{
+    struct audit_state s = audit_state(p->keeper->audit);
+    struct wire_message m = {
+        .type = type,
+        .state =
+            {
+                .id = id,
+                .audit_ok = s.ok,
+                .reason = slice_str(s.reason),
+                .records = s.records,
+                .syncs = s.syncs,
+                .signatures = p->keeper->signatures,
+            },
+    };
+
+    (void)peer_send(p, &m);
+}
+
+/* Trouble with the audit log is told at once, not with the next ping: there may be none. */
+static void tell_trouble(struct keeper *k)
+{
+    struct audit_state s = audit_state(k->audit);
+    bool reason = s.reason[0] != '\0';
+    struct peer *next;
+
+    if (s.ok == k->told_ok && reason == k->told_reason)
+        return;
+    k->told_ok = s.ok;
+    k->told_reason = reason;
+    for (struct peer *p = k->peers; p; p = next) {
+        next = p->next;
+        if (p->greeted)
+            send_state(p, WIRE_STATE, 0);
+    }
+    if (!s.ok && k->failed) {
+        void (*failed)(void *arg) = k->failed;
+
+        k->failed = NULL;
+        failed(k->failed_arg);
+    }
+}
+
 /* The end of a turn: one write, one sync, then every answer. */
 static void keeper_commit(void *arg)
 {
@@ -187,6 +233,7 @@ static void keeper_commit(void *arg)
     for (size_t i = 0; i < k->answers.n; i++)
         answer_send(&k->answers.list[i], durable);
     answers_clear(&k->answers);
+    tell_trouble(k);
     if (!k->stopped)
         loop_defer(k->loop, &k->tend);
 }
@@ -199,6 +246,7 @@ static void keeper_tend(void *arg)
 
     if (due == 0)
         due = audit_tend(k->audit) < 0 ? UINT64_MAX : audit_due(k->audit);
+    tell_trouble(k);
     if (due == UINT64_MAX)
         loop_timer_clear(&k->tend_time);
     else
@@ -347,25 +395,6 @@ static void on_reject(struct peer *p, const struct wire_reject *reject)
     (void)answer_later(p, WIRE_RECORDED, reject->id);
 }
 
-static void send_state(struct peer *p, enum wire_type type, uint64_t id)
-{
-    struct audit_state s = audit_state(p->keeper->audit);
-    struct wire_message m = {
-        .type = type,
-        .state =
-            {
-                .id = id,
-                .audit_ok = s.ok,
-                .reason = slice_str(s.reason),
-                .records = s.records,
-                .syncs = s.syncs,
-                .signatures = p->keeper->signatures,
-            },
-    };
-
-    (void)peer_send(p, &m);
-}
-
 static void on_hello(struct peer *p, uint32_t version)
 {
     char why[96];
@@ -461,6 +490,7 @@ int keeper_new(struct keeper **out, struct loop *loop, struct audit *audit,
         .signer = signer,
         .fields = calloc(WIRE_FIELDS_MAX, sizeof(*k->fields)),
         .text = BUF_INIT(KEEPER_TEXT_MAX),
+        .told_ok = true,
     };
     if (!k->fields) {
         free(k);
@@ -489,6 +519,21 @@ void keeper_free(struct keeper *k)
     buf_deinit(&k->text);
     keystore_free(k->keys);
     free(k);
+}
+
+void keeper_on_failure(struct keeper *k, void (*failed)(void *arg), void *arg)
+{
+    k->failed = failed;
+    k->failed_arg = arg;
+}
+
+size_t keeper_pending(const struct keeper *k)
+{
+    size_t n = 0;
+
+    for (const struct peer *p = k->peers; p; p = p->next)
+        n += p->pending.n;
+    return n;
 }
 
 uint64_t keeper_signatures(const struct keeper *k)

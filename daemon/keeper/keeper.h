@@ -28,6 +28,14 @@ int keeper_new(struct keeper **out, struct loop *loop, struct audit *audit,
 /* Records every key as loaded and commits. -EIO when that fails. */
 int keeper_begin(struct keeper *keeper) __attribute__((warn_unused_result));
 
+/*
+ * `failed` is called once, from the loop, when the audit log takes nothing new any more; proxies
+ * have been told then. The caller ends the keeper; keeper_pending says how many requests still owe
+ * an outcome.
+ */
+void keeper_on_failure(struct keeper *keeper, void (*failed)(void *arg), void *arg);
+size_t keeper_pending(const struct keeper *keeper);
+
 /* A new connection of a proxy; takes over the non-blocking descriptor. */
 void keeper_arrived(struct keeper *keeper, int fd);
 

@@ -7,13 +7,12 @@
  */
 #include "keeper/recover.h"
 
-#include "base/file.h"
+#include "keeper/copy.h"
 #include "trail/segments.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -110,32 +109,6 @@ static int scan_one(struct scan *s, uint64_t first, bool newest)
     return got;
 }
 
-/* Copies [from, from + n) of one file to the end of another, and hashes it. */
-static int copy(int to, int from, uint64_t offset, uint64_t n, struct chain_hash *sha256)
-{
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    char block[16 * 1024];
-    int r = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) ? 0 : -ENOMEM;
-
-    while (r == 0 && n) {
-        size_t want = n < sizeof(block) ? (size_t)n : sizeof(block);
-        ssize_t got = pread(from, block, want, (off_t)offset);
-
-        if (got <= 0)
-            r = got < 0 ? -errno : -EIO;
-        else if (!EVP_DigestUpdate(ctx, block, (size_t)got))
-            r = -ENOMEM;
-        else
-            r = file_write_fd(to, block, (size_t)got);
-        offset += (uint64_t)(got > 0 ? got : 0);
-        n -= (uint64_t)(got > 0 ? got : 0);
-    }
-    if (r == 0 && !EVP_DigestFinal_ex(ctx, sha256->bytes, NULL))
-        r = -ENOMEM;
-    EVP_MD_CTX_free(ctx);
-    return r;
-}
-
 /* A crash in between leaves the torn end in both files. */
 static int cut(struct scan *s, uint64_t first)
 {
@@ -149,7 +122,7 @@ static int cut(struct scan *s, uint64_t first)
         return fd;
     to = openat(s->directory, r->torn_to, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
                 0640);
-    result = to < 0 ? -errno : copy(to, fd, r->good, r->torn, &r->torn_sha256);
+    result = to < 0 ? -errno : copy_bytes(to, fd, r->good, r->torn, &r->torn_sha256);
     if (result == 0 && (fsync(to) < 0 || fsync(s->directory) < 0 ||
                         ftruncate(fd, (off_t)r->good) < 0 || fsync(fd) < 0))
         result = -errno;

@@ -342,6 +342,18 @@ int record_recovery(struct buf *out, const struct record_head *head, struct slic
     return w.failed;
 }
 
+int record_alarm(struct buf *out, const struct record_head *head, struct slice segment,
+                 const char *event, uint64_t bytes, struct slice kept)
+{
+    struct writer w = begin(out, head, SLICE_LIT("alarm"));
+
+    put_string(&w, SLICE_LIT(",\"segment\":"), segment);
+    put_string(&w, SLICE_LIT(",\"event\":"), slice_str(event));
+    put_number(&w, SLICE_LIT(",\"restored_bytes\":"), bytes);
+    put_known(&w, SLICE_LIT(",\"kept\":"), kept);
+    return w.failed;
+}
+
 int record_stop(struct buf *out, const struct record_head *head)
 {
     return begin(out, head, SLICE_LIT("stop")).failed;

@@ -63,6 +63,11 @@ int record_config(struct buf *out, const struct record_head *head, const char *r
 int record_recovery(struct buf *out, const struct record_head *head, struct slice segment,
                     uint64_t bytes, const struct chain_hash *sha256, struct slice torn)
     __attribute__((warn_unused_result));
+/* The live segment was `event` by someone; its `bytes` were put back, and what had its name by then
+ * is kept in the file `kept` (empty: nothing had). */
+int record_alarm(struct buf *out, const struct record_head *head, struct slice segment,
+                 const char *event, uint64_t bytes, struct slice kept)
+    __attribute__((warn_unused_result));
 int record_stop(struct buf *out, const struct record_head *head)
     __attribute__((warn_unused_result));
 

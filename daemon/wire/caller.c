@@ -42,8 +42,23 @@ struct caller {
 static void caller_closed(void *arg, const char *why);
 static void caller_message(void *arg, const struct wire_message *m);
 
+/* A keeper that ended because of its audit log said why. */
+static bool audit_lost(const struct caller_state *s)
+{
+    return s->connects && !s->audit_ok;
+}
+
+const char *caller_trouble(const struct caller_state *s)
+{
+    if (audit_lost(s))
+        return "audit_unavailable";
+    return s->connected ? "" : "keeper_unavailable";
+}
+
 static void caller_why(struct caller *c, const char *why)
 {
+    if (audit_lost(&c->state))
+        return;
     (void)snprintf(c->state.reason, sizeof(c->state.reason), "%s", why);
 }
 

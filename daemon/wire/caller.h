@@ -26,9 +26,9 @@ struct caller_ticket {
 
 /* What the keeper last said of itself. */
 struct caller_state {
-    bool connected; /* and greeted */
-    bool audit_ok;
-    char reason[256];                    /* why not ready, in words; "" when ready */
+    bool connected;   /* and greeted */
+    bool audit_ok;    /* its last word; also of one that has gone since, until the next greets */
+    char reason[256]; /* why not ready, in words; "" when ready */
     uint64_t records, syncs, signatures; /* the keeper's counters */
     uint64_t connects;                   /* links made so far */
 };
@@ -40,6 +40,9 @@ struct caller_state {
 int caller_new(struct caller **out, struct loop *loop, const char *path, uint64_t timeout_us)
     __attribute__((warn_unused_result));
 void caller_free(struct caller *caller); /* open tickets hear nothing; NULL is fine */
+
+/* The code of what it is that keeps requests from being served, or "" (then they are). */
+const char *caller_trouble(const struct caller_state *state);
 
 const struct caller_state *caller_state(const struct caller *caller);
 

@@ -30,7 +30,7 @@ static int test_sync(int fd)
     return fail_sync ? -1 : fdatasync(fd);
 }
 
-static const struct audit_io KEEPER_IO = {test_write, test_sync};
+static const struct audit_io KEEPER_IO = {.write = test_write, .sync = test_sync};
 const struct audit_options KEEPER_AUDIT = {.io = &KEEPER_IO};
 
 const char *in_folder(const struct fixture *f, const char *name)

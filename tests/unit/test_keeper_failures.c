@@ -15,6 +15,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+static int failures;
+
+static void on_failure(void *arg)
+{
+    (void)arg;
+    failures++;
+}
+
 /* No record, no signature: not for those of the turn, nor for any after it. */
 static void expect_refusals(struct fixture *f, struct proxy *p)
 {
@@ -24,6 +32,9 @@ static void expect_refusals(struct fixture *f, struct proxy *p)
     const struct wire_message *m;
     unsigned w, s;
 
+    failures = 0;
+    keeper_on_failure(f->keeper, on_failure, NULL);
+    CU_ASSERT_EQUAL(keeper_pending(f->keeper), 1);
     put_sign(p, 2);
     put_sign(p, 3);
     put_outcome(p, 1);
@@ -32,6 +43,13 @@ static void expect_refusals(struct fixture *f, struct proxy *p)
     expect_refused(p, 2, WIRE_REASON_AUDIT);
     expect_refused(p, 3, WIRE_REASON_AUDIT);
     expect_recorded(p, 1, 0);
+    /* And everyone is told why, unasked. */
+    m = next(p);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(m->type, WIRE_STATE);
+    CU_ASSERT_EQUAL(m->state.audit_ok, 0);
+    CU_ASSERT(m->state.reason.len > 0);
+    CU_ASSERT_EQUAL(failures, 1);
     fail_write = fail_sync = false;
     w = writes;
     s = syncs;
@@ -46,6 +64,8 @@ static void expect_refusals(struct fixture *f, struct proxy *p)
     CU_ASSERT_EQUAL(m->state.audit_ok, 0);
     CU_ASSERT(m->state.reason.len > 0);
     CU_ASSERT_EQUAL(m->state.signatures, 1);
+    CU_ASSERT_EQUAL(keeper_pending(f->keeper), 0);
+    CU_ASSERT_EQUAL(failures, 1);
     keeper_stop(f->keeper);
     CU_ASSERT_EQUAL(writes, w);
     CU_ASSERT_EQUAL(syncs, s);
