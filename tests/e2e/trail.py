@@ -203,7 +203,8 @@ def number(path):
 def content(path):
     if path.suffix != ".zst":
         return path.read_bytes()
-    result = subprocess.run(["zstd", "-dcq", str(path)], stdout=subprocess.PIPE, check=False)
+    result = subprocess.run(["zstd", "-dcq"], input=path.read_bytes(), stdout=subprocess.PIPE,
+                            check=False)
     if result.returncode:
         raise Broken("%s: can't be decompressed" % path.name)
     return result.stdout
