@@ -5,22 +5,21 @@ as a kill left it and holds the promises against it; `Preload` puts a library of
 into the keeper; `PowerLoss` rebuilds the audit folder from what was durable.
 """
 import collections
+import errno
 import fcntl
 import json
 import mmap
 import os
-import pathlib
 import random
-import re
 import shutil
 import struct
 import subprocess
 import threading
 
-import trail
-from rig import BUILD, head, program, read_answer, sanitized, until
-
 import pytest
+
+import trail
+from rig import BUILD, head, program, read_answer, sanitized
 
 
 def chance():
@@ -40,8 +39,8 @@ class Load:
     told: (status, answer of the daemon's own or None).
     """
 
-    def __init__(self, rig, clients=16, seed=0):
-        self.rig, self.answers = rig, {}
+    def __init__(self, rig, clients=16, seed=0, fat=80):
+        self.rig, self.answers, self.fat = rig, {}, fat
         self.counts = collections.Counter()
         self._changed = threading.Condition()
         self._paused, self._parked, self._ended = True, 0, False
@@ -129,14 +128,13 @@ class Load:
             stream.close()
             sock.close()
 
-    @staticmethod
-    def _one(sock, stream, name, dice, own):
+    def _one(self, sock, stream, name, dice, own):
         kind = dice.choice(("POST", "POST", "PUT", "DELETE")) if own else "POST"
         path, body = "/v1/org", b""
         if kind != "POST":
             path = "/v1/org/%d" % (own[-1] if kind == "PUT" else own.pop())
         if kind != "DELETE":
-            body = json.dumps({"name": name + "x" * dice.randrange(80)}).encode()
+            body = json.dumps({"name": name + "x" * dice.randrange(self.fat)}).encode()
         sock.sendall(head(kind, path, body, extra=["X-Request-Id: " + name]))
         answer = read_answer(stream)
         if answer and kind == "POST" and answer.status == 200:
@@ -380,3 +378,45 @@ class PowerLoss:
         if kind == "zeros":  # the file's size came to the disk, the blocks did not
             return new[:cut] + old[cut:] + bytes(max(0, len(new) - max(cut, len(old)))), mode
         return old, mode
+
+
+class Faults:
+    """The audit folder on a disk that fails when told to (preload/faults.c)."""
+
+    OPERATIONS = ("write", "fdatasync", "fsync", "fallocate", "create", "rename")
+    FIELDS = ("error", "after", "times", "calls", "failed")
+    SHORT, FOR_EVER = 0x10000, 0xffffffff
+
+    def __init__(self, rig):
+        file = rig.folder / "faults"
+        file.write_bytes(bytes(2 * len(self.OPERATIONS) * len(self.FIELDS) * 4))
+        with file.open("r+b") as opened:
+            self._map = mmap.mmap(opened.fileno(), 0)
+        rig.keeper_env = preload(rig, "faults", CENTION_PRELOAD_FAULTS=str(file))
+
+    def _at(self, operation, segment, field):
+        row = self.OPERATIONS.index(operation) + (0 if segment else len(self.OPERATIONS))
+        return (row * len(self.FIELDS) + self.FIELDS.index(field)) * 4
+
+    def count(self, operation, segment=True, of="calls"):
+        at = self._at(operation, segment, of)
+        return struct.unpack_from("=I", self._map, at)[0]
+
+    def _set(self, operation, segment, **fields):
+        for field, value in fields.items():
+            struct.pack_into("=I", self._map, self._at(operation, segment, field), value)
+
+    def fail(self, operation, error, after=0, times=FOR_EVER, segment=True, short=False):
+        """From the call after the next `after` ones on, `times` calls fail with errno `error`.
+
+        segment=False: those on other files of the directory, or on itself. short=True: the first
+        of them is a short write.
+        """
+        self._set(operation, segment, after=after,
+                  error=getattr(errno, error) | (self.SHORT if short else 0))
+        self._set(operation, segment, times=times)
+
+    def lift(self):
+        for operation in self.OPERATIONS:
+            for segment in (True, False):
+                self._set(operation, segment, times=0)

@@ -30,6 +30,7 @@ struct audit_file {
     ino_t inode;
     off_t low, high; /* [low, high) was changed since the last sync; high 0: nothing */
     off_t synced;    /* its size at the last sync */
+    bool segment;    /* of the log */
 };
 
 enum { AUDIT_FILES_MAX = 8192 };
