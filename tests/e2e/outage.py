@@ -214,6 +214,9 @@ class Ledger:
         self.facts["losses"] += 1
         self.facts["torn ends"] += torn > 0
         self.facts["rotations hit"] += self.rotating(torn)
+        # Who runs the keeper need not be root: what goes on must be writable.
+        assert self.path is None or self.path.stat().st_mode & 0o200, (
+            "%s goes on, and can't be written" % self.path)
         for request in self.upstream.requests[self.seen:]:
             name = dict(request.fields)["X-Request-Id"]
             assert name not in self.arrived, "%s was sent twice" % name

@@ -91,7 +91,8 @@ static int open_seen(int directory, const char *path, int flags, mode_t mode)
             return fail(error);
     }
     fd = (int)syscall(SYS_openat, directory, path, flags, mode);
-    if (ours && fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (fresh || !audit_file_of(&st)))
+    if (ours && fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+        (fresh || !audit_file_of(&st)))
         audit_file_add(&st, st.st_size)->segment = is_segment(path);
     return fd;
 }
