@@ -269,21 +269,25 @@ static int change_epoch(struct audit *a)
 static int change_segment(struct audit *a)
 {
     struct ledger *l = &a->ledger;
-    struct live next = {.io = l->live.io, .fd = -1, .step = l->live.step};
+    struct live next = {.io = l->live.io, .fd = -1, .step = l->live.step}, old;
     int r = next_epoch(a);
 
     if (r == 0)
         r = live_create(&next, a->directory, a->path, l->seq);
     if (r < 0)
         return change_failed(a, "a new segment can't be begun", r);
-    /* Nobody writes there any more. */
-    live_finish(&l->live);
+    old = l->live;
     l->live = next;
     a->segment_first = l->seq;
     archive_wake(&a->archive);
     r = add_header(a);
     if (r == 0)
         r = ledger_commit(l);
+    /* Without a header the old one would go on; with it nobody writes there any more. */
+    if (r == 0)
+        live_finish(&old);
+    else
+        live_close(&old);
     log_info("audit_segment", "segment=%s epoch=%" PRIu64, l->live.file, epoch_number(l->epoch));
     return r < 0 ? change_failed(a, "a new segment can't be begun", r) : 0;
 }

@@ -40,14 +40,20 @@ static int verify_copy(int fd, uint64_t next_seq, const struct chain_hash *last,
     return r;
 }
 
-/* Gives the file that has the segment's name another one that is free. */
+/*
+ * Gives the file that has the segment's name another one that is free, too: at no moment the name
+ * is without a file, or a start in between would go on in the segment before. What can't have two
+ * names (a directory) loses the first.
+ */
 static int set_aside(struct restored *out, const struct live *live)
 {
     for (unsigned i = 1; i < 1000; i++) {
         (void)snprintf(out->kept, sizeof(out->kept), i == 1 ? "%s.replaced" : "%s.replaced-%u",
                        live->name, i);
-        if (renameat2(live->directory, live->name, live->directory, out->kept, RENAME_NOREPLACE) ==
-            0)
+        if (linkat(live->directory, live->name, live->directory, out->kept, 0) == 0)
+            return 0;
+        if (errno == EPERM && renameat2(live->directory, live->name, live->directory, out->kept,
+                                        RENAME_NOREPLACE) == 0)
             return 0;
         if (errno != EEXIST)
             break;

@@ -197,6 +197,7 @@ class Rig:
         self.merge(proxy or {})
         self.write_conf()
         self.keeper = self.proxy = None
+        self.keeper_env = None  # the environment of keepers started from now on
         self.port = self.admin_port = None
         self.daemons = []
 
@@ -221,7 +222,8 @@ class Rig:
     # -- processes
 
     def start_keeper(self, *command):
-        self.keeper = Daemon(program("cention-keeperd"), "-c", str(self.keeper_conf), *command)
+        self.keeper = Daemon(program("cention-keeperd"), "-c", str(self.keeper_conf), *command,
+                             env=self.keeper_env)
         self.daemons.append(self.keeper)
         self.keeper.wait_line(r"event=listening address=unix:")
         return self.keeper
