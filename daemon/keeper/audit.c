@@ -8,7 +8,9 @@
 #include "base/loop.h"
 #include "keeper/audit_dir.h"
 #include "keeper/epoch.h"
+#include "keeper/fields_key.h"
 #include "keeper/recover.h"
+#include "keeper/veil.h"
 #include "trail/chain.h"
 #include "trail/identity.h"
 #include "trail/segments.h"
@@ -42,6 +44,7 @@ struct audit {
     struct chain_hash last; /* the hash of the last record */
     struct seal_key log;
     struct epoch *epoch;
+    struct veil *veil;    /* how field values are kept */
     uint64_t epoch_time;  /* when it was begun, microseconds since 1970 */
     uint64_t uncovered;   /* records since the last signature */
     uint64_t dirty_since; /* loop_now() of the first of them; 0: none */
@@ -58,12 +61,13 @@ static const struct audit_io KERNEL = {write, fdatasync};
 
 int audit_check(const char *directory, struct err *err)
 {
-    int fd = audit_dir_open(directory, err);
+    int fd = audit_dir_open(directory, err), r;
 
     if (fd < 0)
         return fd;
+    r = fields_key_check(fd, directory, err);
     (void)close(fd);
-    return 0;
+    return r;
 }
 
 /* The file of the segment that begins with the next record, made if `fresh`. */
@@ -187,10 +191,13 @@ int audit_open(struct audit **out, const char *directory, const struct audit_opt
         r = recover_log(&a->recovered, a->directory, directory, err);
     if (r == 0)
         r = a->recovered.fresh ? begin_log(a, err) : continue_log(a, err);
+    if (r == 0)
+        r = veil_open(&a->veil, a->directory, a->path, err);
     if (r < 0) {
         audit_free(a);
         return r;
     }
+    veil_use(a->veil, a->options.fields);
     a->sealed_at = loop_now();
     a->dirty_since = a->uncovered ? a->sealed_at : 0;
     *out = a;
@@ -201,6 +208,7 @@ void audit_free(struct audit *a)
 {
     if (!a)
         return;
+    veil_free(a->veil);
     epoch_free(a->epoch);
     chain_free(a->chain);
     if (a->fd >= 0)
@@ -469,11 +477,20 @@ int audit_tend(struct audit *a)
 
 /* ---- records ---- */
 
+void audit_fields(struct audit *a, const struct veil_rules *rules)
+{
+    veil_use(a->veil, rules);
+}
+
 int audit_intent(struct audit *a, const struct wire_sign *sign, struct slice key_id)
 {
     struct draft d = draft(a);
-    int r = added(a, &d, record_intent(&a->batch, &d.head, sign, key_id));
+    struct record_veil how;
+    struct wire_sign veiled;
+    int r = veil_intent(a->veil, sign, &veiled, &how);
 
+    if (r == 0)
+        r = added(a, &d, record_intent(&a->batch, &d.head, &veiled, &how, key_id));
     if (r == 0)
         a->open++;
     return r;
@@ -482,7 +499,11 @@ int audit_intent(struct audit *a, const struct wire_sign *sign, struct slice key
 int audit_outcome(struct audit *a, const struct record_outcome *outcome)
 {
     struct draft d = draft(a);
-    int r = added(a, &d, record_outcome(&a->batch, &d.head, outcome));
+    struct record_outcome veiled = *outcome;
+    int r;
+
+    veiled.error = veil_text(outcome->error);
+    r = added(a, &d, record_outcome(&a->batch, &d.head, &veiled));
 
     if (r == 0 && a->open)
         a->open--;
@@ -492,8 +513,10 @@ int audit_outcome(struct audit *a, const struct record_outcome *outcome)
 int audit_reject(struct audit *a, const struct wire_reject *reject)
 {
     struct draft d = draft(a);
+    struct wire_reject veiled;
 
-    return added(a, &d, record_reject(&a->batch, &d.head, reject));
+    veil_reject(a->veil, reject, &veiled);
+    return added(a, &d, record_reject(&a->batch, &d.head, &veiled));
 }
 
 int audit_key(struct audit *a, struct slice workspace, struct slice key_id, const char *event)
@@ -563,6 +586,17 @@ static int begin_fresh(struct audit *a)
     return add_header(a);
 }
 
+/* Hashes made from now on match none that were made with an earlier key. */
+static int begin_fields_key(struct audit *a)
+{
+    struct draft d = draft(a);
+    struct slice id = veil_key_id(a->veil);
+
+    log_warning("audit_fields_key_created", "directory=%s key_id=%.*s", a->path, (int)id.len,
+                id.data);
+    return added(a, &d, record_fields_key(&a->batch, &d.head, id));
+}
+
 int audit_begin(struct audit *a, const char *version, uint32_t pid, struct err *err)
 {
     int r = a->recovered.fresh ? begin_fresh(a) : 0;
@@ -570,8 +604,11 @@ int audit_begin(struct audit *a, const char *version, uint32_t pid, struct err *
     if (r == 0) {
         struct draft d = draft(a);
 
-        r = added(a, &d, record_start(&a->batch, &d.head, slice_str(version), pid));
+        r = added(a, &d,
+                  record_start(&a->batch, &d.head, slice_str(version), pid, veil_key_id(a->veil)));
     }
+    if (r == 0 && veil_key_created(a->veil))
+        r = begin_fields_key(a);
     if (r == 0)
         r = begin_recovered(a);
     if (r == 0)
