@@ -6,5 +6,6 @@ int audit_main(int argc, char **argv);
 int audit_verify_main(int argc, char **argv);
 int audit_head_main(int argc, char **argv);
 int audit_identity_main(int argc, char **argv);
+int audit_mac_main(int argc, char **argv);
 
 #endif
