@@ -1,8 +1,8 @@
 /*
- * What keeping values from the log costs a request: processor time of veil_intent() on a body of about
- * 600 bytes with 8 fields, three of them addresses or numbers. Prints the least and the median of
- * some rounds; fails when the least is above the limit that the project gives itself, except in a
- * sanitized build.
+ * What keeping values from the log costs a request: processor time of veil_intent() on a body of
+ * about 600 bytes with 8 fields, three of them addresses or numbers. Prints the least and the
+ * median of some rounds; fails when the least is above the limit that the project gives itself,
+ * except in a sanitized build.
  */
 #include "keeper/veil.h"
 
