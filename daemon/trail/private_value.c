@@ -137,7 +137,10 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The character that a backslash at p begins, and its length; 0 when it is cut off. */
+/*
+ * The character that a backslash at p begins, and its length; 0 when it is cut off: a sentence of
+ * our own may have a backslash, too, that begins nothing.
+ */
 static size_t escape(const char *p, size_t left, char *out)
 {
     int value = 0;
@@ -150,6 +153,8 @@ static size_t escape(const char *p, size_t left, char *out)
     for (size_t i = 2; i < 6; i++) {
         int digit = i < left ? hex_digit(p[i]) : -1;
 
+        if (digit < 0 && i < left && p[i] != '.')
+            return 1;
         if (digit < 0)
             return 0;
         value = value << 4 | digit;

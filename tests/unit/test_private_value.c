@@ -143,6 +143,8 @@ static void test_texts(void)
         "a: \"0701234567\" is not accepted",
         "a: \"\\n0701234567\" is not accepted",
         "a: \"bob\\",
+        "a: \"bob\\u004",
+        "a: \"bob\\u...\" is not accepted",
     };
     static const char *const NO[] = {
         "",
@@ -154,6 +156,7 @@ static void test_texts(void)
         "date: \"01-02-2026\" is not accepted",
         "time_zone: \"XYZ\" is not a known time zone; expected one of \"SST\", \"HDT\"...",
         "line 1, column 3: a value is expected",
+        "line 1, column 7: a control character in a string: escape it as \\n, \\t or \\u00XX",
     };
     static char longest[4096];
 
