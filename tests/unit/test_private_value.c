@@ -151,8 +151,7 @@ static void test_texts(void)
         "name: \"G\\u00f6teborg\" is not accepted; expected one of \"a\", \"b\"",
         "name: \"C:\\\\x\\/y\" does not match ^[a-z]+$",
         "anonymize_day: 46701234567 is not accepted; expected a string",
-        "working_time_data.Friday.end: \"25:00\" is no time; expected to match "
-        "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        "working_time_data.Friday.end: \"25:00\" is no time; expected ^[0-2][0-9]:[0-5][0-9]$",
         "date: \"01-02-2026\" is not accepted",
         "time_zone: \"XYZ\" is not a known time zone; expected one of \"SST\", \"HDT\"...",
         "line 1, column 3: a value is expected",
