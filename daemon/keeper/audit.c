@@ -10,6 +10,7 @@
 #include "keeper/fields_key.h"
 #include "keeper/ledger.h"
 #include "keeper/recover.h"
+#include "keeper/torn.h"
 #include "keeper/veil.h"
 #include "trail/identity.h"
 
@@ -461,23 +462,26 @@ static int orphan(void *arg, struct slice request_id)
     return audit_outcome(arg, &o);
 }
 
+static int record_torn(void *arg, const struct torn *torn)
+{
+    struct audit *a = arg;
+    struct ledger *l = &a->ledger;
+    struct draft d = ledger_draft(l);
+
+    log_warning("audit_recovered", "segment=%s/%s torn_bytes=%" PRIu64 " kept_in=%s", a->path,
+                torn->segment, torn->bytes, torn->name);
+    return ledger_add(l, LEDGER_END, &d,
+                      record_recovery(&l->batch, &d.head, slice_str(torn->segment), torn->bytes,
+                                      &torn->sha256, slice_str(torn->name)));
+}
+
 /* What was done to the log before this start. */
 static int begin_recovered(struct audit *a)
 {
     const struct recover *rec = &a->recovered;
     uint64_t orphans = rec->verify.open.n;
-    int r = 0;
+    int r = torn_each(a->directory, record_torn, a);
 
-    if (rec->set_aside) {
-        struct ledger *l = &a->ledger;
-        struct draft d = ledger_draft(l);
-
-        log_warning("audit_recovered", "segment=%s/%s torn_bytes=%" PRIu64 " kept_in=%s", a->path,
-                    rec->torn_from, rec->set_aside, rec->torn_to);
-        r = ledger_add(l, LEDGER_NEW, &d,
-                       record_recovery(&l->batch, &d.head, slice_str(rec->torn_from),
-                                       rec->set_aside, &rec->torn_sha256, slice_str(rec->torn_to)));
-    }
     if (r == 0 && orphans) {
         log_warning("audit_recovered", "segment=%s/%s requests_without_outcome=%" PRIu64, a->path,
                     a->ledger.live.name, orphans);
@@ -526,6 +530,8 @@ int audit_begin(struct audit *a, const char *version, uint32_t pid, struct err *
         r = begin_recovered(a);
     if (r == 0)
         r = ledger_commit(&a->ledger);
+    if (r == 0)
+        r = torn_settle(a->directory);
     recover_deinit(&a->recovered);
     if (r < 0)
         return err_set(err, r, "%s%s%s", a->path, a->ledger.reason[0] ? "/" : ": ",

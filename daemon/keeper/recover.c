@@ -7,7 +7,7 @@
  */
 #include "keeper/recover.h"
 
-#include "keeper/copy.h"
+#include "keeper/torn.h"
 #include "trail/segments.h"
 
 #include <errno.h>
@@ -112,30 +112,19 @@ static int scan_one(struct scan *s, uint64_t first, bool packed, bool newest)
     return got;
 }
 
-/* A crash in between leaves the torn end in both files. */
 static int cut(struct scan *s, uint64_t first)
 {
-    struct recover *r = s->r;
-    int fd, to, result;
+    char name[SEGMENT_NAME];
+    int fd = open_one(s, first, false, O_RDWR), r;
 
-    segment_name(r->torn_from, first);
-    (void)snprintf(r->torn_to, sizeof(r->torn_to), "%s.torn", r->torn_from);
-    fd = open_one(s, first, false, O_RDWR);
     if (fd < 0)
         return fd;
-    to = openat(s->directory, r->torn_to, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
-                0640);
-    result = to < 0 ? -errno : copy_bytes(to, fd, r->good, r->torn, &r->torn_sha256);
-    if (result == 0 && (fsync(to) < 0 || fsync(s->directory) < 0 ||
-                        ftruncate(fd, (off_t)r->good) < 0 || fsync(fd) < 0))
-        result = -errno;
-    if (to >= 0)
-        (void)close(to);
+    segment_name(name, first);
+    r = torn_set_aside(s->directory, name, fd, s->r->good, s->r->torn);
     (void)close(fd);
-    r->set_aside = r->torn;
-    if (result < 0)
-        return err_set(s->err, result, "%s/%s: the torn end of %s can't be set aside: %s", s->path,
-                       r->torn_to, r->torn_from, strerror(-result));
+    if (r < 0)
+        return err_set(s->err, r, "%s/%s: its torn end can't be set aside: %s", s->path, name,
+                       strerror(-r));
     return 0;
 }
 

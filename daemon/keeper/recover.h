@@ -17,14 +17,11 @@ struct recover {
     struct verify verify; /* after the last whole record; its open requests are the orphans */
     uint64_t good;        /* bytes of whole records at the start of that segment */
     uint64_t torn;        /* bytes behind them */
-    uint64_t set_aside;   /* bytes of a torn end that were moved: */
-    struct chain_hash torn_sha256;
-    char torn_from[48], torn_to[56]; /* names of files */
 };
 
 /*
  * Verifies the newest segment, and those before it as far back as requests were open; sets a torn
- * end aside in `<segment>.torn`, durably, before it is cut off. A torn end is one without any whole
+ * end aside (torn.h), durably, before it is cut off. A torn end is one without any whole
  * record in it. `path` is the directory's, for messages. 0; -EBADMSG with file, line and byte
  * offset in err when a record is damaged, -EINVAL when the segments make no log; other -errno.
  * Fills a zeroed *out; deinit it in every case.
