@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "exchange/answer.h"
+#include "exchange/ready.h"
 
 #include <stdio.h>
 
@@ -12,32 +13,13 @@ enum {
 static const char TEXT[] = "text/plain; charset=utf-8";
 static const char PROMETHEUS[] = "text/plain; version=0.0.4; charset=utf-8";
 
-/* Why requests would not be served now; "" when they would. */
-static const char *not_ready(const struct proxy *proxy)
-{
-    const struct caller_state *keeper = caller_state(proxy->keeper);
-
-    if (proxy->draining)
-        return "draining: the proxy is shutting down";
-    if (!keeper->connected || !keeper->audit_ok)
-        return keeper->reason[0] ? keeper->reason : "the keeper is not ready";
-    return keeper->reason; /* an alarm: requests are served, but someone has to look */
-}
-
 static unsigned admin_ready(struct buf *body, const struct admin *admin)
 {
-    const char *trouble = caller_trouble(caller_state(admin->proxy->keeper));
-    const char *why = not_ready(admin->proxy);
+    const char *why, *code = ready_code(admin->proxy, &why);
 
-    if (!*why)
+    if (!*code)
         return buf_printf(body, "ready\n") < 0 ? 500 : 200;
-    return buf_printf(body, "%s: %s\n",
-                      admin->proxy->draining ? "draining"
-                      : trouble[0]           ? trouble
-                                             : "audit_alarm",
-                      why) < 0
-               ? 500
-               : 503;
+    return buf_printf(body, "%s: %s\n", code, why) < 0 ? 500 : 503;
 }
 
 static int put_proxy(struct buf *out, const struct admin *admin)

@@ -67,9 +67,9 @@ bool body_check(struct proxy *proxy, const struct setup *setup, const struct htt
     if (report->total == 0)
         return true;
     if (setup->conf.validation == PROXY_WARN) {
-        log_warning("not_as_described", "path=%s problems=%zu first=%s",
-                    log_quote(target->path).text, report->total,
-                    log_quote(slice_str(report->problems[0].text)).text);
+        log_warning("not_as_described", "path=%s problems=%zu first=%s field=%s",
+                    log_quote(target->path).text, report->total, report->problems[0].code,
+                    log_quote(slice_str(report->problems[0].field)).text);
         return true;
     }
     refuse(why, 422, report->problems[0].code, "%s", report->problems[0].text);

@@ -10,6 +10,7 @@
 #include "exchange/answer.h"
 #include "exchange/body.h"
 #include "exchange/forward.h"
+#include "exchange/ready.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -98,8 +99,10 @@ static void exchange_answer(struct exchange *x)
 {
     const struct refusal *no = &x->refusal;
 
-    log_info("answered", "id=%s status=%u code=%s outcome=%s upstream_status=%u error=%s", x->id,
-             no->status, no->code, no->outcome, x->status, log_quote(slice_str(no->text)).text);
+    /* What is said of a field's value quotes it, and it may be private. */
+    log_info("answered", "id=%s status=%u code=%s outcome=%s upstream_status=%u %s=%s", x->id,
+             no->status, no->code, no->outcome, x->status, no->field[0] ? "field" : "error",
+             log_quote(slice_str(no->field[0] ? no->field : no->text)).text);
     exchange_count(x, no->status);
     if (x->client) {
         struct client *client = x->client;
@@ -192,34 +195,13 @@ static void exchange_reject(struct exchange *x, const struct http_head *head)
     exchange_answer(x);
 }
 
-static bool refuse_unready(struct refusal *why, const struct caller_state *keeper)
-{
-    const char *code = caller_trouble(keeper);
-
-    if (strcmp(code, "audit_unavailable") == 0)
-        return refuse(why, 503, code, "the audit log can't be written: %s", keeper->reason);
-    return refuse(why, 503, "keeper_unavailable", "the keeper can't be reached: %s",
-                  keeper->reason);
-}
-
-static bool proxy_ready(const struct proxy *proxy, struct refusal *why)
-{
-    const struct caller_state *keeper = caller_state(proxy->keeper);
-
-    if (proxy->draining)
-        return refuse(why, 503, "draining", "the proxy is shutting down; nothing was sent");
-    if (!keeper->connected)
-        return refuse_unready(why, keeper);
-    return true;
-}
-
 /* Before the body is read: what can be refused now need not be sent. */
 static bool exchange_check(void *arg, const struct http_head *head, struct refusal *why)
 {
     struct proxy *proxy = arg;
     struct target target;
 
-    return forward_check(proxy->setup, head, &target, why) && proxy_ready(proxy, why);
+    return forward_check(proxy->setup, head, &target, why) && ready_for(proxy, why);
 }
 
 static void exchange_refused(void *arg, struct client *client, const struct http_head *head,
@@ -251,7 +233,7 @@ static void exchange_start(struct proxy *proxy, struct client *client, const str
     if (form)
         x->form = *form;
     proxy->metrics.requests++;
-    if (!forward_check(x->setup, head, &target, &x->refusal) || !proxy_ready(proxy, &x->refusal) ||
+    if (!forward_check(x->setup, head, &target, &x->refusal) || !ready_for(proxy, &x->refusal) ||
         !body_check(proxy, x->setup, head, &target, body, x->form.nested, &x->refusal) ||
         (upstream_full(x->setup->upstream) &&
          !refuse(&x->refusal, 503, "overloaded", "too many requests wait for the upstream"))) {
@@ -274,7 +256,7 @@ static void exchange_start(struct proxy *proxy, struct client *client, const str
         return;
     }
     if (r == -ENOTCONN)
-        refuse_unready(&x->refusal, caller_state(proxy->keeper));
+        (void)ready_refuse(proxy, &x->refusal);
     else
         refuse(&x->refusal, 503, "overloaded", "the request can't be handed to the keeper: %s",
                strerror(-r));

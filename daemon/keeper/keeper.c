@@ -554,8 +554,10 @@ uint64_t keeper_signatures(const struct keeper *k)
     return k->signatures;
 }
 
-static int add_key(struct keeper *k, const struct keystore_key *key, const char *event)
+static int add_key(void *arg, const struct keystore_key *key, const char *event)
 {
+    struct keeper *k = arg;
+
     return audit_key(k->audit, key->workspace, key->id, event);
 }
 
@@ -568,34 +570,12 @@ int keeper_begin(struct keeper *k)
     return audit_commit(k->audit);
 }
 
-/* What is different, key by key. */
-static int add_changes(struct keeper *k, const struct keystore *keys)
-{
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < keystore_count(k->keys); i++) {
-        const struct keystore_key *old = keystore_at(k->keys, i);
-
-        if (!keystore_find(keys, old->workspace))
-            r = add_key(k, old, "removed");
-    }
-    for (size_t i = 0; r == 0 && i < keystore_count(keys); i++) {
-        const struct keystore_key *new = keystore_at(keys, i);
-        const struct keystore_key *old = keystore_find(k->keys, new->workspace);
-
-        if (!old)
-            r = add_key(k, new, "loaded");
-        else if (!slice_eq(old->id, new->id) || !slice_eq(old->secret, new->secret))
-            r = add_key(k, new, "replaced");
-    }
-    return r;
-}
-
 void keeper_reload(struct keeper *k, struct keystore *keys)
 {
     /* Waiting answers point into the old keys. */
     keeper_commit(k);
-    if (add_changes(k, keys) < 0 || audit_config(k->audit, "applied", SLICE_NULL) < 0)
+    if (keystore_changes(k->keys, keys, add_key, k) < 0 ||
+        audit_config(k->audit, "applied", SLICE_NULL) < 0)
         log_error("reload_unrecorded", "%s", "");
     keystore_free(k->keys);
     k->keys = keys;

@@ -378,3 +378,27 @@ const struct keystore_key *keystore_at(const struct keystore *ks, size_t i)
 {
     return &ks->keys[i];
 }
+
+int keystore_changes(const struct keystore *before, const struct keystore *now,
+                     int (*each)(void *arg, const struct keystore_key *key, const char *event),
+                     void *arg)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < keystore_count(before); i++) {
+        const struct keystore_key *old = keystore_at(before, i);
+
+        if (!keystore_find(now, old->workspace))
+            r = each(arg, old, "removed");
+    }
+    for (size_t i = 0; r == 0 && i < keystore_count(now); i++) {
+        const struct keystore_key *new = keystore_at(now, i);
+        const struct keystore_key *old = keystore_find(before, new->workspace);
+
+        if (!old)
+            r = each(arg, new, "loaded");
+        else if (!slice_eq(old->id, new->id) || !slice_eq(old->secret, new->secret))
+            r = each(arg, new, "replaced");
+    }
+    return r;
+}

@@ -45,4 +45,12 @@ size_t keystore_count(const struct keystore *keys);
 /* i < keystore_count(), in ascending order of workspaces. */
 const struct keystore_key *keystore_at(const struct keystore *keys, size_t i);
 
+/*
+ * Calls for each key that is in one store only, or another one in `now`, with "removed", "loaded"
+ * or "replaced", until one call returns not 0; that, or 0.
+ */
+int keystore_changes(const struct keystore *before, const struct keystore *now,
+                     int (*each)(void *arg, const struct keystore_key *key, const char *event),
+                     void *arg) __attribute__((warn_unused_result));
+
 #endif
