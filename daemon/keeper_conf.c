@@ -78,10 +78,29 @@ static int read_level(struct settings_node group, enum log_level *out, struct er
     return r;
 }
 
+/* Left out, all of it is kept as it is. */
+static int read_archive(struct settings_node audit, struct archive_options *out, struct err *err)
+{
+    int64_t segments = 0, bytes = 0;
+    int r = settings_bool(audit, "compress", &out->compress, err);
+
+    if (r == 0)
+        r = settings_integer(audit, "keep_segments", 1, 1000000, &segments, err);
+    if (r == 0)
+        r = settings_seconds(audit, "keep_age", SECOND_US, 36600 * AUDIT_DAY_US, &out->keep_age_us,
+                             err);
+    if (r == 0)
+        r = settings_integer(audit, "keep_bytes", SEGMENT_BYTES_MIN, INT64_MAX, &bytes, err);
+    out->keep_segments = (uint64_t)segments;
+    out->keep_bytes = (uint64_t)bytes;
+    return r;
+}
+
 static int read_audit(struct settings_node root, struct keeper_conf *out, struct err *err)
 {
-    static const char *const KNOWN[] = {"directory",   "durability", "segment_bytes",
-                                        "segment_age", "heartbeat",  NULL};
+    static const char *const KNOWN[] = {"directory",  "durability", "segment_bytes", "segment_age",
+                                        "heartbeat",  "compress",   "keep_segments", "keep_age",
+                                        "keep_bytes", NULL};
     static const char *const DURABILITY[] = {"fsync", NULL};
     struct settings_node audit;
     unsigned durability = 0;
@@ -105,7 +124,7 @@ static int read_audit(struct settings_node root, struct keeper_conf *out, struct
     if (r == 0)
         r = settings_seconds(audit, "heartbeat", SECOND_US, AUDIT_DAY_US, &out->heartbeat_us, err);
     out->segment_bytes = (uint64_t)bytes;
-    return r;
+    return r < 0 ? r : read_archive(audit, &out->archive, err);
 }
 
 /* Where a service manager puts the secrets that it hands to us alone (systemd.exec(5)), else /etc.

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "keeper/archive.h"
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -15,6 +16,7 @@ struct keeper_conf {
     mode_t socket_mode; /* its permissions; never any for others */
     char *keys;         /* path of the keys file */
     char *audit_directory;
+    struct archive_options archive;
     uint64_t segment_bytes;  /* of the audit log, before it goes on in a new file */
     uint64_t segment_age_us; /* microseconds; as that */
     uint64_t heartbeat_us;   /* microseconds; the audit log is signed at least this often */

@@ -252,6 +252,7 @@ static void server_adopt(struct server *s, struct keeper_conf *conf)
     note_restart("audit.directory", s->conf.audit_directory, conf->audit_directory);
     if (s->conf.segment_bytes != conf->segment_bytes ||
         s->conf.segment_age_us != conf->segment_age_us ||
+        !archive_same(&s->conf.archive, &conf->archive) ||
         s->conf.heartbeat_us != conf->heartbeat_us)
         log_warning("restart_needed", "setting=%s", "audit");
     if (s->conf.socket_mode != conf->socket_mode)
@@ -343,6 +344,7 @@ static int server_open(struct server *s, struct keystore **keys, struct err *err
     struct audit_options options = {
         .segment_bytes = s->conf.segment_bytes,
         .segment_age_us = s->conf.segment_age_us,
+        .archive = s->conf.archive,
         .heartbeat_us = s->conf.heartbeat_us,
     };
     int r = loop_new(&s->loop);

@@ -1,7 +1,10 @@
 #include "ctl/audit.h"
 
 #include "ctl/ctl.h"
+
 static const struct ctl_command COMMANDS[] = {
+    {"show", "show the records that you ask for, and go on as they come", audit_show_main},
+    {"diff", "what a change set, against the values that were set before", audit_diff_main},
     {"verify", "prove that no record was altered, dropped, reordered or forged", audit_verify_main},
     {"head", "print the newest signature over the log, to be kept elsewhere", audit_head_main},
     {"identity", "print the log's first public key, to be kept elsewhere", audit_identity_main},

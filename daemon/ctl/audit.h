@@ -6,5 +6,7 @@ int audit_main(int argc, char **argv);
 int audit_verify_main(int argc, char **argv);
 int audit_head_main(int argc, char **argv);
 int audit_identity_main(int argc, char **argv);
+int audit_show_main(int argc, char **argv);
+int audit_diff_main(int argc, char **argv);
 
 #endif

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+static const char PROOF[] = "audit-retired.jsonl";
+
 enum {
     TAIL_WAITS = 10, /* for the rest of a line that is being written */
     TAIL_WAIT_MS = 50,
@@ -46,10 +48,16 @@ static int add_directory(struct audit_log *log, const char *path, struct err *er
     for (size_t i = 0; r == 0 && i < segments.n; i++) {
         char name[SEGMENT_NAME], *full = NULL;
 
-        segment_name(name, segments.first[i]);
+        segment_file_name(name, segments.first[i], segments.packed[i]);
         r = add(log, asprintf(&full, "%s/%s", path, name) < 0 ? NULL : full);
     }
     segments_deinit(&segments);
+    log->whole = true;
+    if (r == 0 && faccessat(fd, PROOF, F_OK, 0) == 0 &&
+        asprintf(&log->proof, "%s/%s", path, PROOF) < 0) {
+        log->proof = NULL;
+        r = -ENOMEM;
+    }
     (void)close(fd);
     if (r < 0)
         return err_set(err, r, "%s: %s", path, strerror(-r));
@@ -80,7 +88,8 @@ static int add_files(struct audit_log *log, char **paths, int n, struct err *err
         if (!S_ISREG(st.st_mode))
             return err_set(err, -EINVAL, "%s: give one directory, or segment files", paths[i]);
         if (n > 1 && number_of(paths[i]) == 0)
-            return err_set(err, -EINVAL, "%s: not named as a segment (audit-N.jsonl)", paths[i]);
+            return err_set(err, -EINVAL, "%s: not named as a segment (audit-N.jsonl, perhaps .zst)",
+                           paths[i]);
         if (add(log, strdup(paths[i])) < 0)
             return err_set(err, -ENOMEM, "out of memory");
     }
@@ -131,6 +140,7 @@ void audit_log_deinit(struct audit_log *log)
     for (size_t i = 0; i < log->n; i++)
         free(log->paths[i]);
     free(log->paths);
+    free(log->proof);
     *log = (struct audit_log){0};
 }
 
@@ -173,13 +183,14 @@ static int scan_segment(struct scan *s, const char *path, bool newest)
     if (fd < 0)
         return err_set(s->err, -errno, "%s: %s", path, strerror(errno));
     segment_reader_init(&reader, fd);
+    reader.packed = segment_packed(path);
     verify_segment(s->v);
     while ((got = next(&reader, &line, newest)) == 1) {
         why = verify_line(s->v, line);
         if (why)
             break;
         if (s->progress && reader.line % PROGRESS_LINES == 0)
-            s->progress(s->arg, s->before + reader.next, s->all);
+            s->progress(s->arg, s->before + reader.at, s->all);
     }
     if (!why && got == 0 && line.len)
         why =
@@ -189,6 +200,8 @@ static int scan_segment(struct scan *s, const char *path, bool newest)
         why = "the segment is empty";
     if (why)
         got = broken(s, path, &reader, why);
+    else if (got == -EBADMSG)
+        got = broken(s, path, &reader, "the compressed file is damaged, or cut off");
     else if (got == -ENOBUFS)
         got = broken(s, path, &reader, "a line is longer than any record");
     else if (got < 0)
@@ -199,13 +212,39 @@ static int scan_segment(struct scan *s, const char *path, bool newest)
     return got;
 }
 
+/* What stays of the segments that were retired before the first one that is left. */
+static int scan_proof(struct scan *s, const char *path, uint64_t before)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC), got = 0;
+    struct segment_reader reader;
+    struct slice line = SLICE_NULL;
+    const char *why = NULL;
+
+    if (fd < 0)
+        return err_set(s->err, -errno, "%s: %s", path, strerror(errno));
+    segment_reader_init(&reader, fd);
+    while (!why && (got = segment_read(&reader, &line)) == 1)
+        why = verify_proof(s->v, line, before);
+    if (why)
+        got = broken(s, path, &reader, why);
+    else if (got < 0)
+        (void)err_set(s->err, got, "%s: %s", path, strerror(-got));
+    segment_reader_deinit(&reader);
+    (void)close(fd);
+    return got;
+}
+
 int audit_log_verify(const struct audit_log *log, size_t from, struct verify *v,
                      audit_log_progress *progress, void *arg, struct err *err)
 {
     struct scan s = {.v = v, .progress = progress, .arg = arg, .all = log->bytes, .err = err};
     const char *why;
+    uint64_t first = number_of(log->paths[from]);
     int r = 0;
 
+    v->whole = log->whole && from == 0;
+    if (v->whole && log->proof && first > 1)
+        r = scan_proof(&s, log->proof, first);
     for (size_t i = from; r == 0 && i < log->n; i++)
         r = scan_segment(&s, log->paths[i], i + 1 == log->n);
     if (r < 0)

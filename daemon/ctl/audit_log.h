@@ -11,6 +11,8 @@ struct audit_log {
     char **paths; /* of segments, in the order of the log */
     size_t n;
     uint64_t bytes; /* of all of them together */
+    char *proof;    /* a directory's file of what was retired; NULL: there is none */
+    bool whole;     /* they are all segments of a directory */
 };
 
 /*

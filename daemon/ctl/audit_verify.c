@@ -151,6 +151,11 @@ static int print_end(const struct verify *v)
                      v->head->seq, v->head->seq + 1, after);
         return CTL_USAGE;
     }
+    if (v->head) {
+        (void)printf("The head's record was retired: it proves nothing about what is left. Take a "
+                     "newer one.\n");
+        return CTL_USAGE;
+    }
     (void)printf("The end can't be proved: without a head that was kept elsewhere (`audit head`) "
                  "nothing shows\nthat no records were cut off after seq %" PRIu64 ".\n",
                  after);
@@ -171,7 +176,11 @@ static int print_sound(const struct verify *v)
     if (loose)
         (void)printf("The last %" PRIu64 " records are not signed: they could have been forged.\n",
                      loose);
-    if (v->first_seq > 1)
+    if (v->proved)
+        (void)printf("Records before seq %" PRIu64 " were retired; the keys and the hash before it "
+                     "are proved from the log's first header.\n",
+                     v->first_seq);
+    else if (v->first_seq > 1)
         (void)printf("Records before seq %" PRIu64 " are not at hand; their hash is taken from the "
                      "first header.\n",
                      v->first_seq);

@@ -14,7 +14,7 @@
 #include <string.h>
 
 static const struct ctl_command COMMANDS[] = {
-    {"audit", "verify the audit log; print what proves it later", audit_main},
+    {"audit", "show, compare and verify what the audit log holds", audit_main},
     {"endpoints", "list the calls that the API description allows", endpoints_main},
     {"explain", "check a request and show what would be signed, and how", explain_main},
     {"probe", "find out in which form the upstream wants its signatures", probe_main},

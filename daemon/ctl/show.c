@@ -1,6 +1,8 @@
 #include "ctl/show.h"
 
 #include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 /* Decodes one character; 0 when the bytes aren't UTF-8 (RFC 3629). */
 static size_t next_char(const unsigned char *p, size_t left, uint32_t *out)
@@ -94,6 +96,18 @@ bool show_text(FILE *to, struct slice text)
 void show_message(FILE *to, const char *text)
 {
     (void)show(to, slice_str(text), false);
+}
+
+void show_json(FILE *to, struct slice text)
+{
+    (void)show(to, text, false);
+}
+
+bool show_colour(void)
+{
+    const char *forbidden = getenv("NO_COLOR");
+
+    return isatty(STDOUT_FILENO) && (!forbidden || !forbidden[0]);
 }
 
 int show_failure(const char *text, int code)

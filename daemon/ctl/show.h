@@ -20,6 +20,12 @@ bool show_text(FILE *to, struct slice text);
 /* The same for a message, whose backslashes stay: it needn't be read back. */
 void show_message(FILE *to, const char *text);
 
+/* The same for a JSON text in UTF-8 without line ends: what is escaped is so as JSON escapes it. */
+void show_json(FILE *to, struct slice text);
+
+/* Standard output is a terminal that may be coloured: NO_COLOR isn't set. */
+bool show_colour(void);
+
 /* The program's name, the message and a newline, to standard error. Returns `code`. */
 int show_failure(const char *text, int code);
 

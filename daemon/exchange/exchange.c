@@ -192,7 +192,7 @@ static void exchange_reject(struct exchange *x, const struct http_head *head)
     exchange_answer(x);
 }
 
-static bool keeper_refusal(struct refusal *why, const struct caller_state *keeper)
+static bool refuse_unready(struct refusal *why, const struct caller_state *keeper)
 {
     const char *code = caller_trouble(keeper);
 
@@ -209,7 +209,7 @@ static bool proxy_ready(const struct proxy *proxy, struct refusal *why)
     if (proxy->draining)
         return refuse(why, 503, "draining", "the proxy is shutting down; nothing was sent");
     if (!keeper->connected)
-        return keeper_refusal(why, keeper);
+        return refuse_unready(why, keeper);
     return true;
 }
 
@@ -274,7 +274,7 @@ static void exchange_start(struct proxy *proxy, struct client *client, const str
         return;
     }
     if (r == -ENOTCONN)
-        keeper_refusal(&x->refusal, caller_state(proxy->keeper));
+        refuse_unready(&x->refusal, caller_state(proxy->keeper));
     else
         refuse(&x->refusal, 503, "overloaded", "the request can't be handed to the keeper: %s",
                strerror(-r));

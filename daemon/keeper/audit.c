@@ -27,10 +27,12 @@ enum {
 struct audit {
     struct audit_options options; /* without zeros */
     int directory, lock;
-    char *path;            /* of the directory, for messages */
-    uint64_t segment_time; /* when it was begun, microseconds since 1970 */
-    uint64_t epoch_time;   /* when it was begun, microseconds since 1970 */
+    char *path;             /* of the directory, for messages */
+    uint64_t segment_time;  /* when it was begun, microseconds since 1970 */
+    uint64_t epoch_time;    /* when it was begun, microseconds since 1970 */
+    uint64_t segment_first; /* the first seq of the live segment */
     struct ledger ledger;
+    struct archive archive;
     struct recover recovered;
 };
 
@@ -63,6 +65,7 @@ static int begin_log(struct audit *a, struct err *err)
     if (r < 0)
         return err_set(err, r, "%s: a segment can't be made: %s", a->path, strerror(-r));
     ledger_continue(l, 1, &ZEROS);
+    a->segment_first = 1;
     r = epoch_create(&l->epoch, a->directory, 1, &why);
     if (r < 0)
         return err_set(err, r, "%s/%s", a->path, why.text);
@@ -105,6 +108,7 @@ static int continue_log(struct audit *a, struct err *err)
     l->open = v->open.n + v->strays;
     l->uncovered = verify_unsigned(v);
     l->dirty_since = l->uncovered ? l->sealed_at : 0;
+    a->segment_first = a->recovered.first;
     a->segment_time = v->segment_time;
     a->epoch_time = v->epoch_time;
     return load_epoch(a, v, err);
@@ -148,6 +152,7 @@ int audit_open(struct audit **out, const char *directory, const struct audit_opt
         r = a->directory = audit_dir_open(directory, err);
     if (r >= 0)
         r = a->lock = audit_dir_lock(a->directory, directory, err);
+    archive_init(&a->archive, &a->options.archive, a->directory, a->path);
     if (r >= 0)
         r = recover_log(&a->recovered, a->directory, directory, err);
     if (r == 0)
@@ -165,6 +170,7 @@ void audit_free(struct audit *a)
     if (!a)
         return;
     ledger_deinit(&a->ledger);
+    archive_deinit(&a->archive);
     if (a->lock >= 0)
         (void)close(a->lock);
     if (a->directory >= 0)
@@ -272,6 +278,8 @@ static int change_segment(struct audit *a)
         return change_failed(a, "a new segment can't be begun", r);
     old = l->live;
     l->live = next;
+    a->segment_first = l->seq;
+    archive_wake(&a->archive);
     r = add_header(a);
     if (r == 0)
         r = ledger_commit(l);
@@ -323,14 +331,20 @@ static uint64_t check_due(const struct audit *a)
     return until(a->ledger.checked_at + CHECK_US, loop_now());
 }
 
+static uint64_t work_due(const struct audit *a)
+{
+    return a->ledger.state == LEDGER_OPEN ? archive_due(&a->archive) : UINT64_MAX;
+}
+
 uint64_t audit_due(const struct audit *a)
 {
     return a->ledger.state == LEDGER_FAILED
                ? UINT64_MAX
-               : least(least(segment_due(a), epoch_due(a)), least(seal_due(a), check_due(a)));
+               : least(least(least(segment_due(a), epoch_due(a)), work_due(a)),
+                       least(seal_due(a), check_due(a)));
 }
 
-int audit_tend(struct audit *a)
+int audit_tend(struct audit *a, uint64_t oldest_open)
 {
     struct ledger *l = &a->ledger;
 
@@ -345,7 +359,14 @@ int audit_tend(struct audit *a)
         log_error("audit_unsigned", "directory=%s why=\"a checkpoint can't be signed\"", a->path);
     if (check_due(a) == 0 && ledger_check(l) < 0)
         return -EIO;
+    if (work_due(a) == 0 && archive_step(&a->archive, l, a->segment_first, oldest_open) < 0)
+        return -EIO;
     return ledger_commit(l);
+}
+
+uint64_t audit_seq(const struct audit *a)
+{
+    return a->ledger.seq - 1;
 }
 
 /* ---- records ---- */

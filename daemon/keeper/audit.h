@@ -21,7 +21,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "keeper/live.h"
+#include "keeper/archive.h"
 #include "trail/record.h"
 
 struct audit;
@@ -31,6 +31,7 @@ struct audit_options {
     uint64_t segment_bytes;    /* a segment that has them is followed by a new one; 0: default */
     uint64_t segment_age_us;   /* or is this old; 0: default */
     uint64_t heartbeat_us;     /* a signature at least this often; 0: default */
+    struct archive_options archive;
 };
 
 enum {
@@ -77,14 +78,19 @@ int audit_config(struct audit *audit, const char *result, struct slice error)
     __attribute__((warn_unused_result));
 int audit_stop(struct audit *audit) __attribute__((warn_unused_result));
 
+/* The seq of the record added last; 0: none yet. */
+uint64_t audit_seq(const struct audit *audit);
+
 /* Makes everything added durable: 0 (also when there was nothing), or -EIO, then and for good. */
 int audit_commit(struct audit *audit) __attribute__((warn_unused_result));
 
 /*
- * What is due by time or size: a signature, a new epoch, a new segment; commits it. For the end of
- * a turn, after the answers have left. 0, or -EIO as audit_commit.
+ * What is due by time or size: a signature, a new epoch, a new segment, a piece of the work on
+ * finished ones; commits it. For the end of a turn, after the answers have left. Of finished
+ * segments none is touched that holds records from seq `oldest_open` on: intents without an outcome
+ * yet (UINT64_MAX: there is none). 0, or -EIO as audit_commit.
  */
-int audit_tend(struct audit *audit) __attribute__((warn_unused_result));
+int audit_tend(struct audit *audit, uint64_t oldest_open) __attribute__((warn_unused_result));
 /* Microseconds until audit_tend has something to do, 0 when it has now. */
 uint64_t audit_due(const struct audit *audit);
 

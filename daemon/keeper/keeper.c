@@ -238,6 +238,18 @@ static void keeper_commit(void *arg)
         loop_defer(k->loop, &k->tend);
 }
 
+static uint64_t oldest(const struct keeper *k)
+{
+    uint64_t seq = UINT64_MAX;
+
+    for (const struct peer *p = k->peers; p; p = p->next) {
+        uint64_t its = pending_oldest(&p->pending);
+
+        seq = its < seq ? its : seq;
+    }
+    return seq;
+}
+
 /* Signatures over the log, new epochs and segments: nobody waits for them. */
 static void keeper_tend(void *arg)
 {
@@ -245,7 +257,7 @@ static void keeper_tend(void *arg)
     uint64_t due = audit_due(k->audit);
 
     if (due == 0)
-        due = audit_tend(k->audit) < 0 ? UINT64_MAX : audit_due(k->audit);
+        due = audit_tend(k->audit, oldest(k)) < 0 ? UINT64_MAX : audit_due(k->audit);
     tell_trouble(k);
     if (due == UINT64_MAX)
         loop_timer_clear(&k->tend_time);
@@ -324,6 +336,7 @@ static void accept_sign(struct peer *p, const struct wire_sign *sign,
         refuse_unrecorded(p, sign->id);
         return;
     }
+    pending_find(&p->pending, sign->id)->seq = audit_seq(k->audit);
     a = answer_later(p, WIRE_SIGNED, sign->id);
     a->key = key;
     memcpy(a->signature, signature, sizeof(a->signature));

@@ -16,6 +16,7 @@ struct pending {
 
 struct pending_request {
     uint64_t id;
+    uint64_t seq;            /* of the intent's record; 0 until the caller sets it */
     bool answered;           /* the proxy was told that the intent is durable */
     struct slice request_id; /* held by the entry itself */
 };
@@ -29,6 +30,9 @@ int pending_add(struct pending *p, uint64_t id, struct slice request_id, size_t 
 
 /* NULL when there is none. */
 struct pending_request *pending_find(const struct pending *p, uint64_t id);
+
+/* The least seq of all, UINT64_MAX when there is none. Looks at each. */
+uint64_t pending_oldest(const struct pending *p);
 
 /* Frees it. */
 void pending_remove(struct pending *p, struct pending_request *request);

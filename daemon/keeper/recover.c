@@ -26,13 +26,13 @@ struct scan {
     struct err *err;
 };
 
-static int open_one(struct scan *s, uint64_t first, int flags)
+static int open_one(struct scan *s, uint64_t first, bool packed, int flags)
 {
     char name[SEGMENT_NAME];
     struct stat st;
     int fd;
 
-    segment_name(name, first);
+    segment_file_name(name, first, packed);
     fd = openat(s->directory, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return err_set(s->err, -errno, "%s/%s: %s", s->path, name, strerror(errno));
@@ -68,18 +68,19 @@ static int damaged(struct scan *s, uint64_t first, const struct segment_reader *
 }
 
 /* Reads one segment into the state of `verify`. In the newest, the end may be torn. */
-static int scan_one(struct scan *s, uint64_t first, bool newest)
+static int scan_one(struct scan *s, uint64_t first, bool packed, bool newest)
 {
     struct recover *r = s->r;
     struct segment_reader reader;
     const char *why = NULL;
     struct slice line = SLICE_NULL;
     uint64_t line_number;
-    int fd = open_one(s, first, O_RDONLY), got = 1;
+    int fd = open_one(s, first, packed, O_RDONLY), got = 1;
 
     if (fd < 0)
         return fd;
     segment_reader_init(&reader, fd);
+    reader.packed = packed;
     verify_segment(&r->verify);
     while (!why && (got = segment_read(&reader, &line)) == 1)
         why = verify_line(&r->verify, line);
@@ -95,7 +96,9 @@ static int scan_one(struct scan *s, uint64_t first, bool newest)
     reader.offset = r->good;
     if (got == 1)
         got = damaged(s, first, &reader, why);
-    if (got == -ENOBUFS)
+    if (got == -EBADMSG && s->err->text[0] == '\0')
+        got = damaged(s, first, &reader, "the compressed file is damaged");
+    else if (got == -ENOBUFS)
         got = damaged(s, first, &reader, "a line is longer than any record");
     else if (got < 0 && s->err->text[0] == '\0')
         (void)err_set(s->err, got, "%s: %s", s->path, strerror(-got));
@@ -117,7 +120,7 @@ static int cut(struct scan *s, uint64_t first)
 
     segment_name(r->torn_from, first);
     (void)snprintf(r->torn_to, sizeof(r->torn_to), "%s.torn", r->torn_from);
-    fd = open_one(s, first, O_RDWR);
+    fd = open_one(s, first, false, O_RDWR);
     if (fd < 0)
         return fd;
     to = openat(s->directory, r->torn_to, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
@@ -148,7 +151,7 @@ static int scan_from(struct scan *s, size_t from)
         return err_set(s->err, result, "out of memory");
     r->first_kept = s->segments.first[from];
     for (size_t i = from; result == 0 && i < s->segments.n; i++)
-        result = scan_one(s, s->segments.first[i], i + 1 == s->segments.n);
+        result = scan_one(s, s->segments.first[i], s->segments.packed[i], i + 1 == s->segments.n);
     return result;
 }
 

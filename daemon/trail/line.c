@@ -71,6 +71,7 @@ static enum line_type type_of(struct slice word)
         {{"intent", 6}, LINE_INTENT},   {{"outcome", 7}, LINE_OUTCOME},
         {{"segment", 7}, LINE_SEGMENT}, {{"checkpoint", 10}, LINE_CHECKPOINT},
         {{"epoch", 5}, LINE_EPOCH},     {{"stop", 4}, LINE_STOP},
+        {{"retired", 7}, LINE_RETIRED},
     };
 
     for (size_t i = 0; i < sizeof(TYPES) / sizeof(TYPES[0]); i++)
@@ -145,6 +146,19 @@ const char *line_segment(const struct line *line, struct record_segment *out)
         !take_hex(&s, out->previous.bytes, CHAIN_HASH) || !take(&s, SLICE_LIT(",\"open\":")) ||
         !take_number(&s, &out->open) || s.len)
         return "it is no segment header of format 1";
+    return NULL;
+}
+
+const char *line_retired(const struct line *line, struct record_retired *out)
+{
+    struct slice s = line->rest;
+
+    *out = (struct record_retired){0};
+    if (!take(&s, SLICE_LIT(",\"first\":")) || !take_number(&s, &out->first) ||
+        !take(&s, SLICE_LIT(",\"last\":")) || !take_number(&s, &out->last) ||
+        !take(&s, SLICE_LIT(",\"hash\":\"")) || !take_hex(&s, out->hash.bytes, CHAIN_HASH) ||
+        !take(&s, SLICE_LIT(",\"segment\":\"")))
+        return "it doesn't say what was retired";
     return NULL;
 }
 

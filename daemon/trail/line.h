@@ -18,6 +18,7 @@ enum line_type {
     LINE_INTENT,
     LINE_OUTCOME,
     LINE_STOP,
+    LINE_RETIRED,
 };
 
 struct line {
@@ -39,6 +40,9 @@ uint64_t line_time(const struct line *line);
 
 /* The members of a line of that type. NULL, or a static sentence. */
 const char *line_segment(const struct line *line, struct record_segment *out)
+    __attribute__((warn_unused_result));
+/* LINE_RETIRED: fills all but the reason. */
+const char *line_retired(const struct line *line, struct record_retired *out)
     __attribute__((warn_unused_result));
 /* LINE_CHECKPOINT or LINE_EPOCH: fills epoch, hash, seq (of the record before) and time of *out,
  * and *next of an epoch; leaves log and next of *out alone. */

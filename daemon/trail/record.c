@@ -354,6 +354,19 @@ int record_alarm(struct buf *out, const struct record_head *head, struct slice s
     return w.failed;
 }
 
+int record_retired(struct buf *out, const struct record_head *head, struct slice segment,
+                   const struct record_retired *retired)
+{
+    struct writer w = begin(out, head, SLICE_LIT("retired"));
+
+    put_number(&w, SLICE_LIT(",\"first\":"), retired->first);
+    put_number(&w, SLICE_LIT(",\"last\":"), retired->last);
+    put_hex(&w, SLICE_LIT(",\"hash\":"), retired->hash.bytes, CHAIN_HASH);
+    put_string(&w, SLICE_LIT(",\"segment\":"), segment);
+    put_string(&w, SLICE_LIT(",\"reason\":"), slice_str(retired->reason));
+    return w.failed;
+}
+
 int record_stop(struct buf *out, const struct record_head *head)
 {
     return begin(out, head, SLICE_LIT("stop")).failed;

@@ -36,6 +36,13 @@ struct record_segment {
     uint64_t open;              /* requests without an outcome so far */
 };
 
+/* A whole segment that is about to be removed. */
+struct record_retired {
+    uint64_t first, last;   /* its records */
+    struct chain_hash hash; /* of the last */
+    const char *reason;     /* "count", "age", "size" */
+};
+
 /*
  * Each appends one line without its end: 0, or what buf_append says, with a part of a line left
  * behind that the caller cuts off. Empty slices are left out. record_close then ends the line.
@@ -68,6 +75,8 @@ int record_recovery(struct buf *out, const struct record_head *head, struct slic
 int record_alarm(struct buf *out, const struct record_head *head, struct slice segment,
                  const char *event, uint64_t bytes, struct slice kept)
     __attribute__((warn_unused_result));
+int record_retired(struct buf *out, const struct record_head *head, struct slice segment,
+                   const struct record_retired *retired) __attribute__((warn_unused_result));
 int record_stop(struct buf *out, const struct record_head *head)
     __attribute__((warn_unused_result));
 

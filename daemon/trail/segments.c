@@ -1,16 +1,33 @@
 #include "trail/segments.h"
 
+#include "pack/pack.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+static const char PACKED[] = ".zst";
 
 void segment_name(char out[SEGMENT_NAME], uint64_t first)
 {
-    (void)snprintf(out, SEGMENT_NAME, "audit-%" PRIu64 ".jsonl", first);
+    segment_file_name(out, first, false);
+}
+
+void segment_file_name(char out[SEGMENT_NAME], uint64_t first, bool packed)
+{
+    (void)snprintf(out, SEGMENT_NAME, "audit-%" PRIu64 ".jsonl%s", first, packed ? PACKED : "");
+}
+
+bool segment_packed(const char *name)
+{
+    size_t n = strlen(name), tail = sizeof(PACKED) - 1;
+
+    return n > tail && strcmp(name + n - tail, PACKED) == 0;
 }
 
 uint64_t segment_first(const char *name)
@@ -20,25 +37,64 @@ uint64_t segment_first(const char *name)
 
     if (sscanf(name, "audit-%20" SCNu64 ".jsonl", &first) != 1)
         return 0;
-    segment_name(again, first);
+    segment_file_name(again, first, segment_packed(name));
     return strcmp(name, again) == 0 ? first : 0;
 }
 
+struct found {
+    uint64_t first;
+    bool packed;
+};
+
+struct founds {
+    struct found *list;
+    size_t n, room;
+};
+
 static int ascending(const void *a, const void *b)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    const struct found *x = a, *y = b;
 
-    return (x > y) - (x < y);
+    if (x->first != y->first)
+        return x->first < y->first ? -1 : 1;
+    return x->packed - y->packed;
 }
 
-static int add(struct segments *s, uint64_t first)
+static int add(struct founds *f, const char *name)
 {
-    uint64_t *grown = reallocarray(s->first, s->n + 1, sizeof(*grown));
+    uint64_t first = segment_first(name);
 
-    if (!grown)
+    if (first == 0)
+        return 0;
+    if (f->n == f->room) {
+        size_t room = f->room ? 2 * f->room : 64;
+        struct found *grown = reallocarray(f->list, room, sizeof(*grown));
+
+        if (!grown)
+            return -ENOMEM;
+        f->list = grown;
+        f->room = room;
+    }
+    f->list[f->n++] = (struct found){first, segment_packed(name)};
+    return 0;
+}
+
+/* Of one that is there in both forms the compressed one may be unfinished. */
+static int settle(struct segments *out, struct founds *f)
+{
+    if (f->n == 0)
+        return 0;
+    out->first = calloc(f->n, sizeof(*out->first));
+    out->packed = calloc(f->n, sizeof(*out->packed));
+    if (!out->first || !out->packed)
         return -ENOMEM;
-    s->first = grown;
-    s->first[s->n++] = first;
+    qsort(f->list, f->n, sizeof(*f->list), ascending);
+    for (size_t i = 0; i < f->n; i++) {
+        if (out->n && out->first[out->n - 1] == f->list[i].first)
+            continue;
+        out->first[out->n] = f->list[i].first;
+        out->packed[out->n++] = f->list[i].packed;
+    }
     return 0;
 }
 
@@ -46,6 +102,7 @@ int segments_list(struct segments *out, int directory)
 {
     int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    struct founds founds = {0};
     struct dirent *entry;
 
     *out = (struct segments){0};
@@ -55,23 +112,21 @@ int segments_list(struct segments *out, int directory)
             (void)close(fd);
         return r;
     }
-    while (r == 0 && (entry = readdir(dir))) {
-        uint64_t first = segment_first(entry->d_name);
-
-        if (first)
-            r = add(out, first);
-    }
+    while (r == 0 && (entry = readdir(dir)))
+        r = add(&founds, entry->d_name);
     (void)closedir(dir);
+    if (r == 0)
+        r = settle(out, &founds);
+    free(founds.list);
     if (r < 0)
         segments_deinit(out);
-    else if (out->n)
-        qsort(out->first, out->n, sizeof(*out->first), ascending);
     return r;
 }
 
 void segments_deinit(struct segments *s)
 {
     free(s->first);
+    free(s->packed);
     *s = (struct segments){0};
 }
 
@@ -83,6 +138,27 @@ void segment_reader_init(struct segment_reader *r, int fd)
 void segment_reader_deinit(struct segment_reader *r)
 {
     buf_deinit(&r->in);
+    unpacker_free(r->unpacker);
+    r->unpacker = NULL;
+}
+
+static ssize_t more_packed(struct segment_reader *r)
+{
+    int made = r->unpacker ? 0 : unpacker_new(&r->unpacker);
+
+    return made < 0 ? made
+                    : unpacker_read(r->unpacker, r->fd, &r->at, buf_space(&r->in), SEGMENT_READ);
+}
+
+static ssize_t more_plain(struct segment_reader *r)
+{
+    ssize_t n;
+
+    do
+        n = pread(r->fd, buf_space(&r->in), SEGMENT_READ, (off_t)r->at);
+    while (n < 0 && errno == EINTR);
+    r->at += n > 0 ? (uint64_t)n : 0;
+    return n < 0 ? -errno : n;
 }
 
 /* Reads one block more. 0 or a negative errno. */
@@ -93,13 +169,10 @@ static int more(struct segment_reader *r)
 
     if (reserved < 0)
         return reserved;
-    do
-        n = pread(r->fd, buf_space(&r->in), SEGMENT_READ, (off_t)r->at);
-    while (n < 0 && errno == EINTR);
+    n = r->packed ? more_packed(r) : more_plain(r);
     if (n < 0)
-        return -errno;
+        return (int)n;
     r->end = n == 0;
-    r->at += (uint64_t)n;
     buf_commit(&r->in, (size_t)n);
     return 0;
 }

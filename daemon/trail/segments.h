@@ -1,6 +1,7 @@
 /*
- * The files of an audit log: `audit-<seq of the first record>.jsonl`, and a reader that takes one
- * from its start line by line, of any size, in the memory of one line.
+ * The files of an audit log: `audit-<seq of the first record>.jsonl`, finished ones perhaps
+ * compressed with `.zst` behind, and a reader that takes one from its start line by line, of any
+ * size, in the memory of one line.
  */
 #ifndef CENTION_TRAIL_SEGMENTS_H
 #define CENTION_TRAIL_SEGMENTS_H
@@ -14,12 +15,17 @@ enum {
     SEGMENT_LINE = 64 * 1024 * 1024, /* the longest line: the longest message, all of it escaped */
 };
 
-/* The number in a name; 0 for any other name. */
+struct unpacker;
+
+/* The number in a name, with or without .zst; 0 for any other name. */
 uint64_t segment_first(const char *name);
-void segment_name(char out[SEGMENT_NAME], uint64_t first);
+bool segment_packed(const char *name);                     /* whether it ends with .zst */
+void segment_name(char out[SEGMENT_NAME], uint64_t first); /* of one that is not compressed */
+void segment_file_name(char out[SEGMENT_NAME], uint64_t first, bool packed);
 
 struct segments {
     uint64_t *first; /* ascending */
+    bool *packed;    /* whether it is there in compressed form only */
     size_t n;
 };
 
@@ -28,12 +34,14 @@ int segments_list(struct segments *out, int directory) __attribute__((warn_unuse
 void segments_deinit(struct segments *s); /* of a zeroed one is fine */
 
 struct segment_reader {
-    int fd; /* not owned */
+    int fd;                    /* not owned */
+    bool packed;               /* the file is compressed; set it after the init */
+    struct unpacker *unpacker; /* made when it is needed */
     struct buf in;
     uint64_t line;   /* the line's number, from 1 */
-    uint64_t offset; /* of its first byte in the file */
+    uint64_t offset; /* of its first byte in the segment (before compression) */
     uint64_t next;   /* the offset behind its newline */
-    uint64_t at;     /* bytes read */
+    uint64_t at;     /* bytes of the file read */
     bool end;
 };
 
@@ -43,7 +51,7 @@ void segment_reader_deinit(struct segment_reader *r);
 /*
  * The next line, without its newline, valid until the next call: 1. 0 at the end: *out is what
  * stands behind the last newline, mostly nothing. -ENOBUFS when a line is longer than SEGMENT_LINE;
- * -ENOMEM or what read(2) says.
+ * -EBADMSG when a compressed file is damaged; -ENOMEM or what read(2) says.
  */
 int segment_read(struct segment_reader *r, struct slice *out) __attribute__((warn_unused_result));
 

@@ -58,6 +58,13 @@ static const char *begin(struct verify *v, const struct line *line, const struct
     if (line->seq == 1 && (s->epoch != 1 || !same_key(&s->log, &s->public_key) || s->open ||
                            !chain_same(&s->previous, &ZEROS)))
         return "the header is not that of a new log";
+    if (v->proof_seq) {
+        if (v->proof_seq != s->previous_seq || !chain_same(&v->proof_hash, &s->previous) ||
+            !same_key(&v->log, &s->log) || v->epoch != s->epoch ||
+            !same_key(&v->key, &s->public_key))
+            return "the header doesn't follow what was retired";
+        v->proved = true;
+    }
     if (v->head && v->head->seq == s->previous_seq) {
         if (!chain_same(&v->head->hash, &s->previous))
             return "the header's previous_hash is not that of the head";
@@ -67,8 +74,9 @@ static const char *begin(struct verify *v, const struct line *line, const struct
     v->log = s->log;
     v->first_seq = v->next_seq = line->seq;
     v->last = s->previous;
+    v->before = s->previous;
     v->strays = s->open;
-    return enter_epoch(v, s->epoch, &s->public_key);
+    return v->proved ? NULL : enter_epoch(v, s->epoch, &s->public_key);
 }
 
 /* A header that follows a segment. */
@@ -105,6 +113,67 @@ static const char *header(struct verify *v, const struct line *line)
     if (v->epoch_time == 0)
         v->epoch_time = v->segment_time;
     return NULL;
+}
+
+/* The header of the log's first segment. */
+static const char *begin_proof(struct verify *v, const struct line *line)
+{
+    static const struct chain_hash ZEROS;
+    struct record_segment s;
+    struct chain_hash hash;
+    const char *why;
+
+    if (line->seq != 1 || line->type != LINE_SEGMENT)
+        return "it doesn't begin with the header of a new log";
+    why = line_segment(line, &s);
+    if (why)
+        return why;
+    if (s.epoch != 1 || !same_key(&s.log, &s.public_key))
+        return "its header is not that of a new log";
+    if (chain_hash(v->chain, &ZEROS, line->covered, &hash) < 0)
+        return FAILED;
+    if (!chain_same(&hash, &line->hash))
+        return "its header was altered";
+    v->log = s.log;
+    return enter_epoch(v, 1, &s.public_key);
+}
+
+static const char *go_on_with_proof(struct verify *v, const struct line *line)
+{
+    unsigned char signature[SEAL_SIGNATURE];
+    struct seal_key next = {{0}};
+    struct seal seal = {.log = v->log, .next = &next};
+    struct chain_hash hash;
+    const char *why;
+
+    if (line->type != LINE_EPOCH || line->seq <= v->proof_seq)
+        return "it holds something else than the epochs in their order";
+    why = line_seal(line, &seal, &next, signature);
+    if (why)
+        return why;
+    if (seal.epoch != v->epoch || !seal_verify(v->verifier, &seal, signature))
+        return "a signature in it is not one of the epoch's key";
+    if (chain_hash(v->chain, &seal.hash, line->covered, &hash) < 0)
+        return FAILED;
+    if (!chain_same(&hash, &line->hash))
+        return "a record in it was altered";
+    if (v->head && v->head->seq == seal.seq && !chain_same(&v->head->hash, &seal.hash))
+        return "it is not what the head was taken of";
+    return enter_epoch(v, seal.epoch + 1, &next);
+}
+
+const char *verify_proof(struct verify *v, struct slice bytes, uint64_t before)
+{
+    struct line line;
+    const char *why = line_read(bytes, &line);
+
+    if (!why && line.seq >= before)
+        return NULL;
+    if (!why)
+        why = v->proof_seq ? go_on_with_proof(v, &line) : begin_proof(v, &line);
+    v->proof_seq = line.seq;
+    v->proof_hash = line.hash;
+    return why;
 }
 
 static const char *check_seal(struct verify *v, const struct line *line)
@@ -151,6 +220,20 @@ static const char *check_outcome(struct verify *v, const struct line *line)
     return NULL;
 }
 
+static const char *check_retired(struct verify *v, const struct line *line)
+{
+    struct record_retired retired;
+    const char *why = line_retired(line, &retired);
+
+    if (why)
+        return why;
+    if (retired.last >= v->retired)
+        v->retired = retired.last;
+    if (retired.last == v->first_seq - 1 && !chain_same(&retired.hash, &v->before))
+        return "it names another hash for what was before the first segment";
+    return NULL;
+}
+
 static const char *by_type(struct verify *v, const struct line *line)
 {
     switch (line->type) {
@@ -163,6 +246,8 @@ static const char *by_type(struct verify *v, const struct line *line)
         return requests_open(&v->open, line->id) < 0 ? FAILED : NULL;
     case LINE_OUTCOME:
         return check_outcome(v, line);
+    case LINE_RETIRED:
+        return check_retired(v, line);
     case LINE_STOP:
         return v->open.n + v->strays ? "the log was closed with requests open" : NULL;
     default:
@@ -211,6 +296,13 @@ const char *verify_end(struct verify *v)
 {
     if (!v->begun)
         return "the log is empty";
+    if (v->whole && v->first_seq > 1 && v->retired < v->first_seq - 1) {
+        (void)snprintf(v->why, sizeof(v->why),
+                       "the log begins with seq %" PRIu64
+                       ", and no record says that those before it were retired: they were removed",
+                       v->first_seq);
+        return v->why;
+    }
     if (v->pin && !v->pin_seen)
         return "the pinned key is not a key of this log";
     if (v->head && !same_key(&v->head->log, &v->log))
@@ -222,7 +314,7 @@ const char *verify_end(struct verify *v)
                        v->next_seq - 1, v->head->seq);
         return v->why;
     }
-    if (v->head && !v->head_seen)
+    if (v->head && !v->head_seen && !v->proved)
         return "the head's record is older than this log's first";
     return NULL;
 }

@@ -21,6 +21,7 @@ struct verify_head {
 struct verify {
     const struct seal_key *pin;     /* set before the first line, or NULL */
     const struct verify_head *head; /* set before the first line, or NULL */
+    bool whole; /* set before the first line: segments that are missing in front must be retired */
 
     bool begun;    /* the first header has been read */
     bool boundary; /* the next line must open a segment */
@@ -43,8 +44,13 @@ struct verify {
     bool seal_hands_over;     /* it is that of an epoch record, to this key: */
     struct seal_key seal_next;
     unsigned char signature[SEAL_SIGNATURE];
-    bool pin_seen;  /* an epoch of this log has the pinned key */
-    bool head_seen; /* the log holds the head's record, with its hash */
+    bool proved;        /* the first header follows from verify_proof's lines */
+    uint64_t proof_seq; /* of the last of them */
+    struct chain_hash proof_hash;
+    struct chain_hash before; /* the hash that the first header gives for the record before it */
+    uint64_t retired;         /* the last seq that a `retired` record names */
+    bool pin_seen;            /* an epoch of this log has the pinned key */
+    bool head_seen;           /* the log holds the head's record, with its hash */
 
     uint64_t records, segments, checkpoints, epochs;
 
@@ -55,6 +61,14 @@ struct verify {
 
 int verify_init(struct verify *v) __attribute__((warn_unused_result)); /* 0 or -ENOMEM */
 void verify_deinit(struct verify *v);                                  /* of a zeroed one is fine */
+
+/*
+ * A line of the file that stays of retired segments (keeper/proof.h), in order, before the first
+ * segment, which begins with the record `before`: lines from there on are passed over. NULL, or why
+ * the proof is broken.
+ */
+const char *verify_proof(struct verify *v, struct slice bytes, uint64_t before)
+    __attribute__((warn_unused_result));
 
 /* The next line is the first of a segment. */
 void verify_segment(struct verify *v);

@@ -72,7 +72,7 @@ int main(int argc, char **argv)
     for (uint64_t i = 0; r == 0 && i < pairs; i++) {
         r = add_pair(a, i);
         if (r == 0 && (i + 1) % PAIRS == 0 && (r = audit_commit(a)) == 0 && audit_due(a) == 0)
-            r = audit_tend(a);
+            r = audit_tend(a, UINT64_MAX);
     }
     if (r == 0)
         r = audit_stop(a);

@@ -3,6 +3,7 @@ import collections
 import hashlib
 import pathlib
 import re
+import subprocess
 
 try:
     from cryptography.exceptions import InvalidSignature
@@ -21,6 +22,8 @@ CHECKPOINT = re.compile(rb',"epoch":' + NUMBER + rb',"hash":"' + HEX32 +
                         rb'","signature":"([0-9a-f]{128})"')
 EPOCH = re.compile(rb',"epoch":' + NUMBER + rb',"hash":"' + HEX32 + rb'","next_key":"' + HEX32 +
                    rb'","signature":"([0-9a-f]{128})"')
+RETIRED = re.compile(rb',"first":' + NUMBER + rb',"last":' + NUMBER + rb',"hash":"' + HEX32 +
+                     rb'","segment":"')
 REQUEST = re.compile(rb',"id":"([A-Za-z0-9._:+/=@-]{1,128})"')
 CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
@@ -44,6 +47,39 @@ class Verifier:
         self.open = collections.Counter()
         self.signed = 0  # the last seq that a signature covers, its own record included
         self.heads = []  # (seq, hash) of every checkpoint
+        self.retired = 0  # the last seq that a retired record names
+        self.first = self.given = None  # the first header's seq, and the hash it gives
+        self.proof = None  # (seq, hash) of the last record in the proof
+
+    def prove(self, data, before):
+        """The file of what stays of retired segments, in front of a segment that begins so."""
+        lines = data.split(b"\n")
+        if lines.pop() != b"":
+            raise Broken("proof: torn")
+        for number, line in enumerate(lines, 1):
+            match = LINE.fullmatch(line)
+            if not match or CONTROL.search(line):
+                raise Broken("proof: line %d: no record" % number)
+            seq, time, kind, rest, digest = match.groups()
+            if int(seq) >= before:
+                continue
+            if (kind, int(seq) == 1) != ((b"segment", True) if number == 1 else
+                                         (b"epoch", False)):
+                raise Broken("proof: line %d: not here" % number)
+            self.seq = int(seq) - 1
+            if number == 1:
+                self.header(1, rest)
+            else:
+                match = EPOCH.fullmatch(rest)
+                if not match or int(seq) <= self.proof[0]:
+                    raise Broken("proof: line %d: no epoch" % number)
+                self.last = raw(match[2])
+                self.signature(kind, time, rest)
+            if hashlib.sha256(b"\0" + self.last + line[:-72]).digest() != raw(digest):
+                raise Broken("proof: line %d: hash" % number)
+            self.seq, self.last, self.kind = int(seq), raw(digest), kind
+            self.proof = (self.seq, self.last)
+        self.first = self.given = None
 
     def segment(self, name, data):
         lines = data.split(b"\n")
@@ -74,6 +110,8 @@ class Verifier:
             self.signature(kind, time, rest)
         elif kind in (b"intent", b"outcome"):
             self.request(kind, rest)
+        elif kind == b"retired":
+            self.retire(rest)
         elif kind == b"stop" and (self.open or self.strays):
             raise Broken("stopped with requests open")
         self.seq, self.last, self.kind = int(seq), raw(digest), kind
@@ -87,6 +125,14 @@ class Verifier:
         log, epoch, key, previous_seq, previous_hash, count = match.groups()
         log, key, previous_hash = raw(log), raw(key), raw(previous_hash)
         epoch, previous_seq, count = int(epoch), int(previous_seq), int(count)
+        if self.first is None:
+            self.first, self.given = seq, previous_hash
+            if self.proof:
+                if (log, key, epoch, previous_seq, previous_hash) != (
+                        self.log, self.key, self.epoch, *self.proof):
+                    raise Broken("the header doesn't follow what was retired")
+                self.strays = count
+                return
         if self.log is None:
             if seq == 1 and (epoch, key, previous_hash, count) != (1, log, bytes(32), 0):
                 raise Broken("not a new log's header")
@@ -97,6 +143,15 @@ class Verifier:
                 self.log, self.key, self.epoch, self.seq, self.last,
                 sum(self.open.values()) + self.strays, b"epoch"):
             raise Broken("the header doesn't follow")
+
+    def retire(self, rest):
+        match = RETIRED.match(rest)
+        if not match:
+            raise Broken("retired what?")
+        last = int(match[2])
+        self.retired = max(self.retired, last)
+        if last == self.first - 1 and raw(match[3]) != self.given:
+            raise Broken("retired another segment")
 
     def signature(self, kind, time, rest):
         match = (EPOCH if kind == b"epoch" else CHECKPOINT).fullmatch(rest)
@@ -132,16 +187,39 @@ class Verifier:
 
 
 def segments(folder):
-    paths = [p for p in pathlib.Path(folder).iterdir()
-             if re.fullmatch(r"audit-[1-9]\d*\.jsonl", p.name)]
-    return sorted(paths, key=lambda p: int(p.name[6:-6]))
+    """Their paths in the order of the log; of one in both forms the plain one."""
+    found = {}
+    for path in sorted(pathlib.Path(folder).iterdir(), key=lambda p: len(p.name), reverse=True):
+        match = re.fullmatch(r"audit-([1-9]\d*)\.jsonl(\.zst)?", path.name)
+        if match:
+            found[int(match[1])] = path
+    return [found[number] for number in sorted(found)]
+
+
+def number(path):
+    return int(path.name.split(".")[0].split("-")[1])
+
+
+def content(path):
+    if path.suffix != ".zst":
+        return path.read_bytes()
+    result = subprocess.run(["zstd", "-dcq"], input=path.read_bytes(), stdout=subprocess.PIPE,
+                            check=False)
+    if result.returncode:
+        raise Broken("%s: can't be decompressed" % path.name)
+    return result.stdout
 
 
 def verify(folder):
     """Raises Broken, or returns the Verifier at the end of the log."""
     verifier = Verifier()
+    proof = pathlib.Path(folder) / "audit-retired.jsonl"
     for path in segments(folder):
-        verifier.segment(path.name, path.read_bytes())
+        if verifier.first is None and number(path) > 1 and proof.exists():
+            verifier.prove(proof.read_bytes(), number(path))
+        verifier.segment(path.name, content(path))
     if verifier.log is None:
         raise Broken("no log")
+    if verifier.first > 1 and verifier.retired < verifier.first - 1:
+        raise Broken("records before seq %d are gone" % verifier.first)
     return verifier

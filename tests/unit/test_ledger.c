@@ -180,7 +180,7 @@ static void test_full(void)
         snprintf(id, sizeof(id), "r%d", i);
         outcome(a, id);
     }
-    CU_ASSERT_EQUAL(audit_tend(a), 0);
+    CU_ASSERT_EQUAL(audit_tend(a, UINT64_MAX), 0);
     CU_ASSERT_EQUAL(audit_stop(a), 0);
     CU_ASSERT_EQUAL(audit_commit(a), 0);
     audit_free(a);
@@ -237,7 +237,7 @@ static void test_no_new_segment(void)
     CU_ASSERT_EQUAL(audit_commit(a), 0);
     no_space = ENOSPC;
     CU_ASSERT_EQUAL(audit_due(a), 0);
-    CU_ASSERT_EQUAL(audit_tend(a), 0);
+    CU_ASSERT_EQUAL(audit_tend(a, UINT64_MAX), 0);
     CU_ASSERT_FALSE(audit_state(a).ok);
     outcome(a, "x");
     CU_ASSERT_EQUAL(audit_stop(a), 0);

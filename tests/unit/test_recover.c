@@ -199,7 +199,7 @@ static void test_look_back(void)
     intent(a, "x");
     for (unsigned i = 0; i < 3; i++) {
         CU_ASSERT_EQUAL(audit_commit(a), 0);
-        CU_ASSERT_EQUAL(audit_tend(a), 0);
+        CU_ASSERT_EQUAL(audit_tend(a, UINT64_MAX), 0);
         intent(a, "y");
         outcome(a, "y");
     }

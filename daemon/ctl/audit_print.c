@@ -1,0 +1,116 @@
+#include "ctl/audit_print.h"
+
+#include "ctl/show.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct audit_entry {
+    struct slice first, second;
+    char bytes[];
+};
+
+static void drop_kept(struct audit_print *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        free(p->kept[(p->first + i) % p->cap]);
+    free(p->kept);
+    p->kept = NULL;
+    p->n = p->first = p->cap = 0;
+}
+
+void audit_print_deinit(struct audit_print *p)
+{
+    drop_kept(p);
+    audit_table_deinit(&p->table);
+}
+
+static struct audit_entry *entry_new(struct slice first, struct slice second)
+{
+    struct audit_entry *e = malloc(sizeof(*e) + first.len + second.len);
+
+    if (!e)
+        return NULL;
+    e->first = slice_of(e->bytes, first.len);
+    e->second = slice_of(e->bytes + first.len, second.len);
+    if (first.len)
+        memcpy(e->bytes, first.data, first.len);
+    if (second.len)
+        memcpy(e->bytes + first.len, second.data, second.len);
+    return e;
+}
+
+/* Only while `first` is 0: a ring that is not full yet is no ring. */
+static int grow(struct audit_print *p)
+{
+    size_t cap = p->cap ? 2 * p->cap : 64;
+    struct audit_entry **grown;
+
+    cap = cap < p->most ? cap : p->most;
+    grown = reallocarray(p->kept, cap, sizeof(struct audit_entry *));
+    if (!grown)
+        return -ENOMEM;
+    p->kept = grown;
+    p->cap = cap;
+    return 0;
+}
+
+static int keep(struct audit_print *p, struct slice first, struct slice second)
+{
+    struct audit_entry *e;
+
+    if (p->most == 0)
+        return 0;
+    if (p->n == p->cap && p->cap < p->most && grow(p) < 0)
+        return -ENOMEM;
+    e = entry_new(first, second);
+    if (!e)
+        return -ENOMEM;
+    if (p->n < p->cap) {
+        p->kept[p->n++] = e;
+        return 0;
+    }
+    free(p->kept[p->first]);
+    p->kept[p->first] = e;
+    p->first = (p->first + 1) % p->cap;
+    return 0;
+}
+
+static void print_line(const struct audit_print *p, struct slice record)
+{
+    if (record.len == 0)
+        return;
+    if (p->terminal)
+        show_json(stdout, record);
+    else
+        (void)fwrite(record.data, 1, record.len, stdout);
+    (void)putchar('\n');
+}
+
+static int print_now(struct audit_print *p, struct slice first, struct slice second)
+{
+    if (p->as_table)
+        return audit_table_row(&p->table, first, second);
+    print_line(p, first);
+    print_line(p, second);
+    return 0;
+}
+
+int audit_print(struct audit_print *p, struct slice first, struct slice second)
+{
+    return p->keep ? keep(p, first, second) : print_now(p, first, second);
+}
+
+int audit_print_kept(struct audit_print *p)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < p->n; i++) {
+        const struct audit_entry *e = p->kept[(p->first + i) % p->cap];
+
+        r = print_now(p, e->first, e->second);
+    }
+    p->keep = false;
+    drop_kept(p);
+    return r;
+}
