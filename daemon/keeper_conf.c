@@ -8,6 +8,7 @@
 #include "keeper/audit.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,11 +97,54 @@ static int read_archive(struct settings_node audit, struct archive_options *out,
     return r;
 }
 
+/* One element of audit.fields. */
+static int read_rule(struct settings_node node, struct veil_rules *rules, struct err *err)
+{
+    static const char *const KNOWN[] = {"method", "path", "field", "keep", NULL};
+    static const char *const KEEP[] = {
+        [RECORD_PLAIN] = "plain", [RECORD_MAC] = "mac", [RECORD_OMIT] = "omit", NULL};
+    struct veil_rule_text rule = {0};
+    unsigned keep = UINT_MAX;
+    const char *where, *why;
+    int r = settings_known(node, KNOWN, err);
+
+    if (r == 0)
+        r = settings_string(node, "method", &rule.method, err);
+    if (r == 0)
+        r = settings_string(node, "path", &rule.path, err);
+    if (r == 0)
+        r = settings_string(node, "field", &rule.field, err);
+    if (r == 0 && !rule.field)
+        r = settings_fail(node, "field", err, "missing");
+    if (r == 0)
+        r = settings_choice(node, "keep", KEEP, &keep, err);
+    if (r == 0 && keep == UINT_MAX)
+        r = settings_fail(node, "keep", err, "missing: \"plain\", \"mac\" or \"omit\"");
+    if (r < 0)
+        return r;
+    rule.keep = (enum record_keep)keep;
+    r = veil_rules_add(rules, &rule, &where, &why);
+    return r == -EINVAL ? settings_fail(node, where, err, "%s", why) : r;
+}
+
+static int read_fields(struct settings_node audit, struct veil_rules **out, struct err *err)
+{
+    struct settings_node list;
+    unsigned n = 0;
+    int r = settings_list(audit, "fields", &list, &n, err);
+
+    if (r == 0)
+        r = veil_rules_new(out);
+    for (unsigned i = 0; r == 0 && i < n; i++)
+        r = read_rule(settings_element(list, i), *out, err);
+    return r == -ENOMEM ? err_set(err, r, "out of memory") : r;
+}
+
 static int read_audit(struct settings_node root, struct keeper_conf *out, struct err *err)
 {
-    static const char *const KNOWN[] = {"directory",  "durability", "segment_bytes", "segment_age",
-                                        "heartbeat",  "compress",   "keep_segments", "keep_age",
-                                        "keep_bytes", NULL};
+    static const char *const KNOWN[] = {
+        "directory", "durability",    "segment_bytes", "segment_age", "heartbeat", "fields",
+        "compress",  "keep_segments", "keep_age",      "keep_bytes",  NULL};
     static const char *const DURABILITY[] = {"fsync", NULL};
     struct settings_node audit;
     unsigned durability = 0;
@@ -123,6 +167,8 @@ static int read_audit(struct settings_node root, struct keeper_conf *out, struct
                              &out->segment_age_us, err);
     if (r == 0)
         r = settings_seconds(audit, "heartbeat", SECOND_US, AUDIT_DAY_US, &out->heartbeat_us, err);
+    if (r == 0)
+        r = read_fields(audit, &out->fields, err);
     out->segment_bytes = (uint64_t)bytes;
     return r < 0 ? r : read_archive(audit, &out->archive, err);
 }
@@ -185,5 +231,6 @@ void keeper_conf_deinit(struct keeper_conf *c)
     free(c->socket);
     free(c->keys);
     free(c->audit_directory);
+    veil_rules_free(c->fields);
     *c = (struct keeper_conf){0};
 }

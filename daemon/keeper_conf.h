@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "keeper/archive.h"
+#include "keeper/veil_rules.h"
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -17,9 +18,10 @@ struct keeper_conf {
     char *keys;         /* path of the keys file */
     char *audit_directory;
     struct archive_options archive;
-    uint64_t segment_bytes;  /* of the audit log, before it goes on in a new file */
-    uint64_t segment_age_us; /* microseconds; as that */
-    uint64_t heartbeat_us;   /* microseconds; the audit log is signed at least this often */
+    uint64_t segment_bytes;    /* of the audit log, before it goes on in a new file */
+    uint64_t segment_age_us;   /* microseconds; as that */
+    uint64_t heartbeat_us;     /* microseconds; the audit log is signed at least this often */
+    struct veil_rules *fields; /* how the audit log keeps field values; owned, never NULL */
     enum log_level log_level;
 };
 

@@ -248,6 +248,8 @@ static void note_restart(const char *setting, const char *old, const char *new)
 /* Takes over what can be changed while running. */
 static void server_adopt(struct server *s, struct keeper_conf *conf)
 {
+    struct veil_rules *fields = s->conf.fields;
+
     note_restart("socket", s->conf.socket, conf->socket);
     note_restart("audit.directory", s->conf.audit_directory, conf->audit_directory);
     if (s->conf.segment_bytes != conf->segment_bytes ||
@@ -263,6 +265,9 @@ static void server_adopt(struct server *s, struct keeper_conf *conf)
     free(s->conf.keys);
     s->conf.keys = conf->keys;
     conf->keys = NULL;
+    audit_fields(s->audit, conf->fields);
+    s->conf.fields = conf->fields;
+    conf->fields = fields;
 }
 
 static void on_reload_signal(evutil_socket_t number, short what, void *arg)
@@ -346,6 +351,7 @@ static int server_open(struct server *s, struct keystore **keys, struct err *err
         .segment_age_us = s->conf.segment_age_us,
         .archive = s->conf.archive,
         .heartbeat_us = s->conf.heartbeat_us,
+        .fields = s->conf.fields,
     };
     int r = loop_new(&s->loop);
 

@@ -29,7 +29,8 @@ options() { # FILE: the long options in its table
 for pair in daemon/proxy_main.c:doc/cention-proxyd.8 daemon/keeper_main.c:doc/cention-keeperd.8 \
     daemon/ctl/explain.c:doc/cention-proxyctl.1 daemon/ctl/endpoints.c:doc/cention-proxyctl.1 daemon/ctl/probe.c:doc/cention-proxyctl.1 \
     daemon/ctl/audit_verify.c:doc/cention-proxyctl.1 daemon/ctl/audit_head.c:doc/cention-proxyctl.1 \
-    daemon/ctl/audit_show.c:doc/cention-proxyctl.1 daemon/ctl/audit_diff.c:doc/cention-proxyctl.1; do
+    daemon/ctl/audit_show.c:doc/cention-proxyctl.1 daemon/ctl/audit_diff.c:doc/cention-proxyctl.1 \
+    daemon/ctl/audit_mac.c:doc/cention-proxyctl.1; do
     source=${pair%%:*} page=${pair##*:}
     for word in $(options "$source"); do
         sed 's/\\-/-/g' "$page" | grep -q -- "--$word" || missing "--$word ($source) is not in $page"

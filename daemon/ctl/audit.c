@@ -7,6 +7,7 @@ static const struct ctl_command COMMANDS[] = {
     {"diff", "what a change set, against the values that were set before", audit_diff_main},
     {"verify", "prove that no record was altered, dropped, reordered or forged", audit_verify_main},
     {"head", "print the newest signature over the log, to be kept elsewhere", audit_head_main},
+    {"mac", "print the keyed hash that stands for a value, to look for it", audit_mac_main},
     {"identity", "print the log's first public key, to be kept elsewhere", audit_identity_main},
 };
 

@@ -8,5 +8,6 @@ int audit_head_main(int argc, char **argv);
 int audit_identity_main(int argc, char **argv);
 int audit_show_main(int argc, char **argv);
 int audit_diff_main(int argc, char **argv);
+int audit_mac_main(int argc, char **argv);
 
 #endif

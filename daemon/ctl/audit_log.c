@@ -97,7 +97,7 @@ static int add_files(struct audit_log *log, char **paths, int n, struct err *err
     return 0;
 }
 
-static int add_configured(struct audit_log *log, const char *conf, struct err *err)
+int audit_log_directory(char **out, const char *conf, struct err *err)
 {
     struct settings *file = NULL;
     struct settings_node audit;
@@ -111,9 +111,20 @@ static int add_configured(struct audit_log *log, const char *conf, struct err *e
         r = settings_string(audit, "directory", &directory, err);
     if (r == 0 && !directory)
         r = settings_fail(settings_root(file), "audit", err, "names no directory");
+    if (r == 0 && !(*out = strdup(directory)))
+        r = err_set(err, -ENOMEM, "out of memory");
+    settings_free(file);
+    return r;
+}
+
+static int add_configured(struct audit_log *log, const char *conf, struct err *err)
+{
+    char *directory = NULL;
+    int r = audit_log_directory(&directory, conf, err);
+
     if (r == 0)
         r = add_directory(log, directory, err);
-    settings_free(file);
+    free(directory);
     return r;
 }
 

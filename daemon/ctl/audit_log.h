@@ -23,6 +23,10 @@ int audit_log_open(struct audit_log *log, char **arguments, int n, const char *c
                    struct err *err) __attribute__((warn_unused_result));
 void audit_log_deinit(struct audit_log *log); /* of a zeroed one is fine */
 
+/* The directory that `conf` (keeper.conf) names; the caller frees it. Negative with err filled. */
+int audit_log_directory(char **out, const char *conf, struct err *err)
+    __attribute__((warn_unused_result));
+
 /* Called now and then with the bytes read so far; may be NULL. */
 typedef void audit_log_progress(void *arg, uint64_t done, uint64_t all);
 

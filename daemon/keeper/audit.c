@@ -7,8 +7,10 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "keeper/audit_dir.h"
+#include "keeper/fields_key.h"
 #include "keeper/ledger.h"
 #include "keeper/recover.h"
+#include "keeper/veil.h"
 #include "trail/identity.h"
 
 #include <errno.h>
@@ -33,17 +35,19 @@ struct audit {
     uint64_t segment_first; /* the first seq of the live segment */
     struct ledger ledger;
     struct archive archive;
+    struct veil *veil; /* how field values are kept */
     struct recover recovered;
 };
 
 int audit_check(const char *directory, struct err *err)
 {
-    int fd = audit_dir_open(directory, err);
+    int fd = audit_dir_open(directory, err), r;
 
     if (fd < 0)
         return fd;
+    r = fields_key_check(fd, directory, err);
     (void)close(fd);
-    return 0;
+    return r;
 }
 
 /* The file comes before the key: a key without any segment tells that segments were removed. */
@@ -157,10 +161,13 @@ int audit_open(struct audit **out, const char *directory, const struct audit_opt
         r = recover_log(&a->recovered, a->directory, directory, err);
     if (r == 0)
         r = a->recovered.fresh ? begin_log(a, err) : continue_log(a, err);
+    if (r == 0)
+        r = veil_open(&a->veil, a->directory, a->path, err);
     if (r < 0) {
         audit_free(a);
         return r;
     }
+    veil_use(a->veil, a->options.fields);
     *out = a;
     return 0;
 }
@@ -171,6 +178,7 @@ void audit_free(struct audit *a)
         return;
     ledger_deinit(&a->ledger);
     archive_deinit(&a->archive);
+    veil_free(a->veil);
     if (a->lock >= 0)
         (void)close(a->lock);
     if (a->directory >= 0)
@@ -371,12 +379,21 @@ uint64_t audit_seq(const struct audit *a)
 
 /* ---- records ---- */
 
+void audit_fields(struct audit *a, const struct veil_rules *rules)
+{
+    veil_use(a->veil, rules);
+}
+
 int audit_intent(struct audit *a, const struct wire_sign *sign, struct slice key_id)
 {
     struct ledger *l = &a->ledger;
     struct draft d = ledger_draft(l);
-    int r = ledger_add(l, LEDGER_NEW, &d, record_intent(&l->batch, &d.head, sign, key_id));
+    struct record_veil how;
+    struct wire_sign veiled;
+    int r = veil_intent(a->veil, sign, &veiled, &how);
 
+    if (r == 0)
+        r = ledger_add(l, LEDGER_NEW, &d, record_intent(&l->batch, &d.head, &veiled, &how, key_id));
     if (r == 0)
         l->open++;
     return r;
@@ -386,7 +403,11 @@ int audit_outcome(struct audit *a, const struct record_outcome *outcome)
 {
     struct ledger *l = &a->ledger;
     struct draft d = ledger_draft(l);
-    int r = ledger_add(l, LEDGER_END, &d, record_outcome(&l->batch, &d.head, outcome));
+    struct record_outcome veiled = *outcome;
+    int r;
+
+    veiled.error = veil_text(outcome->error);
+    r = ledger_add(l, LEDGER_END, &d, record_outcome(&l->batch, &d.head, &veiled));
 
     if (r == 0 && l->open)
         l->open--;
@@ -397,8 +418,10 @@ int audit_reject(struct audit *a, const struct wire_reject *reject)
 {
     struct ledger *l = &a->ledger;
     struct draft d = ledger_draft(l);
+    struct wire_reject veiled;
 
-    return ledger_add(l, LEDGER_NEW, &d, record_reject(&l->batch, &d.head, reject));
+    veil_reject(a->veil, reject, &veiled);
+    return ledger_add(l, LEDGER_NEW, &d, record_reject(&l->batch, &d.head, &veiled));
 }
 
 int audit_key(struct audit *a, struct slice workspace, struct slice key_id, const char *event)
@@ -473,6 +496,18 @@ static int begin_fresh(struct audit *a)
     return add_header(a);
 }
 
+/* Hashes made from now on match none that were made with an earlier key. */
+static int begin_fields_key(struct audit *a)
+{
+    struct ledger *l = &a->ledger;
+    struct draft d = ledger_draft(l);
+    struct slice id = veil_key_id(a->veil);
+
+    log_warning("audit_fields_key_created", "directory=%s key_id=%.*s", a->path, (int)id.len,
+                id.data);
+    return ledger_add(l, LEDGER_NEW, &d, record_fields_key(&l->batch, &d.head, id));
+}
+
 int audit_begin(struct audit *a, const char *version, uint32_t pid, struct err *err)
 {
     int r = a->recovered.fresh ? begin_fresh(a) : 0;
@@ -481,9 +516,12 @@ int audit_begin(struct audit *a, const char *version, uint32_t pid, struct err *
         struct ledger *l = &a->ledger;
         struct draft d = ledger_draft(l);
 
-        r = ledger_add(l, LEDGER_NEW, &d,
-                       record_start(&l->batch, &d.head, slice_str(version), pid));
+        r = ledger_add(
+            l, LEDGER_NEW, &d,
+            record_start(&l->batch, &d.head, slice_str(version), pid, veil_key_id(a->veil)));
     }
+    if (r == 0 && veil_key_created(a->veil))
+        r = begin_fields_key(a);
     if (r == 0)
         r = begin_recovered(a);
     if (r == 0)

@@ -22,6 +22,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "keeper/archive.h"
+#include "keeper/veil_rules.h"
 #include "trail/record.h"
 
 struct audit;
@@ -32,6 +33,7 @@ struct audit_options {
     uint64_t segment_age_us;   /* or is this old; 0: default */
     uint64_t heartbeat_us;     /* a signature at least this often; 0: default */
     struct archive_options archive;
+    const struct veil_rules *fields; /* as for audit_fields; NULL: the defaults alone */
 };
 
 enum {
@@ -45,7 +47,8 @@ enum {
 
 /*
  * Whether a keeper could use the directory: it is there, it belongs to this user or root, no one
- * else may write in it, and this process may. -errno with err filled.
+ * else may write in it, and this process may, and the fields' key in it, if any, is one. -errno
+ * with err filled.
  */
 int audit_check(const char *directory, struct err *err) __attribute__((warn_unused_result));
 
@@ -57,6 +60,9 @@ int audit_check(const char *directory, struct err *err) __attribute__((warn_unus
 int audit_open(struct audit **out, const char *directory, const struct audit_options *options,
                struct err *err) __attribute__((warn_unused_result));
 void audit_free(struct audit *audit); /* what is not committed is lost; NULL is fine */
+
+/* How field values are kept (veil.h) in what is added from now on; borrowed until the next call. */
+void audit_fields(struct audit *audit, const struct veil_rules *rules);
 
 /* Records the start, what was recovered, and an outcome for every request left open; commits. */
 int audit_begin(struct audit *audit, const char *version, uint32_t pid, struct err *err)

@@ -250,8 +250,26 @@ static void put_problems(struct writer *w, const struct wire_problem *problems, 
         PUT_LIT(w, "]");
 }
 
+static void put_field(struct writer *w, const struct wire_field *field,
+                      const struct record_form *form)
+{
+    put_string(w, SLICE_LIT(""), field->name);
+    switch (form->keep) {
+    case RECORD_PLAIN:
+        put_string(w, SLICE_LIT(":"), field->value);
+        break;
+    case RECORD_MAC:
+        put_hex(w, SLICE_LIT(":{\"mac\":"), form->mac, MAC_BYTES);
+        PUT_LIT(w, "}");
+        break;
+    case RECORD_OMIT:
+        PUT_LIT(w, ":{\"omitted\":true}");
+        break;
+    }
+}
+
 int record_intent(struct buf *out, const struct record_head *head, const struct wire_sign *sign,
-                  struct slice key_id)
+                  const struct record_veil *veil, struct slice key_id)
 {
     struct writer w = begin(out, head, SLICE_LIT("intent"));
 
@@ -261,10 +279,9 @@ int record_intent(struct buf *out, const struct record_head *head, const struct 
     for (uint32_t i = 0; i < sign->n_fields && !w.failed; i++) {
         if (i)
             PUT_LIT(&w, ",");
-        put_string(&w, SLICE_LIT(""), sign->fields[i].name);
-        put_string(&w, SLICE_LIT(":"), sign->fields[i].value);
+        put_field(&w, &sign->fields[i], &veil->forms[i]);
     }
-    PUT_LIT(&w, "}");
+    put_hex(&w, SLICE_LIT("},\"body_mac\":"), veil->body_mac, MAC_BYTES);
     put_problems(&w, sign->problems, sign->n_problems);
     put_string(&w, SLICE_LIT(",\"key\":"), key_id);
     return w.failed;
@@ -300,12 +317,22 @@ int record_reject(struct buf *out, const struct record_head *head, const struct 
 }
 
 int record_start(struct buf *out, const struct record_head *head, struct slice version,
-                 uint32_t pid)
+                 uint32_t pid, struct slice fields_key)
 {
     struct writer w = begin(out, head, SLICE_LIT("start"));
 
     put_string(&w, SLICE_LIT(",\"version\":"), version);
     put_number(&w, SLICE_LIT(",\"pid\":"), pid);
+    put_string(&w, SLICE_LIT(",\"fields_key\":"), fields_key);
+    return w.failed;
+}
+
+int record_fields_key(struct buf *out, const struct record_head *head, struct slice key_id)
+{
+    struct writer w = begin(out, head, SLICE_LIT("fields"));
+
+    put_string(&w, SLICE_LIT(",\"event\":"), SLICE_LIT("key_created"));
+    put_string(&w, SLICE_LIT(",\"key_id\":"), key_id);
     return w.failed;
 }
 

@@ -2,12 +2,14 @@
  * The lines of the audit log (doc/audit-format.md): how each kind of record is written. One JSON
  * object a line (RFC 8259), keys in a fixed order, UTF-8; controls and DEL are escaped, and bytes
  * that are not UTF-8 become U+FFFD. No function here takes a secret or a signature of a request.
+ * What of a request's values is kept is decided elsewhere (keeper/veil.h); here it is written.
  */
 #ifndef CENTION_TRAIL_RECORD_H
 #define CENTION_TRAIL_RECORD_H
 
 #include "base/buf.h"
 #include "trail/chain.h"
+#include "trail/mac.h"
 #include "trail/seal.h"
 #include "wire/wire.h"
 
@@ -24,6 +26,23 @@ struct record_outcome {
     bool timed;           /* duration_us is known */
     uint64_t duration_us; /* microseconds */
     struct slice error;   /* empty when it went well */
+};
+
+enum record_keep {
+    RECORD_PLAIN, /* the value, a string */
+    RECORD_MAC,   /* {"mac":"64 digits"} in its place */
+    RECORD_OMIT,  /* {"omitted":true} */
+};
+
+struct record_form {
+    enum record_keep keep;
+    unsigned char mac[MAC_BYTES]; /* of RECORD_MAC */
+};
+
+/* How the values of an intent are written. */
+struct record_veil {
+    const struct record_form *forms; /* as many as the request has fields */
+    unsigned char body_mac[MAC_BYTES];
 };
 
 /* The first record of a segment. */
@@ -53,13 +72,18 @@ int record_segment(struct buf *out, const struct record_head *head, const struct
 int record_seal(struct buf *out, const struct record_head *head, const struct seal *seal,
                 const unsigned char signature[SEAL_SIGNATURE]) __attribute__((warn_unused_result));
 int record_intent(struct buf *out, const struct record_head *head, const struct wire_sign *sign,
-                  struct slice key_id) __attribute__((warn_unused_result));
+                  const struct record_veil *veil, struct slice key_id)
+    __attribute__((warn_unused_result));
 int record_outcome(struct buf *out, const struct record_head *head, const struct record_outcome *o)
     __attribute__((warn_unused_result));
 int record_reject(struct buf *out, const struct record_head *head, const struct wire_reject *reject)
     __attribute__((warn_unused_result));
+/* `fields_key` is the key id of the keyed hashes from here on. */
 int record_start(struct buf *out, const struct record_head *head, struct slice version,
-                 uint32_t pid) __attribute__((warn_unused_result));
+                 uint32_t pid, struct slice fields_key) __attribute__((warn_unused_result));
+/* A new key of the keyed hashes was made. */
+int record_fields_key(struct buf *out, const struct record_head *head, struct slice key_id)
+    __attribute__((warn_unused_result));
 /* `event` is "loaded", "removed" or "replaced". */
 int record_key(struct buf *out, const struct record_head *head, struct slice workspace,
                struct slice key_id, const char *event) __attribute__((warn_unused_result));

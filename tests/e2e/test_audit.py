@@ -32,15 +32,18 @@ FIELDS = [
 def test_shapes(rig):
     assert rig.call("POST", "/v1/org", {"name": "n"}).status == 200
     assert rig.call("GET", "/v1/org").status == 405
-    start, key, key2, intent, outcome, reject = rig.events()
+    start, fields, key, key2, intent, outcome, reject = rig.events()
     for number, record in enumerate(rig.records(), 1):
         assert list(record)[:3] == ["seq", "time", "type"] and list(record)[-1] == "h"
         assert record["seq"] == number and TIME.match(record["time"])
-    assert start["type"] == "start"
+    assert (start["type"], fields["type"]) == ("start", "fields")
+    assert list(start)[3:-1] == ["version", "pid", "fields_key"]
+    assert list(fields)[3:-1] == ["event", "key_id"] and fields["key_id"] == start["fields_key"]
     assert {key["type"], key2["type"]} == {"key"}
     assert {(key["workspace"], key["key"]), (key2["workspace"], key2["key"])} == {
         ("televox", "xyz"), ("second", "other-id")}
-    assert list(intent)[3:-1] == ["id", "client", "method", "workspace", "path", "fields", "key"]
+    assert list(intent)[3:-1] == [
+        "id", "client", "method", "workspace", "path", "fields", "body_mac", "key"]
     assert intent["client"]["via"] == "tcp"
     assert re.match(r"127\.0\.0\.1:\d+$", intent["client"]["address"])
     assert (intent["method"], intent["workspace"], intent["path"], intent["key"]) == (

@@ -1,9 +1,12 @@
 """cention-proxyctl audit show and audit diff."""
+import contextlib
 import fcntl
 import json
 import os
+import pathlib
 import pty
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -60,9 +63,9 @@ def on_terminal(*arguments, columns=200, env=None):
 class Follower:
     """`audit show -f`, whose lines are waited for."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, wrapper=()):
         self.process = subprocess.Popen(
-            [program("cention-proxyctl"), "audit", "show", "-f", *map(str, arguments)],
+            [*wrapper, program("cention-proxyctl"), "audit", "show", "-f", *map(str, arguments)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.lines = []
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -75,6 +78,15 @@ class Follower:
     def wait(self, n):
         until(lambda: len(self.lines) >= n, 20, "line %d of %r" % (n, self.lines))
         return self.lines[:n]
+
+    @contextlib.contextmanager
+    def held(self):
+        """It does nothing meanwhile."""
+        self.process.send_signal(signal.SIGSTOP)
+        stat = pathlib.Path("/proc/%d/stat" % self.process.pid)
+        until(lambda: stat.read_text().rsplit(")", 1)[1].split()[0] == "T", what="a held process")
+        yield
+        self.process.send_signal(signal.SIGCONT)
 
     def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)
@@ -323,9 +335,12 @@ def test_follow_across_segments(made):
     made.segment()
     made.outcome("r2")
     assert ids(follower.wait(4)) == ["r1", "r2"]
-    made.segment()
-    made.segment()
-    last = made.add("reject", id="r3")
+    # Several at once, while it isn't looking.
+    with follower.held():
+        made.segment()
+        last = made.add("reject", id="r3")
+        made.segment()
+        made.segment()
     assert follower.wait(5)[-1] == last
     made.intent("r4")
     made.raw(b"what?\n")
@@ -388,15 +403,42 @@ def test_follow_is_idle_when_nothing_happens(made):
     made.request("r1")
     follower = Follower(made.folder)
     follower.wait(2)
+    made.request("r2")
+    follower.wait(4)
 
-    def switches():
-        text = open("/proc/%d/status" % follower.process.pid).read()
-        return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.M).group(1))
+    def used():
+        """How often it slept, and the processor's ticks that it took."""
+        proc = pathlib.Path("/proc/%d" % follower.process.pid)
+        slept = re.search(r"\nvoluntary_ctxt_switches:\s+(\d+)", (proc / "status").read_text())
+        times = (proc / "stat").read_text().rsplit(")", 1)[1].split()
+        return int(slept.group(1)), int(times[11]) + int(times[12])
 
-    before = switches()
+    slept, ticks = used()
     time.sleep(1.5)  # this is what is measured
-    assert switches() - before < 12
+    more_slept, more_ticks = used()
+    assert more_slept - slept < 12 and more_ticks - ticks < 0.3 * os.sysconf("SC_CLK_TCK")
     assert follower.stop() == (0, "")
+
+
+@pytest.mark.skipif(not shutil.which("strace") or sanitized(),
+                    reason="strace is not installed, or a sanitizer can't be traced")
+def test_follow_without_inotify(made, tmp_path):
+    """It then looks four times a second."""
+    made.request("r1")
+    trace = tmp_path / "trace"
+    follower = Follower(made.folder, wrapper=(
+        "strace", "-f", "-o", str(trace), "-e", "trace=inotify_init1,ppoll",
+        "-e", "inject=inotify_init1:error=EMFILE"))
+    follower.wait(2)
+    made.segment()
+    made.request("r2")
+    assert ids(follower.wait(4)) == ["r1", "r2"]
+    until(lambda: trace.read_text().count("(Timeout)") >= 3, what="three looks")
+    assert "tv_nsec=250000000" in trace.read_text() and "INJECTED" in trace.read_text()
+    pid = follower.process.pid
+    child = pathlib.Path("/proc/%d/task/%d/children" % (pid, pid)).read_text().split()[0]
+    os.kill(int(child), signal.SIGTERM)  # strace ends with what it traces
+    assert follower.process.wait(20) == 0
 
 
 def test_follow_a_log_that_was_cut(made):
@@ -516,6 +558,9 @@ def test_diff_without_an_effect(changed):
     assert "no outcome yet" in text and '"seven" -> "y"' in text
     # Changes of which nobody knows whether they happened: the newest is told.
     assert 'maybe set to "z"' in text and "request bad" in text
+    changed.request("last", fields={"name": "x"})
+    text = diff("last", changed.folder)
+    assert 'maybe set to "y"' in text and "request open" in text
 
 
 def test_diff_of_a_deletion(changed):

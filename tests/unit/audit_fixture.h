@@ -23,8 +23,15 @@ void put_file(const char *name, const char *text);
 void append(const char *name, const char *text);
 
 #define TIME "\"time\":\"---------------------------\""
+#define START                                                                                      \
+    "\"type\":\"start\",\"version\":\"1\",\"pid\":2,\"fields_key\":\"----------------\"}\n"
+#define NEW_KEY  "\"type\":\"fields\",\"event\":\"key_created\",\"key_id\":\"----------------\"}\n"
+#define MAC_TEXT "----------------------------------------------------------------"
 
-/* The text of a file, with times blanked, without hashes and structural lines. Free it. */
+/*
+ * The text of a file, with times and what depends on a random key blanked, without hashes and
+ * structural lines. Free it.
+ */
 char *log_text(const char *name);
 
 /* Opened and begun. */

@@ -30,7 +30,7 @@ static void test_append(void)
     CU_ASSERT_EQUAL(syncs, 1);
     CU_ASSERT_EQUAL(audit_stop(a), 0);
     CU_ASSERT_EQUAL(audit_commit(a), 0);
-    CU_ASSERT_EQUAL(audit_state(a).records, 104);
+    CU_ASSERT_EQUAL(audit_state(a).records, 105);
     CU_ASSERT_EQUAL(audit_state(a).syncs, 3);
     CU_ASSERT(audit_state(a).ok);
     audit_free(a);
@@ -39,13 +39,12 @@ static void test_append(void)
     a = open_audit(NULL);
     audit_free(a);
     text = log_text("audit-1.jsonl");
-    CU_ASSERT(strncmp(text,
-                      "{\"seq\":2," TIME ",\"type\":\"start\",\"version\":\"1\",\"pid\":2}\n"
-                      "{\"seq\":3," TIME ",\"type\":\"config\",\"result\":\"applied\"}\n",
-                      140) == 0);
-    CU_ASSERT_PTR_NOT_NULL(strstr(text, "{\"seq\":103," TIME ",\"type\":\"stop\"}\n"
-                                        "{\"seq\":105," TIME
-                                        ",\"type\":\"start\",\"version\":\"1\",\"pid\":2}\n"));
+    CU_ASSERT_PTR_EQUAL(strstr(text,
+                               "{\"seq\":2," TIME "," START "{\"seq\":3," TIME "," NEW_KEY
+                               "{\"seq\":4," TIME ",\"type\":\"config\",\"result\":\"applied\"}\n"),
+                        text);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "{\"seq\":104," TIME ",\"type\":\"stop\"}\n"
+                                        "{\"seq\":106," TIME "," START));
     free(text);
     cleanup();
 }
@@ -65,15 +64,15 @@ static void test_recovery(void)
     audit_free(a);
     text = log_text("audit-1.jsonl");
     CU_ASSERT_STRING_EQUAL(
-        text, "{\"seq\":2," TIME ",\"type\":\"start\",\"version\":\"1\",\"pid\":2}\n"
-              "{\"seq\":3," TIME ",\"type\":\"intent\",\"id\":\"x\",\"client\":{},"
-              "\"fields\":{},\"key\":\"k\"}\n"
-              "{\"seq\":4," TIME ",\"type\":\"start\",\"version\":\"1\",\"pid\":2}\n"
-              "{\"seq\":5," TIME ",\"type\":\"recovery\",\"segment\":\"audit-1.jsonl\","
+        text, "{\"seq\":2," TIME "," START "{\"seq\":3," TIME "," NEW_KEY "{\"seq\":4," TIME
+              ",\"type\":\"intent\",\"id\":\"x\",\"client\":{},"
+              "\"fields\":{},\"body_mac\":\"" MAC_TEXT "\",\"key\":\"k\"}\n"
+              "{\"seq\":5," TIME "," START "{\"seq\":6," TIME
+              ",\"type\":\"recovery\",\"segment\":\"audit-1.jsonl\","
               "\"bytes\":4,\"sha256\":"
               "\"1fae4d0b49fbbcd70a0599598a1973d441aada03bb4e27abd93a6cd35a4e79e5\","
               "\"torn\":\"audit-1.jsonl.torn\"}\n"
-              "{\"seq\":6," TIME ",\"type\":\"outcome\",\"id\":\"x\",\"sent\":\"unknown\","
+              "{\"seq\":7," TIME ",\"type\":\"outcome\",\"id\":\"x\",\"sent\":\"unknown\","
               "\"error\":\"the keeper stopped before the outcome was known\"}\n");
     free(text);
     text = log_text("audit-1.jsonl.torn");
@@ -83,6 +82,90 @@ static void test_recovery(void)
     a = open_audit(NULL);
     CU_ASSERT_EQUAL(audit_state(a).records, 1);
     audit_free(a);
+    cleanup();
+}
+
+/* Values and texts on their way into the log; the rules can be changed. */
+static void test_fields_kept(void)
+{
+    static const struct wire_field FIELDS[] = {
+        {SLICE_LIT("a"), SLICE_LIT("bob@example.com")},
+        {SLICE_LIT("b"), SLICE_LIT("dropped")},
+        {SLICE_LIT("c"), SLICE_LIT("plain")},
+    };
+    static const struct wire_problem PROBLEM = {SLICE_LIT("b"), SLICE_LIT("invalid_field"),
+                                                SLICE_LIT("b: \"dropped\" is not accepted")};
+    struct wire_sign sign = {.request_id = slice_str("x"),
+                             .client = {.uid = WIRE_UID_UNKNOWN},
+                             .n_fields = 3,
+                             .fields = FIELDS,
+                             .n_problems = 1,
+                             .problems = &PROBLEM};
+    struct wire_reject reject = {
+        .client = {.uid = WIRE_UID_UNKNOWN}, .error = PROBLEM.error, .field = PROBLEM.field};
+    struct record_outcome outcome = {.request_id = slice_str("x"),
+                                     .sent = "none",
+                                     .error = SLICE_LIT("eva@example.com is gone")};
+    struct veil_rule_text rule = {NULL, NULL, "b", RECORD_OMIT};
+    struct veil_rules *rules = NULL;
+    const char *where, *why;
+    struct audit_options options = IO;
+    struct audit *a;
+    char *text;
+
+    setup();
+    CU_ASSERT_EQUAL_FATAL(veil_rules_new(&rules), 0);
+    CU_ASSERT_EQUAL(veil_rules_add(rules, &rule, &where, &why), 0);
+    options.fields = rules;
+    a = open_audit(&options);
+    CU_ASSERT_EQUAL(audit_intent(a, &sign, SLICE_LIT("k")), 0);
+    CU_ASSERT_EQUAL(audit_outcome(a, &outcome), 0);
+    CU_ASSERT_EQUAL(audit_reject(a, &reject), 0);
+    CU_ASSERT_EQUAL(audit_commit(a), 0);
+    text = log_text("audit-1.jsonl");
+    CU_ASSERT_PTR_NULL(strstr(text, "example.com"));
+    CU_ASSERT_PTR_NULL(strstr(text, "dropped"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "\"fields\":{\"a\":{\"mac\":\""));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text,
+                                  "\"},\"b\":{\"omitted\":true},\"c\":\"plain\"},\"body_mac\":"
+                                  "\"" MAC_TEXT "\",\"problems\":[{\"field\":\"b\","));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "\"sent\":\"none\",\"error\":\"(withheld: "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "\"error\":\"(withheld: the field is kept from the log)\","
+                                        "\"field\":\"b\"}\n"));
+    free(text);
+    audit_fields(a, NULL);
+    CU_ASSERT_EQUAL(audit_intent(a, &sign, SLICE_LIT("k")), 0);
+    CU_ASSERT_EQUAL(audit_commit(a), 0);
+    text = log_text("audit-1.jsonl");
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "\"b\":\"dropped\",\"c\":\"plain\"}"));
+    CU_ASSERT_PTR_NULL(strstr(text, "example.com"));
+    free(text);
+    audit_free(a);
+    veil_rules_free(rules);
+    cleanup();
+}
+
+/* A log whose key was taken away says that there is a new one; a bad one ends the start. */
+static void test_fields_key(void)
+{
+    struct err err = ERR_INIT;
+    struct audit *a;
+    char *text;
+
+    setup();
+    audit_free(open_audit(NULL));
+    audit_free(open_audit(NULL));
+    CU_ASSERT_EQUAL(unlink(in_folder(MAC_KEY_FILE)), 0);
+    audit_free(open_audit(NULL));
+    text = log_text("audit-1.jsonl");
+    CU_ASSERT_STRING_EQUAL(text, "{\"seq\":2," TIME "," START "{\"seq\":3," TIME "," NEW_KEY
+                                 "{\"seq\":4," TIME "," START "{\"seq\":5," TIME "," START
+                                 "{\"seq\":6," TIME "," NEW_KEY);
+    free(text);
+    CU_ASSERT_EQUAL(chmod(in_folder(MAC_KEY_FILE), 0640), 0);
+    CU_ASSERT_EQUAL(audit_check(folder, &err), -EPERM);
+    CU_ASSERT_EQUAL(audit_open(&a, folder, NULL, &err), -EPERM);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/.fields.key: must be a file of user"));
     cleanup();
 }
 
@@ -191,6 +274,8 @@ static void test_owners(void)
 static const struct unit_case CASES[] = {
     {"append and commit", test_append},
     {"torn tail and orphans", test_recovery},
+    {"how fields are kept", test_fields_kept},
+    {"the fields' key", test_fields_key},
     {"damage", test_damage},
     {"the directory and its lock", test_directory},
     {"owners of the directory", test_owners},

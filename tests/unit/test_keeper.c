@@ -26,11 +26,11 @@ static void test_sign(void)
     expect_signed(p, 10);
     CU_ASSERT_EQUAL(syncs, 1);
     CU_ASSERT_EQUAL(
-        logged(&f,
-               "\"type\":\"intent\",\"id\":\"req-1\",\"client\":{\"via\":\"tcp\"},\"method\":"
-               "\"PUT\",\"workspace\":\"space\",\"path\":\"/v1/agent/1\",\"fields\":{"
-               "\"login_name\":\"admin\",\"user_name\":\"myusername\"},\"key\":\"xyz\",\"h\":\""),
+        logged(&f, "\"type\":\"intent\",\"id\":\"req-1\",\"client\":{\"via\":\"tcp\"},\"method\":"
+                   "\"PUT\",\"workspace\":\"space\",\"path\":\"/v1/agent/1\",\"fields\":{"
+                   "\"login_name\":\"admin\",\"user_name\":\"myusername\"},\"body_mac\":\""),
         1);
+    CU_ASSERT_EQUAL(logged(&f, "\",\"key\":\"xyz\",\"h\":\""), 1);
     put_outcome(p, 10);
     turn(&f);
     expect_recorded(p, 10, 1);
@@ -290,7 +290,7 @@ static void test_reject_and_ping(void)
     CU_ASSERT_EQUAL(m->type, WIRE_STATE);
     CU_ASSERT_EQUAL(m->state.id, 77);
     CU_ASSERT_EQUAL(m->state.audit_ok, 1);
-    CU_ASSERT_EQUAL(m->state.records, 5); /* header, start, two keys, one reject */
+    CU_ASSERT_EQUAL(m->state.records, 6); /* header, start, the fields' key, two keys, one reject */
     CU_ASSERT_EQUAL(m->state.syncs, 3);
     CU_ASSERT_EQUAL(m->state.signatures, 0);
     leave(p);

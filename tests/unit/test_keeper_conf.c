@@ -77,6 +77,40 @@ static void test_defaults(void)
     unsetenv("CREDENTIALS_DIRECTORY");
 }
 
+#define FIELDS "socket = \"/s\";\naudit = { directory = \"/a\";\n"
+
+/* What a rule for PUT /v1/area/7 says of the field; -1: nothing. */
+static int says(const struct keeper_conf *c, const char *name)
+{
+    const struct veil_rule *selected[VEIL_RULES_MAX];
+    size_t n = veil_rules_select(c->fields, SLICE_LIT("PUT"), SLICE_LIT("/v1/area/7"), selected);
+    const struct veil_rule *rule = veil_rules_find(selected, n, slice_str(name));
+
+    return rule ? (int)rule->keep : -1;
+}
+
+static void test_fields(void)
+{
+    struct err err = ERR_INIT;
+    struct keeper_conf c;
+
+    CU_ASSERT_EQUAL_FATAL(
+        load(&c,
+             FIELDS "fields = ( { method = \"PUT\"; path = \"/v1/area/:id\"; field = \"a[].b\"; "
+                    "keep = \"mac\"; }, { field = \"a\"; keep = \"omit\"; }, { method = \"POST\"; "
+                    "field = \"b\"; keep = \"omit\"; }, { field = \"c\"; keep = \"plain\"; } ); };",
+             &err),
+        0);
+    CU_ASSERT_EQUAL(says(&c, "a"), RECORD_MAC);
+    CU_ASSERT_EQUAL(says(&c, "b"), -1);
+    CU_ASSERT_EQUAL(says(&c, "c"), RECORD_PLAIN);
+    keeper_conf_deinit(&c);
+    CU_ASSERT_PTR_NULL(c.fields);
+    CU_ASSERT_EQUAL_FATAL(load(&c, FIELDS "fields = (); };", &err), 0);
+    CU_ASSERT_EQUAL(says(&c, "a"), -1);
+    keeper_conf_deinit(&c);
+}
+
 static void test_errors(void)
 {
     static const struct {
@@ -97,6 +131,25 @@ static void test_errors(void)
          ":3: audit.segment_age: "},
         {"socket = \"/s\";\naudit = { directory = \"/a\";\n heartbeat = 0.5; };",
          ":3: audit.heartbeat: "},
+        {FIELDS "fields = \"x\"; };", ":3: audit.fields: must be a list of groups"},
+        {FIELDS "fields = ( \"x\" ); };", ":3: audit.fields: element 1 must be a group"},
+        {FIELDS "fields = ( { keep = \"mac\"; } ); };", ":3: audit.fields[0].field: missing"},
+        {FIELDS "fields = ( { field = \"a\"; } ); };", ":3: audit.fields[0].keep: missing"},
+        {FIELDS "fields = ( { field = \"a\"; keep = \"hide\"; } ); };",
+         ":3: audit.fields[0].keep: \"hide\" is none of \"plain\", \"mac\", \"omit\""},
+        {FIELDS "fields = ( { field = 1; keep = \"mac\"; } ); };",
+         ":3: audit.fields[0].field: must be a string"},
+        {FIELDS "fields = ( { field = \"a\"; keep = \"mac\"; },\n"
+                "{ field = \"b[x]\"; keep = \"mac\"; } ); };",
+         ":4: audit.fields[1].field: must be the path of a field"},
+        {FIELDS "fields = ( { field = \"a\"; keep = \"mac\"; x = 1; } ); };",
+         ":3: audit.fields[0].x: unknown setting; known here: method, path, field, keep"},
+        {FIELDS "fields = ( { method = \"GET\"; field = \"a\"; keep = \"mac\"; } ); };",
+         ":3: audit.fields[0].method: must be \"POST\""},
+        {FIELDS "fields = ( { path = \"/area\"; field = \"a\"; keep = \"mac\"; } ); };",
+         ":3: audit.fields[0].path: must be an api-path"},
+        {FIELDS "fields = ( { field = \"a[].b\"; keep = \"plain\"; } ); };",
+         ":3: audit.fields[0].keep: a part of a value can't be kept plain by itself"},
         {"socket = \"/s\"; audit = \"/a\";", "audit: must be a group"},
         {LEAST "keys = \"\";", ":2: keys: must not be empty"},
         {LEAST "log_level = \"loud\";", ":2: log_level: \"loud\" is none of"},
@@ -136,7 +189,8 @@ static void test_sample(void)
 {
     static const char *const SETTINGS[] = {
         "socket",     "socket_mode",   "keys",        "audit",     "directory",
-        "durability", "segment_bytes", "segment_age", "heartbeat", "log_level"};
+        "durability", "segment_bytes", "segment_age", "heartbeat", "fields",
+        "method",     "path",          "field",       "keep",      "log_level"};
     struct keeper_conf c = {0};
     struct err err = ERR_INIT;
     size_t n = 0;
@@ -156,8 +210,8 @@ static void test_sample(void)
 }
 
 static const struct unit_case CASES[] = {
-    {"every setting", test_all}, {"defaults", test_defaults},      {"errors", test_errors},
-    {"no file", test_missing},   {"the sample file", test_sample},
+    {"every setting", test_all}, {"defaults", test_defaults}, {"fields", test_fields},
+    {"errors", test_errors},     {"no file", test_missing},   {"the sample file", test_sample},
 };
 
 UNIT_MAIN("keeper_conf", CASES)

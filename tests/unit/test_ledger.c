@@ -32,9 +32,9 @@ static void test_partial_writes(void)
     audit_free(a);
     text = log_text("audit-1.jsonl");
     CU_ASSERT_STRING_EQUAL(text,
-                           "{\"seq\":2," TIME ",\"type\":\"start\",\"version\":\"1\",\"pid\":2}\n"
-                           "{\"seq\":3," TIME ",\"type\":\"config\",\"result\":\"applied\"}\n"
-                           "{\"seq\":4," TIME ",\"type\":\"config\",\"result\":\"applied\"}\n");
+                           "{\"seq\":2," TIME "," START "{\"seq\":3," TIME "," NEW_KEY
+                           "{\"seq\":4," TIME ",\"type\":\"config\",\"result\":\"applied\"}\n"
+                           "{\"seq\":5," TIME ",\"type\":\"config\",\"result\":\"applied\"}\n");
     free(text);
     cleanup();
 }

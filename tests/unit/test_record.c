@@ -37,6 +37,12 @@ static void expect(struct buf *b, int result, const char *line)
     buf_deinit(b);
 }
 
+#define ZEROS    "00000000000000000000000000000000000000000000000000000000000000"
+#define BODY_MAC "\"body_mac\":\"b0d1000000000000000000000000000000000000000000000000000000000000\""
+
+static const struct record_form PLAIN[2];
+static const struct record_veil VEIL = {PLAIN, {0xb0, 0xd1}};
+
 static void test_intent(void)
 {
     struct wire_field fields[] = {
@@ -60,26 +66,49 @@ static void test_intent(void)
     };
     struct buf b = BUF_INIT(65536);
 
-    expect(&b, record_intent(&b, &HEAD, &sign, SLICE_LIT("xyz")),
+    expect(&b, record_intent(&b, &HEAD, &sign, &VEIL, SLICE_LIT("xyz")),
            HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{\"name\":\"crm\",\"uid\":1000,\"user\":"
                      "\"eva\",\"pid\":42,\"exe\":\"/usr/bin/curl\",\"via\":\"unix\",\"address\":"
                      "\"/run/x.sock\"},\"method\":\"PUT\",\"workspace\":\"space\",\"path\":"
                      "\"/v1/org/1\",\"fields\":{\"active\":\"true\",\"name\":"
-                     "\"G\xc3\xb6teborg \\\"1\\\"\\\\\\u000a\\u007f\xf0\x9f\x98\x80\"},\"key\":"
+                     "\"G\xc3\xb6teborg \\\"1\\\"\\\\\\u000a\\u007f\xf0\x9f\x98\x80\"}," BODY_MAC
+                     ",\"key\":"
                      "\"xyz\"}");
     sign.client = nobody();
     sign.client.uid = 0;
     sign.n_fields = 0;
-    expect(&b, record_intent(&b, &HEAD, &sign, SLICE_LIT("xyz")),
-           HEAD_TEXT
-           "\"intent\",\"id\":\"a-1\",\"client\":{\"uid\":0},\"method\":\"PUT\","
-           "\"workspace\":\"space\",\"path\":\"/v1/org/1\",\"fields\":{},\"key\":\"xyz\"}");
+    expect(&b, record_intent(&b, &HEAD, &sign, &VEIL, SLICE_LIT("xyz")),
+           HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{\"uid\":0},\"method\":\"PUT\","
+                     "\"workspace\":\"space\",\"path\":\"/v1/org/1\",\"fields\":{}," BODY_MAC
+                     ",\"key\":\"xyz\"}");
     sign.client = nobody();
     fields[0] = (struct wire_field){SLICE_LIT(""), SLICE_LIT("")};
     sign.n_fields = 1;
-    expect(&b, record_intent(&b, &HEAD, &sign, SLICE_LIT("xyz")),
+    expect(&b, record_intent(&b, &HEAD, &sign, &VEIL, SLICE_LIT("xyz")),
            HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{},\"method\":\"PUT\",\"workspace\":"
-                     "\"space\",\"path\":\"/v1/org/1\",\"fields\":{\"\":\"\"},\"key\":\"xyz\"}");
+                     "\"space\",\"path\":\"/v1/org/1\",\"fields\":{\"\":\"\"}," BODY_MAC
+                     ",\"key\":\"xyz\"}");
+}
+
+/* A kept-back value is no string, so that no string can look like one. */
+static void test_forms(void)
+{
+    static const struct wire_field FIELDS[] = {
+        {SLICE_LIT("a"), SLICE_LIT("{\"omitted\":true}")},
+        {SLICE_LIT("b\n"), SLICE_LIT("secret")},
+        {SLICE_LIT("c"), SLICE_LIT("secret")},
+    };
+    static const struct record_form FORMS[] = {
+        {.keep = RECORD_PLAIN}, {.keep = RECORD_MAC, .mac = {0xab}}, {.keep = RECORD_OMIT}};
+    struct record_veil veil = {FORMS, {0xb0, 0xd1}};
+    struct wire_sign sign = {
+        .request_id = SLICE_LIT("a-1"), .client = nobody(), .n_fields = 3, .fields = FIELDS};
+    struct buf b = BUF_INIT(65536);
+
+    expect(&b, record_intent(&b, &HEAD, &sign, &veil, SLICE_LIT("xyz")),
+           HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{},\"fields\":{"
+                     "\"a\":\"{\\\"omitted\\\":true}\",\"b\\u000a\":{\"mac\":\"ab" ZEROS
+                     "\"},\"c\":{\"omitted\":true}}," BODY_MAC ",\"key\":\"xyz\"}");
 }
 
 static void test_outcome(void)
@@ -139,10 +168,11 @@ static void test_problems(void)
     struct wire_reject x = {.client = nobody(), .status = 422, .n_problems = 1, .problems = LIST};
     struct buf b = BUF_INIT(65536);
 
-    expect(&b, record_intent(&b, &HEAD, &sign, SLICE_LIT("xyz")),
+    expect(&b, record_intent(&b, &HEAD, &sign, &VEIL, SLICE_LIT("xyz")),
            HEAD_TEXT
            "\"intent\",\"id\":\"a-1\",\"client\":{},\"method\":\"PUT\",\"workspace\":\"s\","
-           "\"path\":\"/v1/org/1\",\"fields\":{},\"problems\":[{\"field\":\"a[1].b\",\"code\":"
+           "\"path\":\"/v1/org/1\",\"fields\":{}," BODY_MAC
+           ",\"problems\":[{\"field\":\"a[1].b\",\"code\":"
            "\"invalid_field\",\"error\":\"a[1].b: \\\"x\\\"\\u000a is no y\"},{\"field\":\"\","
            "\"code\":\"unknown_endpoint\",\"error\":\"\\ufffd\"}],\"key\":\"xyz\"}");
     expect(&b, record_reject(&b, &HEAD, &x),
@@ -151,15 +181,16 @@ static void test_problems(void)
                      "\"a[1].b: \\\"x\\\"\\u000a is no y\"}]}");
 }
 
-#define ZEROS "00000000000000000000000000000000000000000000000000000000000000"
-
 static void test_others(void)
 {
     static const struct chain_hash hash = {{0x10}};
     struct buf b = BUF_INIT(65536);
 
-    expect(&b, record_start(&b, &HEAD, SLICE_LIT("1.0"), 99),
-           HEAD_TEXT "\"start\",\"version\":\"1.0\",\"pid\":99}");
+    expect(&b, record_start(&b, &HEAD, SLICE_LIT("1.0"), 99, SLICE_LIT("0123456789abcdef")),
+           HEAD_TEXT
+           "\"start\",\"version\":\"1.0\",\"pid\":99,\"fields_key\":\"0123456789abcdef\"}");
+    expect(&b, record_fields_key(&b, &HEAD, SLICE_LIT("0123456789abcdef")),
+           HEAD_TEXT "\"fields\",\"event\":\"key_created\",\"key_id\":\"0123456789abcdef\"}");
     expect(&b, record_key(&b, &HEAD, SLICE_LIT("space"), SLICE_LIT("xyz"), "loaded"),
            HEAD_TEXT "\"key\",\"workspace\":\"space\",\"key\":\"xyz\",\"event\":\"loaded\"}");
     expect(&b, record_config(&b, &HEAD, "applied", SLICE_NULL),
@@ -261,6 +292,7 @@ static void test_request_id(void)
 
 static const struct unit_case CASES[] = {
     {"intent", test_intent},
+    {"how values are written", test_forms},
     {"outcome", test_outcome},
     {"reject", test_reject},
     {"problems", test_problems},

@@ -71,7 +71,8 @@ static struct audit *open_audit(uint64_t segment_bytes)
     return a;
 }
 
-/* A segment of header, start, "b" twice, "a", and one outcome of "b"; left as by a crash. */
+/* A segment of header, start, the fields' key, "b" twice, "a", and one outcome of "b"; left as by a
+ * crash. */
 static char *make_log(size_t *n)
 {
     struct audit *a = open_audit(0);
@@ -115,7 +116,7 @@ static void test_orphans(void)
     CU_ASSERT_EQUAL(r.first, 1);
     CU_ASSERT_EQUAL(r.good, n);
     CU_ASSERT_EQUAL(r.set_aside, 0);
-    CU_ASSERT_EQUAL(r.verify.next_seq, 7);
+    CU_ASSERT_EQUAL(r.verify.next_seq, 8);
     CU_ASSERT_EQUAL(requests_each(&r.verify.open, collect, all), 0);
     CU_ASSERT_STRING_EQUAL(all, "a b ");
     CU_ASSERT_EQUAL(requests_each(&r.verify.open, give_up, &calls), -EIO);
@@ -179,7 +180,7 @@ static void test_garbage(void)
     memcpy(all + n + more - 1, text, n);
     put_file("audit-1.jsonl", all, 2 * n + more - 1);
     CU_ASSERT_EQUAL(recover_log(&r, directory, folder, &err), -EBADMSG);
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/audit-1.jsonl: line 7, byte offset "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/audit-1.jsonl: line 8, byte offset "));
     recover_deinit(&r);
     free(text);
     free(all);
