@@ -34,10 +34,10 @@ def plain():
 class Scene:
     """Daemons with tiny segments, clients, and a ledger. `power` is None for mere kills."""
 
-    def __init__(self, make_rig, plain, segment_bytes=16384, lie=None, power=False):
+    def __init__(self, make_rig, plain, segment_bytes=16384, lie=None, power=False, **audit):
         self.dice = chance()
         self.rig = make_rig(url=plain.url)
-        self.rig.keeper_settings["audit"]["segment_bytes"] = segment_bytes
+        self.rig.keeper_settings["audit"].update(audit, segment_bytes=segment_bytes)
         self.rig.write_conf()
         self.power = PowerLoss(self.rig, self.dice, lie) if power else None
         self.rig.start()
@@ -92,13 +92,17 @@ class Scene:
 
 
 @needs_signatures
-def test_killed(make_rig, plain):
-    Scene(make_rig, plain).run(KILLS)
+@pytest.mark.parametrize("archive", [{}, {"compress": True, "keep_segments": 120}],
+                         ids=["plain", "archived"])
+def test_killed(make_rig, plain, archive):
+    Scene(make_rig, plain, **archive).run(KILLS)
 
 
 @needs_signatures
-def test_power_loss(make_rig, plain):
-    scene = Scene(make_rig, plain, power=True)
+@pytest.mark.parametrize("archive", [{}, {"compress": True, "keep_segments": 30}],
+                         ids=["plain", "archived"])
+def test_power_loss(make_rig, plain, archive):
+    scene = Scene(make_rig, plain, power=True, **archive)
     scene.run(POWER_LOSSES)
     assert scene.power.facts["unsynced tails"] + scene.power.facts["names at stake"] > 0
 
