@@ -1,8 +1,9 @@
 /*
  * Fuzzes the audit log's verifier: the input is a log, an empty line standing between segments.
  * Each line is read as it is, and once more with a hash that is right, so that what lies behind the
- * chain is reached too. Beside not crashing: what is accepted is numbered without a gap, and is all
- * accounted for. The whole input is also read as a head.
+ * chain is reached too; and as what stays of retired segments, the same two ways. Beside not
+ * crashing: what is accepted is numbered without a gap, and is all accounted for. The whole input
+ * is also read as a head.
  */
 #include "trail/head.h"
 
@@ -36,6 +37,17 @@ static void feed(struct verify *v, struct slice bytes)
     must(v->next_seq == line.seq + 1 && chain_same(&v->last, &line.hash));
 }
 
+static void feed_proof(struct verify *v, struct slice bytes)
+{
+    uint64_t seq = v->proof_seq;
+    struct line line;
+
+    if (v->begun)
+        return;
+    if (!verify_proof(v, bytes, UINT64_MAX))
+        must(!line_read(bytes, &line) && line.seq > seq && v->proof_seq == line.seq);
+}
+
 /* The hash before a header is the one that it names itself. */
 static struct chain_hash before(const struct verify *v, struct slice bytes)
 {
@@ -47,9 +59,24 @@ static struct chain_hash before(const struct verify *v, struct slice bytes)
     return v->last;
 }
 
-static void feed_right(struct verify *v, struct slice bytes)
+/* An epoch names it too, and the first header follows nothing. */
+static struct chain_hash before_proof(struct slice bytes)
 {
-    struct chain_hash previous = before(v, bytes), hash;
+    unsigned char signature[SEAL_SIGNATURE];
+    struct seal_key next;
+    struct seal seal = {.epoch = 0};
+    struct line line;
+
+    if (!line_read(bytes, &line) && line.type == LINE_EPOCH &&
+        !line_seal(&line, &seal, &next, signature))
+        return seal.hash;
+    return (struct chain_hash){{0}};
+}
+
+static void righted(struct verify *v, struct slice bytes, struct chain_hash previous,
+                    void (*one)(struct verify *v, struct slice bytes))
+{
+    struct chain_hash hash;
     char *copy;
 
     if (bytes.len < CHAIN_TAIL)
@@ -61,8 +88,18 @@ static void feed_right(struct verify *v, struct slice bytes)
     memcpy(copy + bytes.len - CHAIN_TAIL, ",\"h\":\"", 6);
     hex_put(copy + bytes.len - CHAIN_TAIL + 6, hash.bytes, CHAIN_HASH);
     memcpy(copy + bytes.len - 2, "\"}", 2);
-    feed(v, slice_of(copy, bytes.len));
+    one(v, slice_of(copy, bytes.len));
     free(copy);
+}
+
+static void feed_right(struct verify *v, struct slice bytes)
+{
+    righted(v, bytes, before(v, bytes), feed);
+}
+
+static void feed_right_proof(struct verify *v, struct slice bytes)
+{
+    righted(v, bytes, before_proof(bytes), feed_proof);
 }
 
 static void run(struct slice all, void (*one)(struct verify *v, struct slice bytes))
@@ -92,6 +129,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     run(slice_of(data, size), feed);
     run(slice_of(data, size), feed_right);
+    run(slice_of(data, size), feed_proof);
+    run(slice_of(data, size), feed_right_proof);
     must(size == 0 || data[0] == '{' || head_read(slice_of(data, size), &head));
     if (size && data[0] == '{' && !head_read(slice_of(data, size), &head))
         must(size > 2 * SEAL_SIGNATURE);
