@@ -68,7 +68,7 @@ bool seal_verify(const struct seal_verifier *v, const struct seal *seal,
     unsigned char message[SEAL_MESSAGE_MAX];
     size_t n = seal_message(message, seal);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool good = ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, v->key) == 1 &&
+    bool good = v && ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, v->key) == 1 &&
                 EVP_DigestVerify(ctx, signature, SEAL_SIGNATURE, message, n) == 1;
 
     EVP_MD_CTX_free(ctx);

@@ -40,6 +40,7 @@ struct seal_verifier; /* a public key, ready for use */
 int seal_verifier_new(struct seal_verifier **out, const struct seal_key *key)
     __attribute__((warn_unused_result));
 void seal_verifier_free(struct seal_verifier *verifier); /* NULL is fine */
+/* Of NULL, which is no key, nothing is good. */
 bool seal_verify(const struct seal_verifier *verifier, const struct seal *seal,
                  const unsigned char signature[SEAL_SIGNATURE]) __attribute__((warn_unused_result));
 

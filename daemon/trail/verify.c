@@ -171,9 +171,11 @@ const char *verify_proof(struct verify *v, struct slice bytes, uint64_t before)
         return NULL;
     if (!why)
         why = v->proof_seq ? go_on_with_proof(v, &line) : begin_proof(v, &line);
+    if (why)
+        return why;
     v->proof_seq = line.seq;
     v->proof_hash = line.hash;
-    return why;
+    return NULL;
 }
 
 static const char *check_seal(struct verify *v, const struct line *line)
