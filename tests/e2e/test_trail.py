@@ -181,10 +181,10 @@ def test_lines_and_segments(log):
         text = path.read_bytes()
         path.unlink()
         tool, ours, result = broken(log.audit_folder)
-        # Without its first segment it is a log that begins later.
-        assert (tool and ours) or path == paths[0], result
+        assert tool and ours, result
         path.write_bytes(text)
         cases += 1
+    print("lines and segments: %d changes" % cases)
     assert cases > 150
     assert ctl("verify", "--head", head, log.audit_folder).returncode == 0
 
