@@ -131,6 +131,12 @@ echo "done"
 
 say "6. The audit trail"
 cat "$dir"/audit/audit-*.jsonl
+echo
+"$build/daemon/cention-proxyctl" audit show --table -n 4 "$dir/audit"
+echo
+# It is sound; that nothing was cut off at its end takes a head that was kept elsewhere.
+"$build/daemon/cention-proxyctl" audit head "$dir/audit" >"$dir/head.json"
+"$build/daemon/cention-proxyctl" audit verify --head "$dir/head.json" "$dir/audit"
 
 say "7. What the look-alike saw, with signatures verified by its own code"
 tail -n 1 "$dir/lookalike.out"
