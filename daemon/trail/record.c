@@ -216,6 +216,8 @@ static void put_client(struct writer *w, const struct wire_client *c)
     put_known(&inner, SLICE_LIT(",\"exe\":"), c->exe);
     put_known(&inner, SLICE_LIT(",\"via\":"), c->via);
     put_known(&inner, SLICE_LIT(",\"address\":"), c->address);
+    put_known(&inner, SLICE_LIT(",\"unit\":"), c->unit);
+    put_known(&inner, SLICE_LIT(",\"certificate\":"), c->certificate);
     if (!inner.failed && buf_len(w->out) > before)
         w->out->data[w->out->head + before] = '{';
     else

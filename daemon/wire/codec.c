@@ -69,6 +69,9 @@ static void get_client(struct reader *r, struct wire_client *c)
     c->exe = get_string(r, WIRE_NAME_MAX);
     c->via = get_string(r, WIRE_NAME_MAX);
     c->address = get_string(r, WIRE_NAME_MAX);
+    c->unit = get_string(r, WIRE_NAME_MAX);
+    c->certificate = get_string(r, WIRE_NAME_MAX);
+    c->token = get_string(r, WIRE_NAME_MAX);
 }
 
 static uint32_t get_problems(struct reader *r, struct wire_problem *problems)
@@ -266,6 +269,9 @@ static void put_client(struct writer *w, const struct wire_client *c)
     put_string(w, c->exe, WIRE_NAME_MAX);
     put_string(w, c->via, WIRE_NAME_MAX);
     put_string(w, c->address, WIRE_NAME_MAX);
+    put_string(w, c->unit, WIRE_NAME_MAX);
+    put_string(w, c->certificate, WIRE_NAME_MAX);
+    put_string(w, c->token, WIRE_NAME_MAX);
 }
 
 static void put_problems(struct writer *w, const struct wire_problem *problems, uint32_t n)

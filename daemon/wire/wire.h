@@ -25,7 +25,7 @@
 #include <stdint.h>
 
 enum {
-    WIRE_VERSION = 2,
+    WIRE_VERSION = 3,
     WIRE_HEADER = 8,                    /* u32 length of what follows the header, u8 type, 3 zero */
     WIRE_MESSAGE_MAX = 9 * 1024 * 1024, /* bytes after the header */
     WIRE_BODY_MAX = 8 * 1024 * 1024,    /* the largest limits.body_bytes that fits a message */
@@ -70,15 +70,21 @@ enum wire_sent {
 
 #define WIRE_UID_UNKNOWN UINT32_MAX
 
-/* Who asks, as far as known; empty slices and WIRE_UID_UNKNOWN / 0 where not. */
+/*
+ * Who asks, as far as known; empty slices and WIRE_UID_UNKNOWN / 0 where not. uid, token and
+ * certificate are what the keeper finds the client by; the rest is information.
+ */
 struct wire_client {
-    struct slice name;
-    uint32_t uid; /* WIRE_UID_UNKNOWN when not known */
+    struct slice name; /* in records: what the keeper's configuration calls the client */
+    uint32_t uid;      /* WIRE_UID_UNKNOWN when not known */
     struct slice user;
     uint32_t pid; /* 0 when not known */
     struct slice exe;
-    struct slice via;     /* "tcp", "unix" */
-    struct slice address; /* peer's address and port, or the socket's path */
+    struct slice via;         /* "tcp", "unix" */
+    struct slice address;     /* peer's address and port, or the socket's path */
+    struct slice unit;        /* of the service manager */
+    struct slice certificate; /* the name in the client's TLS certificate, verified */
+    struct slice token;       /* as it was sent: a secret, never recorded or logged */
 };
 
 struct wire_field {

@@ -18,7 +18,10 @@ static const struct wire_client WHO = {.name = {"app", 3},
                                        .pid = 77,
                                        .exe = {"/bin/x", 6},
                                        .via = {"unix", 4},
-                                       .address = {"unix:/s", 7}};
+                                       .address = {"unix:/s", 7},
+                                       .unit = {"a.service", 9},
+                                       .certificate = {"site-1", 6},
+                                       .token = {"t0ken", 5}};
 
 static const char HEX[] = "a66f0f836c075414e525052df5af4bc7e84b7a67a3518ad88f70e0c83f72c8ce";
 
@@ -110,6 +113,9 @@ static void what_is_signed_crosses_whole(void)
     CU_ASSERT_EQUAL(m.sign.client.uid, 1000);
     CU_ASSERT_EQUAL(m.sign.client.pid, 77);
     CU_ASSERT_TRUE(slice_eq(m.sign.client.address, SLICE_LIT("unix:/s")));
+    CU_ASSERT_TRUE(slice_eq(m.sign.client.unit, SLICE_LIT("a.service")));
+    CU_ASSERT_TRUE(slice_eq(m.sign.client.certificate, SLICE_LIT("site-1")));
+    CU_ASSERT_TRUE(slice_eq(m.sign.client.token, SLICE_LIT("t0ken")));
     CU_ASSERT_TRUE(slice_eq(m.sign.path, SLICE_LIT("/v1/tag")));
     CU_ASSERT_EQUAL(m.sign.n_fields, 2);
     CU_ASSERT_TRUE(slice_eq(m.sign.fields[0].value, SLICE_LIT("1,2")));

@@ -57,7 +57,10 @@ static void test_intent(void)
                    .pid = 42,
                    .exe = SLICE_LIT("/usr/bin/curl"),
                    .via = SLICE_LIT("unix"),
-                   .address = SLICE_LIT("/run/x.sock")},
+                   .address = SLICE_LIT("/run/x.sock"),
+                   .unit = SLICE_LIT("crm.service"),
+                   .certificate = SLICE_LIT("site-1"),
+                   .token = SLICE_LIT("not for the log")},
         .method = SLICE_LIT("PUT"),
         .workspace = SLICE_LIT("space"),
         .path = SLICE_LIT("/v1/org/1"),
@@ -69,7 +72,8 @@ static void test_intent(void)
     expect(&b, record_intent(&b, &HEAD, &sign, &VEIL, SLICE_LIT("xyz")),
            HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{\"name\":\"crm\",\"uid\":1000,\"user\":"
                      "\"eva\",\"pid\":42,\"exe\":\"/usr/bin/curl\",\"via\":\"unix\",\"address\":"
-                     "\"/run/x.sock\"},\"method\":\"PUT\",\"workspace\":\"space\",\"path\":"
+                     "\"/run/x.sock\",\"unit\":\"crm.service\",\"certificate\":\"site-1\"},"
+                     "\"method\":\"PUT\",\"workspace\":\"space\",\"path\":"
                      "\"/v1/org/1\",\"fields\":{\"active\":\"true\",\"name\":"
                      "\"G\xc3\xb6teborg \\\"1\\\"\\\\\\u000a\\u007f\xf0\x9f\x98\x80\"}," BODY_MAC
                      ",\"key\":"
