@@ -305,6 +305,28 @@ int settings_list(struct settings_node group, const char *name, struct settings_
     return 0;
 }
 
+int settings_strings(struct settings_node group, const char *name, const char **out, unsigned max,
+                     unsigned *n, struct err *err)
+{
+    config_setting_t *s = member(group, name);
+
+    *n = 0;
+    if (!s)
+        return 0;
+    if (config_setting_type(s) != CONFIG_TYPE_LIST && config_setting_type(s) != CONFIG_TYPE_ARRAY)
+        return settings_fail(group, name, err, "must be a list of strings: ( \"...\", \"...\" )");
+    if ((unsigned)config_setting_length(s) > max)
+        return settings_fail(group, name, err, "has more than %u elements", max);
+    for (unsigned i = 0; i < (unsigned)config_setting_length(s); i++) {
+        out[i] = config_setting_get_string_elem(s, (int)i);
+        if (!out[i])
+            return settings_fail(group, name, err, "element %u must be a string in double quotes",
+                                 i + 1);
+    }
+    *n = (unsigned)config_setting_length(s);
+    return 0;
+}
+
 struct settings_node settings_element(struct settings_node list, unsigned i)
 {
     return (struct settings_node){list.file, config_setting_get_elem(list.node, i)};

@@ -52,6 +52,10 @@ int settings_group(struct settings_node group, const char *name, struct settings
 /* A list of groups; *n is 0 when absent. Elements by settings_element. */
 int settings_list(struct settings_node group, const char *name, struct settings_node *out,
                   unsigned *n, struct err *err) __attribute__((warn_unused_result));
+/* A list of strings: ( "a", "b" ). At most `max`, valid as long as the file is; *n is 0 when
+ * absent. */
+int settings_strings(struct settings_node group, const char *name, const char **out, unsigned max,
+                     unsigned *n, struct err *err) __attribute__((warn_unused_result));
 struct settings_node settings_element(struct settings_node list, unsigned i);
 
 /* -EINVAL, naming it and the known ones, when the group has a setting that is not in `known`. */

@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/loop.h"
+#include "front/origin.h"
 #include "front/refusal.h"
 #include "http/http_parse.h"
 
@@ -34,6 +35,7 @@ struct client_peer {
     char address[128]; /* of the peer: "127.0.0.1:40000", "[::1]:40000", or "unix:PATH" */
     uint32_t uid;      /* UINT32_MAX when not known */
     uint32_t pid;      /* 0 when not known */
+    unsigned port;     /* of ours that it came in on; 0 for a Unix socket */
 };
 
 struct client;
@@ -59,16 +61,24 @@ struct client_handler {
     void (*gone)(void *exchange);
 };
 
-/* Whoever keeps the set of connections hears when one ends; its memory goes right after. */
+/* Whoever keeps the set of connections. */
 struct client_owner {
-    void (*closed)(void *arg, struct client *client);
+    void (*closed)(void *arg, struct client *client); /* its memory goes right after */
     void *arg;
+    /*
+     * It is the client's turn from now on (to send a whole request, to read its answer or to
+     * close), or no longer; called first from within client_new. Bytes of a request that is not
+     * whole don't count as progress, bytes of an answer that are read do. May be NULL.
+     */
+    void (*waits)(void *arg, struct client *client, bool for_client);
+    const struct origin_hosts *hosts; /* that are served; lives as long as the client */
 };
 
 /* A place in the owner's list. */
 struct client_link {
     struct client *client;
     struct client_link *next, *prev;
+    uint64_t since; /* when the owner put it there */
 };
 
 /* Takes over fd (closed on failure too). -ENOMEM. */

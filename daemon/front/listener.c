@@ -25,8 +25,8 @@ struct listener {
     char name[64];
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* to remove; "" when not ours */
     char where[128];
-    listener_accepted accepted;
-    void *arg;
+    unsigned port; /* 0 for a Unix socket */
+    struct listener_owner owner;
     struct event event;
     struct loop_timer rest;
     bool held, resting;
@@ -47,6 +47,13 @@ bool listener_is_loopback(const char *address)
     if (inet_pton(AF_INET, address, &in) == 1)
         return ntohl(in.s_addr) >> 24 == 127;
     return inet_pton(AF_INET6, address, &in6) == 1 && IN6_IS_ADDR_LOOPBACK(&in6);
+}
+
+static unsigned address_port(const union address *a)
+{
+    if (a->any.sa_family == AF_INET)
+        return ntohs(a->in.sin_port);
+    return a->any.sa_family == AF_INET6 ? ntohs(a->in6.sin6_port) : 0;
 }
 
 static void address_text(const union address *a, char *out, size_t room)
@@ -70,7 +77,7 @@ static void fill_peer(const struct listener *l, int fd, const union address *fro
     struct ucred cred;
     socklen_t len = sizeof(cred);
 
-    *peer = (struct client_peer){.via = "tcp", .uid = UINT32_MAX};
+    *peer = (struct client_peer){.via = "tcp", .uid = UINT32_MAX, .port = l->port};
     if (from->any.sa_family == AF_INET || from->any.sa_family == AF_INET6) {
         int on = 1;
 
@@ -115,12 +122,16 @@ static void listener_ready(evutil_socket_t fd, short what, void *arg)
 
         if (s >= 0) {
             fill_peer(l, s, &from, &peer);
-            l->accepted(l->arg, s, &peer);
+            l->owner.accepted(l->owner.arg, s, &peer);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            int e = errno;
+
+            if (l->owner.starved(l->owner.arg))
+                continue;
             log_warning("accept_failed", "listener=%s address=%s error=\"%s\" rest_ms=%d", l->name,
-                        l->where, strerror(errno), LISTENER_REST_US / 1000);
+                        l->where, strerror(e), LISTENER_REST_US / 1000);
             l->resting = true;
             listener_update(l);
             loop_timer_set(&l->rest, LISTENER_REST_US);
@@ -206,7 +217,7 @@ static int bind_and_listen(int fd, const struct listener_conf *conf, const union
 }
 
 int listener_adopt(struct listener **out, struct loop *loop, const char *name, int fd,
-                   listener_accepted accepted, void *arg, struct err *err)
+                   const struct listener_owner *owner, struct err *err)
 {
     struct listener *l = calloc(1, sizeof(*l));
     union address a = {0};
@@ -216,10 +227,11 @@ int listener_adopt(struct listener **out, struct loop *loop, const char *name, i
         (void)close(fd);
         return err_set(err, -ENOMEM, "out of memory");
     }
-    *l = (struct listener){.loop = loop, .fd = fd, .accepted = accepted, .arg = arg};
+    *l = (struct listener){.loop = loop, .fd = fd, .owner = *owner};
     (void)snprintf(l->name, sizeof(l->name), "%s", name);
     if (getsockname(fd, &a.any, &len) == 0)
         address_text(&a, l->where, sizeof(l->where));
+    l->port = address_port(&a);
     loop_timer_init(&l->rest, loop, listener_rested, l);
     (void)event_assign(&l->event, loop_base(loop), fd, EV_READ | EV_PERSIST, listener_ready, l);
     listener_update(l);
@@ -229,7 +241,7 @@ int listener_adopt(struct listener **out, struct loop *loop, const char *name, i
 }
 
 int listener_open(struct listener **out, struct loop *loop, const struct listener_conf *conf,
-                  listener_accepted accepted, void *arg, struct err *err)
+                  const struct listener_owner *owner, struct err *err)
 {
     union address a;
     socklen_t len = 0;
@@ -245,7 +257,7 @@ int listener_open(struct listener **out, struct loop *loop, const struct listene
         (void)close(fd);
         return r;
     }
-    r = listener_adopt(out, loop, conf->name, fd, accepted, arg, err);
+    r = listener_adopt(out, loop, conf->name, fd, owner, err);
     if (r == 0 && conf->path)
         (void)snprintf((*out)->path, sizeof((*out)->path), "%s", conf->path);
     return r;
