@@ -137,44 +137,53 @@ static bool begins(struct slice name, struct slice with)
     return name.len > with.len && slice_eq_nocase(slice_of(name.data, with.len), with);
 }
 
-static bool of_a_page(struct slice name, struct slice value, struct refusal *why)
+enum mark {
+    MARK_NONE,
+    MARK_OF_A_PAGE,
+    MARK_WITH_ORIGIN, /* and *why tells which page */
+};
+
+static enum mark mark_of(struct slice name, struct slice value, struct refusal *why)
 {
     if (slice_eq_nocase(name, SLICE_LIT("origin")) || slice_eq_nocase(name, SLICE_LIT("referer"))) {
         refuse(why, 403, "forbidden",
                "web pages may not call this service: the request has the field %.*s \"%s\"",
                (int)name.len, name.data, show(origin_of(value)).text);
-        return true;
+        return MARK_WITH_ORIGIN;
     }
     if (slice_eq_nocase(name, SLICE_LIT("sec-fetch-site"))) {
         if (slice_eq(value, SLICE_LIT("none")))
-            return false;
+            return MARK_NONE;
         refuse(why, 403, "forbidden",
                "web pages may not call this service: the request has the field %.*s \"%s\"",
                (int)name.len, name.data, show(value).text);
-        return true;
+        return MARK_OF_A_PAGE;
     }
     if (begins(name, SLICE_LIT("access-control-request-")) ||
         begins(name, SLICE_LIT("sec-websocket-"))) {
         refuse(why, 403, "forbidden",
                "web pages may not call this service: the request has the field %s",
                show(name).text);
-        return true;
+        return MARK_OF_A_PAGE;
     }
-    return false;
+    return MARK_NONE;
 }
 
 bool origin_check(const struct origin_hosts *hosts, unsigned port, const struct http_head *head,
                   struct refusal *why)
 {
     const struct http_field *host = http_field(head, SLICE_LIT("host"));
+    enum mark mark = MARK_NONE;
 
     if (!host || !is_served(hosts, port, host->value))
         return refuse(why, 403, "forbidden",
                       "the Host \"%s\" is not one of this service's names; call it by one of "
                       "them, or add this one to the setting `hosts`",
                       show(host ? host->value : SLICE_NULL).text);
-    for (size_t i = 0; i < head->n_fields; i++)
-        if (of_a_page(head->fields[i].name, head->fields[i].value, why))
-            return false;
-    return true;
+    for (size_t i = 0; i < head->n_fields && mark != MARK_WITH_ORIGIN; i++) {
+        enum mark m = mark_of(head->fields[i].name, head->fields[i].value, why);
+
+        mark = m > mark ? m : mark;
+    }
+    return mark == MARK_NONE;
 }

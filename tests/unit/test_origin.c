@@ -171,6 +171,9 @@ static void pages(void)
         {"Access-Control-Request-Method: PUT\r\n", "Access-Control-Request-Method"},
         {"access-control-request-private-network: true\r\n", "private-network"},
         {"Upgrade: websocket\r\nSec-WebSocket-Key: x\r\n", "Sec-WebSocket-Key"},
+        {"Access-Control-Request-Method: PUT\r\nSec-Fetch-Site: cross-site\r\n"
+         "Origin: http://evil.example\r\nSec-Fetch-Site: cross-site\r\n",
+         "Origin \"http://evil.example\""},
         {"Origin: http://\xff\"\\x\ty\r\n", "Origin \"http://???x?y\""},
     };
     struct origin_hosts hosts = hosts_of(DEFAULTS);
