@@ -155,7 +155,8 @@ static struct wire_client exchange_who(const struct exchange *x)
     return (struct wire_client){.uid = peer->uid,
                                 .pid = peer->pid,
                                 .via = slice_str(peer->via),
-                                .address = slice_str(peer->address)};
+                                .address = slice_str(peer->address),
+                                .certificate = slice_str(peer->certificate)};
 }
 
 /*

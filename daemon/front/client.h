@@ -3,6 +3,8 @@
  * and the timers of the client's side, and knows nothing about what a request means: a handler
  * decides that.
  *
+ *   TLS connections begin with SHAKE, under the header timer; no name in the certificate ends them.
+ *
  *            first byte          head complete        body complete
  *   IDLE ----------------> HEAD ---------------> BODY ---------------> BUSY
  *    ^   idle timer         | header timer        | body timer          | (write timer)
@@ -30,10 +32,12 @@ struct client_limits {
 
 /* Who is at the other end, as the kernel tells it. */
 struct client_peer {
-    const char *via;   /* "tcp" or "unix" */
-    char address[128]; /* of the peer: "127.0.0.1:40000", "[::1]:40000", or "unix:PATH" */
-    uint32_t uid;      /* UINT32_MAX when not known */
-    uint32_t pid;      /* 0 when not known */
+    const char *via;         /* "tcp", "unix" or "tls" */
+    char address[128];       /* of the peer: "127.0.0.1:40000", "[::1]:40000", or "unix:PATH" */
+    uint32_t uid;            /* UINT32_MAX when not known */
+    uint32_t pid;            /* 0 when not known */
+    char certificate[256];   /* the name in a verified certificate; "" without one */
+    struct tls_context *tls; /* to be spoken with it; NULL: plain. Needed by client_new only */
 };
 
 struct client;
