@@ -79,7 +79,7 @@ def test_who_has_none_gets_nothing(tls_rig, authority, site, lookalike, tmp_path
     pairs = [None, stranger.issue("crm", ["DNS:crm.example.com"]),
              site.issue("late", ["DNS:late.example.com"], days=-1),
              site.issue("od d", ["DNS:with space"]),
-             authority.issue("server", ["DNS:localhost"])]
+             authority.issue("web", ["DNS:localhost"])]
     for pair in pairs:
         with pytest.raises((OSError, http.client.HTTPException)):
             post(connect(tls_rig, context(authority, pair)))
