@@ -410,16 +410,16 @@ int client_new(struct client **out, struct loop *loop, int fd, const struct clie
         (void)close(fd);
         return -ENOMEM;
     }
-    *c = (struct client){
-        .loop = loop,
-        .fd = fd,
-        .peer = *peer,
-        .limits = *limits,
-        .handler = handler,
-        .arg = arg,
-        .owner = *owner,
-        .in = BUF_INIT(limits->header_bytes + limits->body_bytes + CLIENT_AHEAD + CLIENT_READ_BODY),
-        .out = BUF_INIT(CLIENT_OUT_MAX)};
+    *c = (struct client){.loop = loop,
+                         .fd = fd,
+                         .peer = *peer,
+                         .limits = *limits,
+                         .handler = handler,
+                         .arg = arg,
+                         .owner = *owner,
+                         .in = BUF_INIT_SECRET(limits->header_bytes + limits->body_bytes +
+                                               CLIENT_AHEAD + CLIENT_READ_BODY),
+                         .out = BUF_INIT(CLIENT_OUT_MAX)};
     c->link.client = c;
     c->hook = (struct loop_hook){.run = client_hook, .arg = c};
     loop_timer_init(&c->timer, loop, client_late, c);
@@ -480,6 +480,11 @@ void client_attach(struct client *c, void *exchange)
 const struct client_peer *client_peer(const struct client *c)
 {
     return &c->peer;
+}
+
+uint32_t client_uid(struct client *c)
+{
+    return peer_uid(&c->peer, c->fd);
 }
 
 struct slice client_body(const struct client *c)

@@ -1,6 +1,6 @@
 /*
  * Listening sockets: TCP on loopback, Unix sockets, or inherited ones. Accepts in batches, tells
- * who connected, and rests for a moment when the process is out of descriptors instead of
+ * from where, and rests for a moment when the process is out of descriptors instead of
  * spinning.
  */
 #ifndef CENTION_FRONT_LISTENER_H
