@@ -32,6 +32,7 @@ struct daemon {
     struct proxy proxy;
     struct admin admin;
     struct clients *api, *admins;
+    struct peers *peers;
     struct event *signals[4];
     struct loop_timer drain;
     struct loop_hook check_done;
@@ -215,6 +216,10 @@ static int daemon_open(struct daemon *d, struct err *err)
                          &d->admin)) < 0 ||
         (r = daemon_signals(d)) < 0)
         return err_set(err, r, "%s", strerror(-r));
+    if ((r = peers_new(&d->peers)) < 0)
+        return err_set(err, r, "%s", strerror(-r));
+    clients_identify(d->api, d->peers);
+    clients_identify(d->admins, d->peers);
     d->admin.api = d->api;
     return daemon_listen(d, err);
 }
@@ -225,6 +230,7 @@ static void daemon_close(struct daemon *d)
     exchange_free_all(&d->proxy);
     clients_free(d->api);
     exchange_free_all(&d->proxy); /* a closing client may have left one more */
+    peers_free(d->peers);
     caller_free(d->proxy.keeper);
     canon_deinit(&d->proxy.canon);
     validate_report_deinit(&d->proxy.report);

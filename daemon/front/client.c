@@ -442,15 +442,15 @@ int client_new(struct client **out, struct loop *loop, int fd, const struct clie
         (void)close(fd);
         return -ENOMEM;
     }
-    *c = (struct client){
-        .loop = loop,
-        .peer = *peer,
-        .limits = *limits,
-        .handler = handler,
-        .arg = arg,
-        .owner = *owner,
-        .in = BUF_INIT(limits->header_bytes + limits->body_bytes + CLIENT_AHEAD + CLIENT_READ_BODY),
-        .out = BUF_INIT(CLIENT_OUT_MAX)};
+    *c = (struct client){.loop = loop,
+                         .peer = *peer,
+                         .limits = *limits,
+                         .handler = handler,
+                         .arg = arg,
+                         .owner = *owner,
+                         .in = BUF_INIT_SECRET(limits->header_bytes + limits->body_bytes +
+                                               CLIENT_AHEAD + CLIENT_READ_BODY),
+                         .out = BUF_INIT(CLIENT_OUT_MAX)};
     if (channel_open(&c->channel, fd, peer->tls) < 0) {
         free(c);
         return -ENOMEM;
@@ -520,6 +520,11 @@ void client_attach(struct client *c, void *exchange)
 const struct client_peer *client_peer(const struct client *c)
 {
     return &c->peer;
+}
+
+uint32_t client_uid(struct client *c)
+{
+    return peer_uid(&c->peer, c->channel.fd);
 }
 
 struct slice client_body(const struct client *c)

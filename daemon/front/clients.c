@@ -17,6 +17,7 @@ struct clients {
     unsigned max, count;
     const struct client_handler *handler;
     void *arg;
+    struct peers *peers;
     struct client_link anchor;
     struct listener *listeners[CLIENTS_LISTENERS];
     unsigned n_listeners;
@@ -43,15 +44,17 @@ static void clients_closed(void *arg, struct client *client)
         s->empty(s->empty_arg);
 }
 
-static void clients_accepted(void *arg, int fd, const struct client_peer *peer)
+static void clients_accepted(void *arg, int fd, const struct client_peer *from)
 {
     struct clients *s = arg;
+    struct client_peer peer = *from;
     struct client_owner owner = {clients_closed, s};
     struct client_link *link;
     struct client *client;
     struct refusal no;
 
-    if (client_new(&client, s->loop, fd, peer, &s->limits, s->handler, s->arg, &owner) < 0)
+    peer_identify(&peer, fd, s->peers);
+    if (client_new(&client, s->loop, fd, &peer, &s->limits, s->handler, s->arg, &owner) < 0)
         return;
     link = client_link(client);
     link->next = &s->anchor;
@@ -78,6 +81,11 @@ int clients_new(struct clients **out, struct loop *loop, const struct client_lim
     s->anchor.next = s->anchor.prev = &s->anchor;
     *out = s;
     return 0;
+}
+
+void clients_identify(struct clients *s, struct peers *peers)
+{
+    s->peers = peers;
 }
 
 void clients_set(struct clients *s, const struct client_limits *limits, unsigned max)

@@ -16,6 +16,9 @@ int clients_new(struct clients **out, struct loop *loop, const struct client_lim
 /* Ends all connections at once, and frees the listeners. NULL is fine. */
 void clients_free(struct clients *clients);
 
+/* Connections that come from now on are identified with `peers` (borrowed; NULL: with less). */
+void clients_identify(struct clients *clients, struct peers *peers);
+
 /* For connections that come from now on. */
 void clients_set(struct clients *clients, const struct client_limits *limits, unsigned max);
 

@@ -66,26 +66,20 @@ static void address_text(const union address *a, char *out, size_t room)
     }
 }
 
+/* What the connection itself tells; who is there is asked later (peer_identify). */
 static void fill_peer(const struct listener *l, int fd, const union address *from,
                       struct client_peer *peer)
 {
-    struct ucred cred;
-    socklen_t len = sizeof(cred);
+    int on = 1;
 
-    *peer = (struct client_peer){.via = l->tls ? "tls" : "tcp", .uid = UINT32_MAX, .tls = l->tls};
-    if (from->any.sa_family == AF_INET || from->any.sa_family == AF_INET6) {
-        int on = 1;
-
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        address_text(from, peer->address, sizeof(peer->address));
+    *peer = (struct client_peer){.via = "unix", .uid = PEER_UID_UNKNOWN, .tls = l->tls};
+    if (from->any.sa_family != AF_INET && from->any.sa_family != AF_INET6) {
+        (void)snprintf(peer->address, sizeof(peer->address), "%s", l->where);
         return;
     }
-    peer->via = "unix";
-    (void)snprintf(peer->address, sizeof(peer->address), "%s", l->where);
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0) {
-        peer->uid = cred.uid;
-        peer->pid = (uint32_t)cred.pid;
-    }
+    peer->via = l->tls ? "tls" : "tcp";
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    address_text(from, peer->address, sizeof(peer->address));
 }
 
 static void listener_update(struct listener *l)

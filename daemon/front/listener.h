@@ -1,7 +1,7 @@
 /*
  * Listening sockets: TCP on loopback, Unix sockets, inherited ones; TCP elsewhere only inside TLS
  * with clients' certificates. Accepts in batches, tells
- * who connected, and rests for a moment when the process is out of descriptors instead of
+ * from where, and rests for a moment when the process is out of descriptors instead of
  * spinning.
  */
 #ifndef CENTION_FRONT_LISTENER_H
