@@ -154,8 +154,11 @@ static int check(const char *path)
     if (r == 0)
         r = audit_check(conf.audit_directory, &err);
     if (r == 0)
-        (void)fprintf(stderr, PROGRAM ": %s: good: %zu keys from %s, audit log in %s\n", path,
-                      keystore_count(keys), conf.keys, conf.audit_directory);
+        (void)fprintf(stderr,
+                      PROGRAM
+                      ": %s: good: %zu keys from %s, audit log in %s, %zu clients, %zu rules\n",
+                      path, keystore_count(keys), conf.keys, conf.audit_directory,
+                      conf.policy->clients.n, conf.policy->rules.n);
     else
         (void)say(&err, 0);
     keystore_free(keys);
@@ -245,10 +248,18 @@ static void note_restart(const char *setting, const char *old, const char *new)
         log_warning("restart_needed", "setting=%s used=%s configured=%s", setting, old, new);
 }
 
+static void warn_of_no_policy(const struct server *s)
+{
+    if (s->conf.policy->clients.n == 0)
+        log_warning("no_policy", "why=\"keeper.conf has no clients and no rules: whatever reaches "
+                                 "the proxy is signed, whoever asks\"");
+}
+
 /* Takes over what can be changed while running. */
 static void server_adopt(struct server *s, struct keeper_conf *conf)
 {
     struct veil_rules *fields = s->conf.fields;
+    struct policy *policy = s->conf.policy;
 
     note_restart("socket", s->conf.socket, conf->socket);
     note_restart("audit.directory", s->conf.audit_directory, conf->audit_directory);
@@ -268,6 +279,10 @@ static void server_adopt(struct server *s, struct keeper_conf *conf)
     audit_fields(s->audit, conf->fields);
     s->conf.fields = conf->fields;
     conf->fields = fields;
+    keeper_policy(s->keeper, conf->policy);
+    s->conf.policy = conf->policy;
+    conf->policy = policy;
+    warn_of_no_policy(s);
 }
 
 static void on_reload_signal(evutil_socket_t number, short what, void *arg)
@@ -371,6 +386,7 @@ static int server_open(struct server *s, struct keystore **keys, struct err *err
         return err_set(err, r, "out of memory");
     *keys = NULL;
     loop_timer_init(&s->failing, s->loop, on_failing, s);
+    keeper_policy(s->keeper, s->conf.policy);
     keeper_on_failure(s->keeper, on_failed, s);
     r = audit_begin(s->audit, PACKAGE_VERSION, (uint32_t)getpid(), err);
     if (r == 0 && keeper_begin(s->keeper) < 0)
@@ -387,6 +403,7 @@ static int server_run(struct server *s, const struct options *o, struct keystore
     if (server_open(s, keys, &err) < 0)
         return say(&err, EXIT_FAILED);
     log_info("keys_loaded", "workspaces=%zu", n);
+    warn_of_no_policy(s);
     log_info("listening", "address=unix:%s", s->conf.socket);
     if (o->command && command_start(&s->command, s->loop, o->command, on_ended, s, &err) < 0) {
         s->code = say(&err, EXIT_FAILED);
