@@ -4,6 +4,7 @@
  */
 #include "base/sandbox.h"
 #include "base/service.h"
+#include "base/watchdog.h"
 #include "config.h"
 #include "exchange/admin.h"
 
@@ -35,6 +36,7 @@ struct daemon {
     struct peers *peers;
     struct event *signals[4];
     struct loop_timer drain;
+    struct watchdog watchdog;
     struct loop_hook check_done;
     int exit_code;
     bool inherited; /* the API's listeners came from a service manager */
@@ -239,6 +241,7 @@ static void daemon_close(struct daemon *d)
         if (d->signals[i])
             event_free(d->signals[i]);
     loop_timer_deinit(&d->drain);
+    watchdog_stop(&d->watchdog);
     loop_cancel(d->loop, &d->check_done);
     loop_free(d->loop);
 }
@@ -270,6 +273,7 @@ static int daemon_run(struct daemon *d, bool test)
     } else {
         log_info("started", "version=%s config=%s upstream=%s", PACKAGE_VERSION, d->conf_path,
                  d->proxy.setup->conf.upstream.url);
+        watchdog_start(&d->watchdog, d->loop);
         service_ready("serving");
         code = loop_run(d->loop) < 0 ? EXIT_FAILURE : 0;
         log_info("stopped", "requests=%llu answers_2xx=%llu refusals=%llu",
