@@ -61,7 +61,8 @@ sys.stdin.readline()
 # Sends from a port of its choice and resets; prints the port.
 RESET = """
 import socket, struct, sys
-s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])),
+                             source_address=("127.66.55.44", 0))  # nobody else's ports
 port = s.getsockname()[1]
 s.sendall(sys.argv[2].encode())
 s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -200,7 +201,7 @@ def test_a_port_used_again_is_not_its_first_user_s(rig):
     port = int(client.communicate(timeout=30)[0])
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("127.0.0.1", port))
+        sock.bind(("127.66.55.44", port))
         sock.connect(("127.0.0.1", rig.port))
         sock.sendall(request(extra=["X-Request-Id: second"]).encode())
         rig.proxy.signal(signal.SIGCONT)
@@ -210,7 +211,7 @@ def test_a_port_used_again_is_not_its_first_user_s(rig):
     clients = whose(rig)
     assert clients["second"]["uid"] == 0
     assert "uid" not in clients.get("first", {}), clients
-    assert "event=identity_unknown address=127.0.0.1:%d" % port in rig.proxy.log
+    assert "event=identity_unknown address=127.66.55.44:%d" % port in rig.proxy.log
 
 
 class Wall:
