@@ -37,6 +37,7 @@ struct daemon {
     struct loop_timer drain;
     struct loop_hook check_done;
     int exit_code;
+    bool inherited; /* the API's listeners came from a service manager */
 };
 
 static const char USAGE[] =
@@ -114,6 +115,16 @@ static void daemon_drain(evutil_socket_t signal_number, short what, void *arg)
     loop_defer(d->loop, &d->check_done);
 }
 
+/* Certificates are replaced before they expire. They were good a moment ago (setup_load). */
+static void daemon_renew(struct daemon *d, const struct proxy_conf *conf)
+{
+    struct err err = ERR_INIT;
+
+    for (unsigned i = 0; !d->inherited && i < conf->n_listen; i++)
+        if (clients_renew(d->api, i, &conf->listen[i], &err) < 0)
+            log_error("tls_not_renewed", "error=%s", log_quote(slice_str(err.text)).text);
+}
+
 static void daemon_reload(evutil_socket_t signal_number, short what, void *arg)
 {
     struct daemon *d = arg;
@@ -129,6 +140,8 @@ static void daemon_reload(evutil_socket_t signal_number, short what, void *arg)
         if (!proxy_conf_same_sockets(&d->proxy.setup->conf, &fresh->conf))
             log_warning("reload_partial", "why=\"changed listeners and the keeper's socket need a "
                                           "restart; everything else is in force\"");
+        else
+            daemon_renew(d, &fresh->conf);
         setup_unref(d->proxy.setup);
         d->proxy.setup = fresh;
         log_set_level(fresh->conf.log_level);
@@ -157,6 +170,7 @@ static int daemon_listen(struct daemon *d, struct err *err)
         r = clients_adopt(is_admin ? d->admins : d->api, is_admin ? "admin" : "api", sockets[i].fd,
                           err);
     }
+    d->inherited = api;
     for (unsigned i = 0; r == 0 && !api && i < conf->n_listen; i++)
         r = clients_listen(d->api, &conf->listen[i], err);
     if (r == 0 && !admin && (conf->admin.address || conf->admin.path))

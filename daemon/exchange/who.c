@@ -98,5 +98,6 @@ struct wire_client who_is(struct client *client, const struct http_head *head)
                                 .via = slice_str(peer->via),
                                 .address = slice_str(peer->address),
                                 .unit = slice_str(peer->process.unit),
+                                .certificate = slice_str(peer->certificate),
                                 .token = token};
 }

@@ -3,6 +3,8 @@
  * and the timers of the client's side, and knows nothing about what a request means: a handler
  * decides that. What it read is wiped when the request is over: it may hold a client's token.
  *
+ *   TLS connections begin with SHAKE, under the header timer; no name in the certificate ends them.
+ *
  *            first byte          head complete        body complete
  *   IDLE ----------------> HEAD ---------------> BODY ---------------> BUSY
  *    ^   idle timer         | header timer        | body timer          | (write timer)

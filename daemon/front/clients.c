@@ -121,6 +121,11 @@ int clients_adopt(struct clients *s, const char *name, int fd, struct err *err)
     return r;
 }
 
+int clients_renew(struct clients *s, unsigned i, const struct listener_conf *conf, struct err *err)
+{
+    return i < s->n_listeners ? listener_renew(s->listeners[i], conf, err) : 0;
+}
+
 void clients_drain(struct clients *s, void (*empty)(void *arg), void *arg)
 {
     struct client_link *link, *next;

@@ -31,6 +31,10 @@ int clients_listen(struct clients *clients, const struct listener_conf *conf, st
 int clients_adopt(struct clients *clients, const char *name, int fd, struct err *err)
     __attribute__((warn_unused_result));
 
+/* listener_renew for the listener that was made as number i by clients_listen. */
+int clients_renew(struct clients *clients, unsigned i, const struct listener_conf *conf,
+                  struct err *err) __attribute__((warn_unused_result));
+
 /*
  * Stops listening; connections between requests end, others after their answer. `empty` is called
  * whenever the last one has ended, perhaps from within this call.

@@ -1,5 +1,6 @@
 /*
- * Listening sockets: TCP on loopback, Unix sockets, or inherited ones. Accepts in batches, tells
+ * Listening sockets: TCP on loopback, Unix sockets, inherited ones; TCP elsewhere only inside TLS
+ * with clients' certificates. Accepts in batches, tells
  * from where, and rests for a moment when the process is out of descriptors instead of
  * spinning.
  */
@@ -18,6 +19,8 @@ struct listener_conf {
     unsigned port;       /* 0: any free one */
     const char *path;    /* of a Unix socket, or NULL */
     unsigned mode;       /* of the Unix socket's file */
+    /* Paths of PEM files, for TLS with clients' certificates; NULL: plain. All three or none. */
+    const char *certificate, *key, *client_ca;
 };
 
 /* Takes over the connected socket (non-blocking, close-on-exec). */
@@ -28,9 +31,16 @@ int listener_open(struct listener **out, struct loop *loop, const struct listene
                   listener_accepted accepted, void *arg, struct err *err)
     __attribute__((warn_unused_result));
 
-/* Takes over an inherited listening socket. */
+/* Takes over an inherited listening socket: a Unix one, or TCP on loopback. */
 int listener_adopt(struct listener **out, struct loop *loop, const char *name, int fd,
                    listener_accepted accepted, void *arg, struct err *err)
+    __attribute__((warn_unused_result));
+
+/*
+ * Reads the TLS files of the configuration again, for connections from now on; nothing on a plain
+ * listener. On failure the old ones stay.
+ */
+int listener_renew(struct listener *l, const struct listener_conf *conf, struct err *err)
     __attribute__((warn_unused_result));
 
 /* Stops or resumes accepting; connections wait in the kernel's queue meanwhile. */

@@ -140,7 +140,7 @@ uint32_t peer_uid(struct client_peer *peer, int fd)
     struct diag_socket now;
     int r;
 
-    if (peer->uid == PEER_UID_UNKNOWN || strcmp(peer->via, "tcp") != 0 || !peer->peers)
+    if (peer->uid == PEER_UID_UNKNOWN || strcmp(peer->via, "unix") == 0 || !peer->peers)
         return peer->uid;
     r = diag_find(peer->peers->diag, fd, &peer->pair, &now);
     if (r == 0 && diag_same(&now, &peer->socket))
