@@ -7,6 +7,7 @@
 #include "base/loop.h"
 #include "base/sandbox.h"
 #include "base/service.h"
+#include "base/watchdog.h"
 #include "keeper/audit.h"
 #include "keeper/command.h"
 #include "keeper/door.h"
@@ -67,6 +68,7 @@ struct server {
     struct door *door;
     struct command *command;
     struct loop_timer failing;
+    struct watchdog watchdog;
     uint64_t failed_at; /* loop_now() when the audit log was lost; 0: it was not */
     bool stopping;
     int code; /* the exit code */
@@ -405,6 +407,7 @@ static int server_run(struct server *s, const struct options *o, struct keystore
     log_info("keys_loaded", "workspaces=%zu", n);
     warn_of_no_policy(s);
     log_info("listening", "address=unix:%s", s->conf.socket);
+    watchdog_start(&s->watchdog, s->loop);
     if (o->command && command_start(&s->command, s->loop, o->command, on_ended, s, &err) < 0) {
         s->code = say(&err, EXIT_FAILED);
         loop_stop(s->loop);
@@ -423,6 +426,7 @@ static void server_deinit(struct server *s)
 {
     command_free(s->command);
     loop_timer_deinit(&s->failing);
+    watchdog_stop(&s->watchdog);
     door_close(s->door);
     keeper_free(s->keeper);
     audit_free(s->audit);

@@ -87,7 +87,8 @@ static int put_whole(struct buf *out, const struct answer_to *to, unsigned statu
 {
     int r = buf_printf(out,
                        "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                       "Cache-Control: no-store\r\n",
+                       "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+                       "Cross-Origin-Resource-Policy: same-origin\r\n",
                        status, reason_of(status), type, body.len);
 
     if (r == 0 && allow)
