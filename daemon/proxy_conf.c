@@ -17,9 +17,9 @@
 #define MS 1000ull
 #define S  1000000ull
 
-static const char *const ROOT[] = {"listen",    "admin",     "keeper",     "keeper_timeout",
-                                   "workspace", "api",       "validation", "upstream",
-                                   "limits",    "signature", "log_level",  NULL};
+static const char *const ROOT[] = {
+    "listen",     "admin",    "hosts",  "keeper",    "keeper_timeout", "workspace", "api",
+    "validation", "upstream", "limits", "signature", "log_level",      NULL};
 static const char *const LISTEN[] = {"address",     "port", "path",      "mode",
                                      "certificate", "key",  "client_ca", NULL};
 static const char *const UPSTREAM[] = {"url",
@@ -182,6 +182,49 @@ static int read_listeners(struct proxy_conf *c, struct settings_node root, struc
     return r;
 }
 
+static int default_hosts(struct proxy_conf *c)
+{
+    const char *address;
+    char text[64];
+    int r;
+
+    if ((r = origin_hosts_add(&c->hosts, "localhost")) < 0 ||
+        (r = origin_hosts_add(&c->hosts, "127.0.0.1")) < 0 ||
+        (r = origin_hosts_add(&c->hosts, "[::1]")) < 0)
+        return r;
+    for (unsigned i = 0; i <= c->n_listen; i++) {
+        address = i < c->n_listen ? c->listen[i].address : c->admin.address;
+        if (!address)
+            continue;
+        (void)snprintf(text, sizeof(text), strchr(address, ':') ? "[%s]" : "%s", address);
+        if ((r = origin_hosts_add(&c->hosts, text)) < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* After the listeners: the default names them. */
+static int read_hosts(struct proxy_conf *c, struct settings_node root, struct err *err)
+{
+    struct settings_node hosts;
+    unsigned n;
+    int r = settings_strings(root, "hosts", &hosts, &n, err);
+
+    if (r < 0)
+        return r;
+    if (n > ORIGIN_HOSTS_MAX)
+        return settings_fail(root, "hosts", err, "has more than %d elements", ORIGIN_HOSTS_MAX);
+    for (unsigned i = 0; i < n; i++)
+        if (origin_hosts_add(&c->hosts, settings_string_at(hosts, i)) < 0)
+            return settings_fail(root, "hosts", err,
+                                 "\"%.64s\" is no host: \"name\", \"1.2.3.4\" or \"[::1]\", with "
+                                 "\":port\" or without",
+                                 settings_string_at(hosts, i));
+    if (n == 0 && default_hosts(c) < 0)
+        return settings_fail(root, "hosts", err, "must be set: the listeners have too many");
+    return 0;
+}
+
 static int read_upstream(struct upstream_conf *u, struct settings_node root, struct err *err)
 {
     struct settings_node g;
@@ -273,7 +316,7 @@ static int read_root(struct proxy_conf *c, struct settings_node root, struct err
         return settings_fail(root, "workspace", err,
                              "\"%.64s\" is no workspace: letters, digits, '.', '_' and '-' only",
                              c->workspace);
-    if ((r = read_listeners(c, root, err)) < 0 ||
+    if ((r = read_listeners(c, root, err)) < 0 || (r = read_hosts(c, root, err)) < 0 ||
         (r = read_upstream(&c->upstream, root, err)) < 0 || (r = read_limits(c, root, err)) < 0 ||
         (r = read_signature(c, root, err)) < 0)
         return r;

@@ -2,8 +2,10 @@
  * cention-proxyd: everything that touches the network, and no key. This file puts the rooms
  * together and says how the process starts, reloads and ends.
  */
+#include "base/descriptors.h"
 #include "base/sandbox.h"
 #include "base/service.h"
+#include "base/watchdog.h"
 #include "config.h"
 #include "exchange/admin.h"
 
@@ -23,6 +25,7 @@ enum {
     EXIT_USAGE = 2,
     EXIT_CONF = 78,
     ADMIN_CONNECTIONS = 64,
+    OTHER_DESCRIPTORS = ADMIN_CONNECTIONS + 192, /* connections past limits, listeners, files */
     LAST_WORDS_US = 2000000, /* for outcomes that still wait for the keeper at the very end */
 };
 
@@ -35,6 +38,7 @@ struct daemon {
     struct peers *peers;
     struct event *signals[4];
     struct loop_timer drain;
+    struct watchdog watchdog;
     struct loop_hook check_done;
     int exit_code;
     bool inherited; /* the API's listeners came from a service manager */
@@ -125,6 +129,25 @@ static void daemon_renew(struct daemon *d, const struct proxy_conf *conf)
             log_error("tls_not_renewed", "error=%s", log_quote(slice_str(err.text)).text);
 }
 
+/* What the setup in force says of clients. */
+static void daemon_set_clients(struct daemon *d)
+{
+    const struct proxy_conf *conf = &d->proxy.setup->conf;
+    unsigned reserve = OTHER_DESCRIPTORS + conf->upstream.max_connections;
+    unsigned limit = descriptors_allow(conf->connections + reserve);
+    unsigned max = descriptors_share(limit, conf->connections, reserve);
+
+    if (max < conf->connections)
+        log_warning("connections_limited",
+                    "connections=%u descriptors=%u why=\"limits.connections "
+                    "needs more descriptors than this process may have\"",
+                    max, limit);
+    clients_set(d->api, &conf->limits, max);
+    clients_set(d->admins, &conf->limits, ADMIN_CONNECTIONS);
+    clients_hosts(d->api, &conf->hosts);
+    clients_hosts(d->admins, &conf->hosts);
+}
+
 static void daemon_reload(evutil_socket_t signal_number, short what, void *arg)
 {
     struct daemon *d = arg;
@@ -145,8 +168,7 @@ static void daemon_reload(evutil_socket_t signal_number, short what, void *arg)
         setup_unref(d->proxy.setup);
         d->proxy.setup = fresh;
         log_set_level(fresh->conf.log_level);
-        clients_set(d->api, &fresh->conf.limits, fresh->conf.connections);
-        clients_set(d->admins, &fresh->conf.limits, ADMIN_CONNECTIONS);
+        daemon_set_clients(d);
         log_info("reloaded", "config=%s", d->conf_path);
     }
     service_ready("serving");
@@ -221,6 +243,7 @@ static int daemon_open(struct daemon *d, struct err *err)
     clients_identify(d->api, d->peers);
     clients_identify(d->admins, d->peers);
     d->admin.api = d->api;
+    daemon_set_clients(d);
     return daemon_listen(d, err);
 }
 
@@ -239,6 +262,7 @@ static void daemon_close(struct daemon *d)
         if (d->signals[i])
             event_free(d->signals[i]);
     loop_timer_deinit(&d->drain);
+    watchdog_stop(&d->watchdog);
     loop_cancel(d->loop, &d->check_done);
     loop_free(d->loop);
 }
@@ -270,6 +294,7 @@ static int daemon_run(struct daemon *d, bool test)
     } else {
         log_info("started", "version=%s config=%s upstream=%s", PACKAGE_VERSION, d->conf_path,
                  d->proxy.setup->conf.upstream.url);
+        watchdog_start(&d->watchdog, d->loop);
         service_ready("serving");
         code = loop_run(d->loop) < 0 ? EXIT_FAILURE : 0;
         log_info("stopped", "requests=%llu answers_2xx=%llu refusals=%llu",

@@ -325,6 +325,7 @@ static void exchange_keeper_refused(struct exchange *x, const struct wire_refuse
         [WIRE_REASON_AUDIT] = {503, "audit_unavailable"},
         [WIRE_REASON_MALFORMED] = {400, "bad_request"},
         [WIRE_REASON_OVERLOADED] = {503, "overloaded"},
+        [WIRE_REASON_UNKNOWN_CLIENT] = {401, "unknown_client"},
     };
 
     refuse(&x->refusal, REASONS[m->reason].status, REASONS[m->reason].code, "%.*s",

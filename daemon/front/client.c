@@ -71,9 +71,19 @@ static void client_reading(struct client *c, bool on)
         (void)event_del(&c->readable);
 }
 
+/* Tells the owner whose turn it is. */
+static void client_waits(struct client *c, bool for_client)
+{
+    if (c->owner.waits)
+        c->owner.waits(c->owner.arg, c, for_client);
+}
+
 static void client_set(struct client *c, enum client_state state)
 {
     c->state = state;
+    if (state == CLIENT_SHAKE || state == CLIENT_IDLE || state == CLIENT_BUSY ||
+        state == CLIENT_LINGER)
+        client_waits(c, state != CLIENT_BUSY);
     switch (state) {
     case CLIENT_IDLE:
         loop_timer_set(&c->timer, c->limits.idle_timeout_us);
@@ -196,6 +206,10 @@ static void client_accept_head(struct client *c, const struct http_head *head)
     bool whole = head->framing == HTTP_NO_BODY;
     struct refusal no;
 
+    if (!origin_check(c->owner.hosts, c->peer.port, head, &no)) {
+        client_refuse(c, head, &no);
+        return;
+    }
     c->head_len = head->head_len;
     c->framing = head->framing;
     c->wanted = head->framing == HTTP_LENGTH ? (size_t)head->content_length : 0;
@@ -293,15 +307,20 @@ static void client_advance(struct client *c)
 
         if (n == -EAGAIN) {
             (void)event_add(&c->writable, NULL);
-            if (!loop_timer_armed(&c->write_timer))
+            if (!loop_timer_armed(&c->write_timer)) {
                 loop_timer_set(&c->write_timer, c->limits.write_timeout_us);
+                client_waits(c, true);
+            }
             break;
         }
         if (n < 0) {
             client_end(c, "writing failed");
             return;
         }
-        loop_timer_clear(&c->write_timer);
+        if (loop_timer_armed(&c->write_timer)) {
+            loop_timer_clear(&c->write_timer);
+            client_waits(c, c->state != CLIENT_BUSY);
+        }
     }
     if (c->congested && buf_len(&c->out) <= CLIENT_OUT_LOW) {
         c->congested = false;

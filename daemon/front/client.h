@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/loop.h"
+#include "front/origin.h"
 #include "front/peer.h"
 #include "front/refusal.h"
 #include "http/http_parse.h"
@@ -54,16 +55,24 @@ struct client_handler {
     void (*gone)(void *exchange);
 };
 
-/* Whoever keeps the set of connections hears when one ends; its memory goes right after. */
+/* Whoever keeps the set of connections. */
 struct client_owner {
-    void (*closed)(void *arg, struct client *client);
+    void (*closed)(void *arg, struct client *client); /* its memory goes right after */
     void *arg;
+    /*
+     * It is the client's turn from now on (to send a whole request, to read its answer or to
+     * close), or no longer; called first from within client_new. Bytes of a request that is not
+     * whole don't count as progress, bytes of an answer that are read do. May be NULL.
+     */
+    void (*waits)(void *arg, struct client *client, bool for_client);
+    const struct origin_hosts *hosts; /* that are served; lives as long as the client */
 };
 
 /* A place in the owner's list. */
 struct client_link {
     struct client *client;
     struct client_link *next, *prev;
+    uint64_t since; /* when the owner put it there */
 };
 
 /* Takes over fd (closed on failure too). -ENOMEM. */

@@ -1,6 +1,6 @@
 /*
- * The connections of one entrance (the API, or the administrator's): how many there may be, and
- * how they all end.
+ * The connections of one entrance (the API, or the administrator's): how many there may be, who
+ * makes room when there are too many, and how they all end.
  */
 #ifndef CENTION_FRONT_CLIENTS_H
 #define CENTION_FRONT_CLIENTS_H
@@ -22,9 +22,14 @@ void clients_identify(struct clients *clients, struct peers *peers);
 /* For connections that come from now on. */
 void clients_set(struct clients *clients, const struct client_limits *limits, unsigned max);
 
+/* The hosts that are served, copied; for all requests from now on. None before the first call. */
+void clients_hosts(struct clients *clients, const struct origin_hosts *hosts);
+
 /*
- * Listens, or takes over an inherited socket. Past `max` connections a new one is answered 503
- * `overloaded`; past some more the listeners rest until one has gone.
+ * Listens, or takes over an inherited socket. For a new connection past `max`, and when the process
+ * has no descriptor left, the one is closed whose client let us wait longest (100 ms at least): for
+ * a whole request, for reading its answer, or for closing. Where there is none, the new one is
+ * answered 503 `overloaded`; past some more the listeners rest until one can go.
  */
 int clients_listen(struct clients *clients, const struct listener_conf *conf, struct err *err)
     __attribute__((warn_unused_result));
@@ -42,5 +47,8 @@ int clients_renew(struct clients *clients, unsigned i, const struct listener_con
 void clients_drain(struct clients *clients, void (*empty)(void *arg), void *arg);
 
 unsigned clients_count(const struct clients *clients);
+
+/* How many were closed to make room. */
+uint64_t clients_displaced(const struct clients *clients);
 
 #endif

@@ -26,9 +26,9 @@ struct listener {
     char name[64];
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* to remove; "" when not ours */
     char where[128];
+    unsigned port;           /* 0 for a Unix socket */
     struct tls_context *tls; /* NULL: plain */
-    listener_accepted accepted;
-    void *arg;
+    struct listener_owner owner;
     struct event event;
     struct loop_timer rest;
     bool held, resting;
@@ -49,6 +49,13 @@ bool listener_is_loopback(const char *address)
     if (inet_pton(AF_INET, address, &in) == 1)
         return ntohl(in.s_addr) >> 24 == 127;
     return inet_pton(AF_INET6, address, &in6) == 1 && IN6_IS_ADDR_LOOPBACK(&in6);
+}
+
+static unsigned address_port(const union address *a)
+{
+    if (a->any.sa_family == AF_INET)
+        return ntohs(a->in.sin_port);
+    return a->any.sa_family == AF_INET6 ? ntohs(a->in6.sin6_port) : 0;
 }
 
 static void address_text(const union address *a, char *out, size_t room)
@@ -72,7 +79,8 @@ static void fill_peer(const struct listener *l, int fd, const union address *fro
 {
     int on = 1;
 
-    *peer = (struct client_peer){.via = "unix", .uid = PEER_UID_UNKNOWN, .tls = l->tls};
+    *peer = (struct client_peer){
+        .via = "unix", .uid = PEER_UID_UNKNOWN, .port = l->port, .tls = l->tls};
     if (from->any.sa_family != AF_INET && from->any.sa_family != AF_INET6) {
         (void)snprintf(peer->address, sizeof(peer->address), "%s", l->where);
         return;
@@ -111,12 +119,16 @@ static void listener_ready(evutil_socket_t fd, short what, void *arg)
 
         if (s >= 0) {
             fill_peer(l, s, &from, &peer);
-            l->accepted(l->arg, s, &peer);
+            l->owner.accepted(l->owner.arg, s, &peer);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            int e = errno;
+
+            if (l->owner.starved(l->owner.arg))
+                continue;
             log_warning("accept_failed", "listener=%s address=%s error=\"%s\" rest_ms=%d", l->name,
-                        l->where, strerror(errno), LISTENER_REST_US / 1000);
+                        l->where, strerror(e), LISTENER_REST_US / 1000);
             l->resting = true;
             listener_update(l);
             loop_timer_set(&l->rest, LISTENER_REST_US);
@@ -212,7 +224,7 @@ static bool is_local(const union address *a)
 
 /* Takes over `tls` when it succeeds. */
 static int adopt(struct listener **out, struct loop *loop, const char *name, int fd,
-                 struct tls_context *tls, listener_accepted accepted, void *arg, struct err *err)
+                 struct tls_context *tls, const struct listener_owner *owner, struct err *err)
 {
     struct listener *l = calloc(1, sizeof(*l));
     union address a = {0};
@@ -222,7 +234,7 @@ static int adopt(struct listener **out, struct loop *loop, const char *name, int
         (void)close(fd);
         return err_set(err, -ENOMEM, "out of memory");
     }
-    *l = (struct listener){.loop = loop, .fd = fd, .accepted = accepted, .arg = arg};
+    *l = (struct listener){.loop = loop, .fd = fd, .owner = *owner};
     (void)snprintf(l->name, sizeof(l->name), "%s", name);
     if (getsockname(fd, &a.any, &len) == 0)
         address_text(&a, l->where, sizeof(l->where));
@@ -233,6 +245,7 @@ static int adopt(struct listener **out, struct loop *loop, const char *name, int
                        "an inherited socket must be a Unix socket or listen on loopback");
     }
     l->tls = tls;
+    l->port = address_port(&a);
     loop_timer_init(&l->rest, loop, listener_rested, l);
     (void)event_assign(&l->event, loop_base(loop), fd, EV_READ | EV_PERSIST, listener_ready, l);
     listener_update(l);
@@ -242,9 +255,9 @@ static int adopt(struct listener **out, struct loop *loop, const char *name, int
 }
 
 int listener_adopt(struct listener **out, struct loop *loop, const char *name, int fd,
-                   listener_accepted accepted, void *arg, struct err *err)
+                   const struct listener_owner *owner, struct err *err)
 {
-    return adopt(out, loop, name, fd, NULL, accepted, arg, err);
+    return adopt(out, loop, name, fd, NULL, owner, err);
 }
 
 int listener_renew(struct listener *l, const struct listener_conf *conf, struct err *err)
@@ -263,7 +276,7 @@ int listener_renew(struct listener *l, const struct listener_conf *conf, struct 
 }
 
 int listener_open(struct listener **out, struct loop *loop, const struct listener_conf *conf,
-                  listener_accepted accepted, void *arg, struct err *err)
+                  const struct listener_owner *owner, struct err *err)
 {
     union address a;
     socklen_t len = 0;
@@ -280,7 +293,7 @@ int listener_open(struct listener **out, struct loop *loop, const struct listene
     if (r < 0 && fd >= 0)
         (void)close(fd);
     if (r == 0)
-        r = adopt(out, loop, conf->name, fd, tls, accepted, arg, err);
+        r = adopt(out, loop, conf->name, fd, tls, owner, err);
     if (r < 0)
         tls_context_free(tls);
     if (r == 0 && conf->path)

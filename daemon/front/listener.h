@@ -23,17 +23,22 @@ struct listener_conf {
     const char *certificate, *key, *client_ca;
 };
 
-/* Takes over the connected socket (non-blocking, close-on-exec). */
-typedef void (*listener_accepted)(void *arg, int fd, const struct client_peer *peer);
+struct listener_owner {
+    /* Takes over the connected socket (non-blocking, close-on-exec). */
+    void (*accepted)(void *arg, int fd, const struct client_peer *peer);
+    /* The process is out of descriptors; true when the owner has closed some. */
+    bool (*starved)(void *arg);
+    void *arg;
+};
 
 /* Binds and listens. A Unix socket's file is replaced only when nobody answers on it. */
 int listener_open(struct listener **out, struct loop *loop, const struct listener_conf *conf,
-                  listener_accepted accepted, void *arg, struct err *err)
+                  const struct listener_owner *owner, struct err *err)
     __attribute__((warn_unused_result));
 
 /* Takes over an inherited listening socket: a Unix one, or TCP on loopback. */
 int listener_adopt(struct listener **out, struct loop *loop, const char *name, int fd,
-                   listener_accepted accepted, void *arg, struct err *err)
+                   const struct listener_owner *owner, struct err *err)
     __attribute__((warn_unused_result));
 
 /*

@@ -20,6 +20,7 @@ struct client_peer {
     char address[128];      /* of the peer: "127.0.0.1:40000", "[::1]:40000", or "unix:PATH" */
     uint32_t uid;           /* at accept; PEER_UID_UNKNOWN when not known */
     uint32_t pid;           /* Unix sockets; 0 when not known */
+    unsigned port;          /* of ours that it came in on; 0 for a Unix socket */
     struct process process; /* Unix sockets */
     struct peers *peers;    /* borrowed */
     struct diag_pair pair;  /* TCP, while uid is known */

@@ -35,7 +35,8 @@ static void a_refusal(void)
     no.allow = "POST";
     CU_ASSERT_EQUAL(answer_refusal(&b, &TO, &no, 0, SLICE_NULL), 0);
     is(&b, "HTTP/1.1 405 Method Not Allowed\r\nContent-Type: application/json\r\n"
-           "Content-Length: 76\r\nCache-Control: no-store\r\nAllow: POST\r\n"
+           "Content-Length: 76\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+           "Cross-Origin-Resource-Policy: same-origin\r\nAllow: POST\r\n"
            "X-Request-Id: id-1\r\n\r\n"
            "{\"error\": \"GET can't\", \"code\": \"method_not_allowed\", "
            "\"outcome\": \"not-sent\"}\n");
@@ -67,7 +68,8 @@ static void head_leaves_the_body_out(void)
 
     CU_ASSERT_EQUAL(answer_text(&b, &to, 200, "text/plain", SLICE_LIT("alive\n")), 0);
     is(&b, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n"
-           "Cache-Control: no-store\r\nX-Request-Id: x\r\n\r\n");
+           "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+           "Cross-Origin-Resource-Policy: same-origin\r\nX-Request-Id: x\r\n\r\n");
     buf_deinit(&b);
 }
 

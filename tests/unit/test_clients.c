@@ -70,6 +70,7 @@ static void on_empty(void *arg)
 static void begin(struct world *w, unsigned max)
 {
     struct client_limits limits = {512, 1000, 1000000, 1000000, 1000000, 1000000};
+    struct origin_hosts hosts = {0};
 
     (void)signal(SIGPIPE, SIG_IGN);
     *w = (struct world){0};
@@ -78,6 +79,8 @@ static void begin(struct world *w, unsigned max)
     (void)snprintf(w->path, sizeof(w->path), "%s/s", w->folder);
     CU_ASSERT_EQUAL_FATAL(loop_new(&w->loop), 0);
     CU_ASSERT_EQUAL_FATAL(clients_new(&w->clients, w->loop, &limits, max, &HANDLER, w), 0);
+    CU_ASSERT_EQUAL_FATAL(origin_hosts_add(&hosts, "h"), 0);
+    clients_hosts(w->clients, &hosts);
 }
 
 static void finish(struct world *w)

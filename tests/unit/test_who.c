@@ -62,7 +62,7 @@ static void begin(struct world *w)
                                .pid = 8,
                                .process = {.exe = "/bin/importer", .unit = "i.service"}};
     struct client_limits limits = {512, 1000, 1000000, 1000000, 1000000, 1000000};
-    struct client_owner owner = {on_closed, NULL};
+    struct client_owner owner = {.closed = on_closed, .arg = NULL};
     int fds[2];
 
     CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
