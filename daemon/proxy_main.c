@@ -5,6 +5,7 @@
 #include "base/descriptors.h"
 #include "base/sandbox.h"
 #include "base/service.h"
+#include "base/watchdog.h"
 #include "config.h"
 #include "exchange/admin.h"
 
@@ -34,10 +35,13 @@ struct daemon {
     struct proxy proxy;
     struct admin admin;
     struct clients *api, *admins;
+    struct peers *peers;
     struct event *signals[4];
     struct loop_timer drain;
+    struct watchdog watchdog;
     struct loop_hook check_done;
     int exit_code;
+    bool inherited; /* the API's listeners came from a service manager */
 };
 
 static const char USAGE[] =
@@ -115,6 +119,16 @@ static void daemon_drain(evutil_socket_t signal_number, short what, void *arg)
     loop_defer(d->loop, &d->check_done);
 }
 
+/* Certificates are replaced before they expire. They were good a moment ago (setup_load). */
+static void daemon_renew(struct daemon *d, const struct proxy_conf *conf)
+{
+    struct err err = ERR_INIT;
+
+    for (unsigned i = 0; !d->inherited && i < conf->n_listen; i++)
+        if (clients_renew(d->api, i, &conf->listen[i], &err) < 0)
+            log_error("tls_not_renewed", "error=%s", log_quote(slice_str(err.text)).text);
+}
+
 /* What the setup in force says of clients. */
 static void daemon_set_clients(struct daemon *d)
 {
@@ -149,6 +163,8 @@ static void daemon_reload(evutil_socket_t signal_number, short what, void *arg)
         if (!proxy_conf_same_sockets(&d->proxy.setup->conf, &fresh->conf))
             log_warning("reload_partial", "why=\"changed listeners and the keeper's socket need a "
                                           "restart; everything else is in force\"");
+        else
+            daemon_renew(d, &fresh->conf);
         setup_unref(d->proxy.setup);
         d->proxy.setup = fresh;
         log_set_level(fresh->conf.log_level);
@@ -176,6 +192,7 @@ static int daemon_listen(struct daemon *d, struct err *err)
         r = clients_adopt(is_admin ? d->admins : d->api, is_admin ? "admin" : "api", sockets[i].fd,
                           err);
     }
+    d->inherited = api;
     for (unsigned i = 0; r == 0 && !api && i < conf->n_listen; i++)
         r = clients_listen(d->api, &conf->listen[i], err);
     if (r == 0 && !admin && (conf->admin.address || conf->admin.path))
@@ -221,6 +238,10 @@ static int daemon_open(struct daemon *d, struct err *err)
                          &d->admin)) < 0 ||
         (r = daemon_signals(d)) < 0)
         return err_set(err, r, "%s", strerror(-r));
+    if ((r = peers_new(&d->peers)) < 0)
+        return err_set(err, r, "%s", strerror(-r));
+    clients_identify(d->api, d->peers);
+    clients_identify(d->admins, d->peers);
     d->admin.api = d->api;
     daemon_set_clients(d);
     return daemon_listen(d, err);
@@ -232,6 +253,7 @@ static void daemon_close(struct daemon *d)
     exchange_free_all(&d->proxy);
     clients_free(d->api);
     exchange_free_all(&d->proxy); /* a closing client may have left one more */
+    peers_free(d->peers);
     caller_free(d->proxy.keeper);
     canon_deinit(&d->proxy.canon);
     validate_report_deinit(&d->proxy.report);
@@ -240,6 +262,7 @@ static void daemon_close(struct daemon *d)
         if (d->signals[i])
             event_free(d->signals[i]);
     loop_timer_deinit(&d->drain);
+    watchdog_stop(&d->watchdog);
     loop_cancel(d->loop, &d->check_done);
     loop_free(d->loop);
 }
@@ -271,6 +294,7 @@ static int daemon_run(struct daemon *d, bool test)
     } else {
         log_info("started", "version=%s config=%s upstream=%s", PACKAGE_VERSION, d->conf_path,
                  d->proxy.setup->conf.upstream.url);
+        watchdog_start(&d->watchdog, d->loop);
         service_ready("serving");
         code = loop_run(d->loop) < 0 ? EXIT_FAILURE : 0;
         log_info("stopped", "requests=%llu answers_2xx=%llu refusals=%llu",

@@ -21,6 +21,7 @@ struct clients {
     unsigned max, count;
     const struct client_handler *handler;
     void *arg;
+    struct peers *peers;
     struct client_link waiting; /* anchor: it is the client's turn, the longest first */
     struct client_link busy;    /* anchor: all others */
     struct origin_hosts hosts;
@@ -117,16 +118,18 @@ static void clients_closed(void *arg, struct client *client)
         s->empty(s->empty_arg);
 }
 
-static void clients_accepted(void *arg, int fd, const struct client_peer *peer)
+static void clients_accepted(void *arg, int fd, const struct client_peer *from)
 {
     struct clients *s = arg;
+    struct client_peer peer = *from;
     struct client_owner owner = {clients_closed, s, clients_waits, &s->hosts};
     struct client *client;
     struct refusal no;
 
     while (s->count >= s->max && clients_displace(s))
         ;
-    if (client_new(&client, s->loop, fd, peer, &s->limits, s->handler, s->arg, &owner) < 0)
+    peer_identify(&peer, fd, s->peers);
+    if (client_new(&client, s->loop, fd, &peer, &s->limits, s->handler, s->arg, &owner) < 0)
         return;
     s->count++;
     if (s->count <= s->max)
@@ -153,6 +156,11 @@ int clients_new(struct clients **out, struct loop *loop, const struct client_lim
     loop_timer_init(&s->rest, loop, clients_rested, s);
     *out = s;
     return 0;
+}
+
+void clients_identify(struct clients *s, struct peers *peers)
+{
+    s->peers = peers;
 }
 
 void clients_set(struct clients *s, const struct client_limits *limits, unsigned max)
@@ -198,6 +206,11 @@ int clients_adopt(struct clients *s, const char *name, int fd, struct err *err)
     if (r == 0)
         s->n_listeners++;
     return r;
+}
+
+int clients_renew(struct clients *s, unsigned i, const struct listener_conf *conf, struct err *err)
+{
+    return i < s->n_listeners ? listener_renew(s->listeners[i], conf, err) : 0;
 }
 
 void clients_drain(struct clients *s, void (*empty)(void *arg), void *arg)

@@ -16,6 +16,9 @@ int clients_new(struct clients **out, struct loop *loop, const struct client_lim
 /* Ends all connections at once, and frees the listeners. NULL is fine. */
 void clients_free(struct clients *clients);
 
+/* Connections that come from now on are identified with `peers` (borrowed; NULL: with less). */
+void clients_identify(struct clients *clients, struct peers *peers);
+
 /* For connections that come from now on. */
 void clients_set(struct clients *clients, const struct client_limits *limits, unsigned max);
 
@@ -33,6 +36,10 @@ int clients_listen(struct clients *clients, const struct listener_conf *conf, st
     __attribute__((warn_unused_result));
 int clients_adopt(struct clients *clients, const char *name, int fd, struct err *err)
     __attribute__((warn_unused_result));
+
+/* listener_renew for the listener that was made as number i by clients_listen. */
+int clients_renew(struct clients *clients, unsigned i, const struct listener_conf *conf,
+                  struct err *err) __attribute__((warn_unused_result));
 
 /*
  * Stops listening; connections between requests end, others after their answer. `empty` is called
