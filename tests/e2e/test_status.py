@@ -173,16 +173,21 @@ def test_504(make_rig, lookalike):
 
 
 def test_503_too_many_connections(make_rig, lookalike):
+    """Both that there may be wait for the upstream: nobody can make room (see test_slow.py)."""
     rig = make_rig(proxy={"limits": {"connections": 2}}).start()
-    with rig.raw() as one, rig.raw() as two:
-        until(lambda: rig.metric("cention_client_connections") == 2, what="two connections")
+    lookalike.order(delay=1.5, times=2)
+    busy = head("POST", "/v1/org", b'{"name":"n"}')
+    with rig.raw(busy) as one, rig.raw(busy) as two:
+        lookalike.wait_for(2)
         with rig.raw() as three:
             stream = three.makefile("rb")
-            refused(rig, lookalike, read_answer(stream), 503, "overloaded")
-            assert stream.read() == b""
-        two.close()
-        one.sendall(head("POST", "/v1/org", b'{"name":"n"}'))
-        assert read_answer(one.makefile("rb")).status == 200
+            answer = read_answer(stream)
+            assert (answer.status, answer.json["code"]) == (503, "overloaded"), answer.body
+            assert answer.json["outcome"] == "not-sent" and stream.read() == b""
+        for sock in (one, two):
+            assert read_answer(sock.makefile("rb")).status == 200
+    assert len(lookalike.requests) == 2
+    assert [r["status"] for r in rig.records("reject")] == [503]
 
 
 def test_503_the_queue(make_rig, lookalike):
