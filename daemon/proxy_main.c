@@ -6,6 +6,7 @@
 #include "base/service.h"
 #include "config.h"
 #include "exchange/admin.h"
+#include "proxy_confine.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -30,6 +31,7 @@ struct daemon {
     const char *conf_path;
     struct loop *loop;
     struct proxy proxy;
+    struct confine confine;
     struct admin admin;
     struct clients *api, *admins;
     struct event *signals[4];
@@ -122,9 +124,14 @@ static void daemon_reload(evutil_socket_t signal_number, short what, void *arg)
     (void)signal_number;
     (void)what;
     service_reloading();
-    if (setup_load(&fresh, d->loop, d->conf_path, &err) < 0) {
+    if (setup_load(&fresh, d->loop, d->conf_path, &err) < 0 ||
+        proxy_confine_fits(&d->confine, &fresh->conf, &err) < 0) {
         log_error("reload_refused", "error=%s", log_quote(slice_str(err.text)).text);
+        confine_explain(&d->confine, &err);
+        setup_unref(fresh);
     } else {
+        if (d->proxy.setup->conf.sandbox != fresh->conf.sandbox)
+            log_warning("reload_partial", "why=\"a changed sandbox needs a restart\"");
         if (!proxy_conf_same_sockets(&d->proxy.setup->conf, &fresh->conf))
             log_warning("reload_partial", "why=\"changed listeners and the keeper's socket need a "
                                           "restart; everything else is in force\"");
@@ -202,7 +209,8 @@ static int daemon_open(struct daemon *d, struct err *err)
         (r = daemon_signals(d)) < 0)
         return err_set(err, r, "%s", strerror(-r));
     d->admin.api = d->api;
-    return daemon_listen(d, err);
+    r = daemon_listen(d, err);
+    return r < 0 ? r : proxy_confine(&d->confine, conf, d->conf_path, err);
 }
 
 static void daemon_close(struct daemon *d)
@@ -220,6 +228,7 @@ static void daemon_close(struct daemon *d)
             event_free(d->signals[i]);
     loop_timer_deinit(&d->drain);
     loop_cancel(d->loop, &d->check_done);
+    confine_deinit(&d->confine);
     loop_free(d->loop);
 }
 
