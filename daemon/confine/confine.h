@@ -65,7 +65,7 @@ void confine_deinit(struct confine *c);
  * Enters the sandbox and logs one line about it. No new privileges must be set (base/sandbox). A
  * kernel without Landlock is no error; one without seccomp is: -errno with err filled, and the
  * process may be half confined and has to end. With sanitizers in the build nothing is entered,
- * and the line says so. What it costs afterwards: see tests/bench/confine_cost.
+ * and the line says so.
  */
 int confine_enter(struct confine *c, struct err *err) __attribute__((warn_unused_result));
 
@@ -75,6 +75,12 @@ int confine_enter(struct confine *c, struct err *err) __attribute__((warn_unused
  */
 bool confine_has_port(const struct confine *c, unsigned port);
 void confine_explain(const struct confine *c, const struct err *why);
+
+/*
+ * The filter of CONFINE_READER, for a child that only reads, parses and tells. It is one more
+ * layer: a kernel that refuses it leaves the child as it was.
+ */
+void confine_reader(void);
 
 /* Logs that the sandbox was turned off. */
 void confine_off(void);

@@ -40,7 +40,6 @@ enum { END = -999999 }; /* no call of any architecture, and none of libseccomp's
 static const int EVERYONE[] = {
     SCMP_SYS(brk),
     SCMP_SYS(clock_gettime),
-    SCMP_SYS(clock_nanosleep),
     SCMP_SYS(close),
     SCMP_SYS(exit),
     SCMP_SYS(exit_group),
@@ -70,32 +69,31 @@ static const int EVERYONE[] = {
 
 /* Both daemons: an event loop, accepted sockets, words to the service manager. */
 static const int DAEMON[] = {
-    SCMP_SYS(accept4),       SCMP_SYS(access),     SCMP_SYS(dup),
-    SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl),  SCMP_SYS(epoll_pwait),
-    SCMP_SYS(epoll_wait),    SCMP_SYS(faccessat),  SCMP_SYS(fcntl),
-    SCMP_SYS(getcwd),        SCMP_SYS(getdents64), SCMP_SYS(getegid),
-    SCMP_SYS(geteuid),       SCMP_SYS(getgid),     SCMP_SYS(getpeername),
-    SCMP_SYS(getsockname),   SCMP_SYS(getsockopt), SCMP_SYS(getuid),
-    SCMP_SYS(poll),          SCMP_SYS(ppoll),      SCMP_SYS(readlink),
-    SCMP_SYS(readlinkat),    SCMP_SYS(recvfrom),   SCMP_SYS(recvmsg),
-    SCMP_SYS(sendmsg),       SCMP_SYS(sendto),     SCMP_SYS(shutdown),
-    SCMP_SYS(unlink),        SCMP_SYS(unlinkat),   END,
+    SCMP_SYS(accept4),     SCMP_SYS(access),      SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl),
+    SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_wait),  SCMP_SYS(faccessat),     SCMP_SYS(fcntl),
+    SCMP_SYS(getcwd),      SCMP_SYS(getdents64),  SCMP_SYS(getegid),       SCMP_SYS(geteuid),
+    SCMP_SYS(getgid),      SCMP_SYS(getsockname), SCMP_SYS(getsockopt),    SCMP_SYS(getuid),
+    SCMP_SYS(poll),        SCMP_SYS(ppoll),       SCMP_SYS(readlink),      SCMP_SYS(readlinkat),
+    SCMP_SYS(recvfrom),    SCMP_SYS(recvmsg),     SCMP_SYS(sendmsg),       SCMP_SYS(sendto),
+    SCMP_SYS(shutdown),    SCMP_SYS(unlink),      SCMP_SYS(unlinkat),      END,
 };
 
 static const int PROXY[] = {
     SCMP_SYS(connect),
+    SCMP_SYS(uname), /* the resolver looks for its domain */
     END,
 };
 
 /* The audit log's files, and the child that reads the keys. */
 static const int KEEPER[] = {
     SCMP_SYS(alarm),
-    SCMP_SYS(fadvise64),
     SCMP_SYS(fallocate),
     SCMP_SYS(fdatasync),
-    SCMP_SYS(flock),
     SCMP_SYS(fsync),
     SCMP_SYS(ftruncate),
+    SCMP_SYS(getcwd),
+    SCMP_SYS(getdents64),
+    SCMP_SYS(geteuid),
     SCMP_SYS(linkat),
     SCMP_SYS(openat),
     SCMP_SYS(pipe2),
