@@ -25,7 +25,7 @@ enum {
     EXIT_USAGE = 2,
     EXIT_CONF = 78,
     ADMIN_CONNECTIONS = 64,
-    OTHER_DESCRIPTORS = ADMIN_CONNECTIONS + 192, /* connections past limits, listeners, files */
+    OTHER_DESCRIPTORS = ADMIN_CONNECTIONS + 4 * 64 + 32, /* past both limits, listeners, files */
     LAST_WORDS_US = 2000000, /* for outcomes that still wait for the keeper at the very end */
 };
 

@@ -225,8 +225,7 @@ static void exchange_start(struct proxy *proxy, struct client *client, const str
     if (form)
         x->form = *form;
     proxy->metrics.requests++;
-    if (!who_check(head, &x->refusal) || !forward_check(x->setup, head, &target, &x->refusal) ||
-        !ready_for(proxy, &x->refusal) ||
+    if (!forward_check(x->setup, head, &target, &x->refusal) || !ready_for(proxy, &x->refusal) ||
         !body_check(proxy, x->setup, head, &target, body, x->form.nested, &x->refusal) ||
         (upstream_full(x->setup->upstream) &&
          !refuse(&x->refusal, 503, "overloaded", "too many requests wait for the upstream"))) {

@@ -192,6 +192,40 @@ static void closed(void)
     }
 }
 
+/* Sockets of that address that nobody can have sent a request from. */
+static void not_connected(void)
+{
+    struct diag_pair pair = {
+        .theirs = {.s6_addr = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}}};
+    union ip a = {0};
+    socklen_t len = sizeof(a);
+    struct diag_socket s;
+    int waiting[8];
+    struct world w;
+
+    begin(&w);
+    join(&w, "127.0.0.1", "127.0.0.1");
+    pair.their_port = w.to.in.sin_port; /* a listening one: the kernel falls back to it */
+    pair.ours.s6_addr[10] = pair.ours.s6_addr[11] = 0xff;
+    CU_ASSERT_EQUAL(diag_find(w.diag, w.server, &pair, &s), DIAG_NOBODY);
+    pair.ours = pair.theirs;
+    pair.our_port = htons(1);
+    CU_ASSERT_EQUAL(diag_find(w.diag, w.server, &pair, &s), DIAG_NOBODY);
+    /* Nobody accepts, so the last ones wait for their SYN's answer. */
+    CU_ASSERT_EQUAL(listen(w.listener, 0), 0);
+    for (int i = 0; i < 8; i++) {
+        waiting[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        CU_ASSERT_EQUAL(connect(waiting[i], &w.to.any, w.to_len), -1);
+    }
+    CU_ASSERT_EQUAL(getsockname(waiting[7], &a.any, &len), 0);
+    pair.their_port = a.in.sin_port;
+    pair.our_port = w.to.in.sin_port;
+    CU_ASSERT_EQUAL(diag_find(w.diag, w.server, &pair, &s), DIAG_NOBODY);
+    for (int i = 0; i < 8; i++)
+        (void)close(waiting[i]);
+    finish(&w);
+}
+
 /*
  * A connection that was reset before it was accepted, and another's that has its port now: the
  * other's socket must not be taken for the one that spoke.
@@ -201,15 +235,17 @@ static void a_port_used_again(void)
     struct linger now = {1, 0};
     struct diag_socket s;
     struct diag_pair pair;
-    union ip from = ip("127.66.55.44", 0); /* nobody else's ports */
-    socklen_t len = sizeof(from.in);
+    union ip from = ip("127.0.0.1", 0);
+    socklen_t len = sizeof(from);
     int second, on = 1;
     struct world w;
 
     begin(&w);
     listen_at(&w, "127.0.0.1", "127.0.0.1");
+    /* An address of our own, so that nobody else happens to use the port. */
+    from.in.sin_addr.s_addr = htonl(0x7f4d0000 | (getpid() & 0xffff));
     w.client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CU_ASSERT_EQUAL_FATAL(bind(w.client, &from.any, len), 0);
+    CU_ASSERT_EQUAL_FATAL(bind(w.client, &from.any, sizeof(from.in)), 0);
     CU_ASSERT_EQUAL_FATAL(connect(w.client, &w.to.any, w.to_len), 0);
     CU_ASSERT_EQUAL(getsockname(w.client, &from.any, &len), 0);
     CU_ASSERT_EQUAL(write(w.client, "x", 1), 1);
@@ -402,11 +438,17 @@ static void no_descriptor(void)
 }
 
 static const struct unit_case CASES[] = {
-    {"every family", every_family},   {"half-closed", half_closed},
-    {"closed and reset", closed},     {"a port used again", a_port_used_again},
-    {"other users", other_users},     {"bound to an interface", bound_to_an_interface},
-    {"not loopback", not_loopback},   {"another network", another_network},
-    {"stale answers", stale_answers}, {"no descriptor", no_descriptor},
+    {"every family", every_family},
+    {"half-closed", half_closed},
+    {"closed and reset", closed},
+    {"not connected", not_connected},
+    {"a port used again", a_port_used_again},
+    {"other users", other_users},
+    {"bound to an interface", bound_to_an_interface},
+    {"not loopback", not_loopback},
+    {"another network", another_network},
+    {"stale answers", stale_answers},
+    {"no descriptor", no_descriptor},
 };
 
 UNIT_MAIN("diag", CASES)

@@ -123,6 +123,21 @@ static void tcp(void)
     finish(&w);
 }
 
+/* Inside TLS it is the same. */
+static void tls(void)
+{
+    struct world w;
+
+    begin(&w, AF_INET);
+    w.peer.via = "tls";
+    w.client = dial(&w);
+    take(&w);
+    CU_ASSERT_EQUAL(peer_uid(&w.peer, w.server), geteuid());
+    drop(&w.client);
+    CU_ASSERT_EQUAL(peer_uid(&w.peer, w.server), PEER_UID_UNKNOWN);
+    finish(&w);
+}
+
 static void tcp_closed_before_accept(void)
 {
     struct world w;
@@ -326,6 +341,7 @@ static void maps(void)
 
 static const struct unit_case CASES[] = {
     {"tcp", tcp},
+    {"tls", tls},
     {"tcp closed before accept", tcp_closed_before_accept},
     {"tcp changed", tcp_changed},
     {"unix socket", unix_socket},
