@@ -327,8 +327,9 @@ def test_bad_tokens(walled, lookalike):
         assert len(walled.records("reject")) == number + 1
         assert reject["field"] == field and reject["client"]["uid"] == os.geteuid()
     # It is told before the body is there, and to a probe as well.
-    early = b"POST /v1/org HTTP/1.1\r\nHost: h\r\nX-Cention-Token: qqqq zzzz\r\nContent-Length: 9\r\n"
-    with walled.raw(early + b"Content-Type: application/json\r\n\r\n") as sock:
+    early = b"POST /v1/org HTTP/1.1\r\nHost: localhost\r\nX-Cention-Token: qqqq zzzz\r\n"
+    early += b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+    with walled.raw(early) as sock:
         with sock.makefile("rb") as stream:
             assert read_answer(stream).json["field"] == "X-Cention-Token"
     walled.port = walled.admin_port
