@@ -8,7 +8,8 @@
 
 enum {
     CLIENTS_LISTENERS = 32,
-    CLIENTS_SPARE = 64, /* connections past the limit that may be told so at a time */
+    CLIENTS_SPARE = 64, /* past the limit until others were patient for PATIENCE_US; and again as
+                           many that are being told 503 */
     PATIENCE_US = 100000,
     STARVED_CLOSE = 8, /* closed at once when descriptors ran out: the upstream needs some, too */
     TELL_US = 1000000, /* one line in the log for what made room within this time */
@@ -25,7 +26,9 @@ struct clients {
     struct client_link busy;    /* anchor: all others */
     struct origin_hosts hosts;
     uint64_t displaced, told, told_at;
-    struct loop_timer rest; /* looks again who can go while the listeners rest */
+    uint64_t looked;        /* displaced when all_active was last decided */
+    struct loop_timer rest; /* looks who can go while there are more than max */
+    bool all_active;        /* it found nobody */
     struct listener *listeners[CLIENTS_LISTENERS];
     unsigned n_listeners;
     void (*empty)(void *arg);
@@ -76,11 +79,11 @@ static bool clients_displace(struct clients *s)
 
 static void clients_rest(struct clients *s)
 {
-    bool hold = s->count >= s->max + CLIENTS_SPARE;
+    unsigned spare = s->all_active ? 2 * CLIENTS_SPARE : CLIENTS_SPARE;
 
     for (unsigned i = 0; i < s->n_listeners; i++)
-        listener_hold(s->listeners[i], hold);
-    if (hold && !loop_timer_armed(&s->rest))
+        listener_hold(s->listeners[i], s->count >= s->max + spare);
+    if (s->count > s->max && !loop_timer_armed(&s->rest))
         loop_timer_set(&s->rest, PATIENCE_US);
 }
 
@@ -90,6 +93,8 @@ static void clients_rested(void *arg)
 
     while (s->count > s->max && clients_displace(s))
         ;
+    s->all_active = s->count > s->max && s->displaced == s->looked;
+    s->looked = s->displaced;
     clients_rest(s);
 }
 
@@ -121,17 +126,20 @@ static void clients_accepted(void *arg, int fd, const struct client_peer *from)
     struct client *client;
     struct refusal no;
 
-    if (s->count >= s->max)
-        (void)clients_displace(s);
+    while (s->count >= s->max && clients_displace(s))
+        ;
     peer_identify(&peer, fd, s->peers);
     if (client_new(&client, s->loop, fd, &peer, &s->limits, s->handler, s->arg, &owner) < 0)
         return;
     s->count++;
-    if (s->count > s->max) {
+    if (s->count <= s->max)
+        return;
+    /* Another one's turn may be over soon; if not, then this one's is at once. */
+    if (s->all_active || s->waiting.next == client_link(client)) {
         refuse(&no, 503, "overloaded", "there are already %u connections; try again later", s->max);
         client_turn_away(client, &no);
-        clients_rest(s);
     }
+    clients_rest(s);
 }
 
 int clients_new(struct clients **out, struct loop *loop, const struct client_limits *limits,

@@ -28,7 +28,8 @@ void clients_hosts(struct clients *clients, const struct origin_hosts *hosts);
 /*
  * Listens, or takes over an inherited socket. For a new connection past `max`, and when the process
  * has no descriptor left, the one is closed whose client let us wait longest (100 ms at least): for
- * a whole request, for reading its answer, or for closing. Where there is none, the new one is
+ * a whole request, for reading its answer, or for closing. For one that waits
+ * for less there may be 64 connections too many meanwhile. Where all are busy, the new one is
  * answered 503 `overloaded`; past some more the listeners rest until one can go.
  */
 int clients_listen(struct clients *clients, const struct listener_conf *conf, struct err *err)

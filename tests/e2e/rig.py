@@ -20,7 +20,8 @@ API = TOP / "conf" / "cention-openapi.json"
 SECRET = "s3cr3t-of-the-test-that-must-not-leak"
 KEYS = [{"id": "xyz", "secret": SECRET, "workspace": "televox"},
         {"id": "other-id", "secret": SECRET + "-2", "workspace": "second"}]
-ALARMS = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "ThreadSanitizer")
+ALARMS = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "ThreadSanitizer",
+          "sandbox_denied")
 JSON = {"Content-Type": "application/json"}
 
 

@@ -143,7 +143,7 @@ def test_a_listener_s_own_address_is_served(make_rig):
 
 
 @pytest.mark.parametrize("value, words", [
-    ('"localhost"', ["hosts", "list of strings"]),
+    ("7", ["hosts", "a string, or a list of strings"]),
     ("( 1 )", ["hosts", "element 1"]),
     ('( "localhost", "a." )', ["hosts", '"a."', "no host"]),
     ('( "http://a" )', ["hosts", "no host"]),

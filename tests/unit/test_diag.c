@@ -235,15 +235,17 @@ static void a_port_used_again(void)
     struct linger now = {1, 0};
     struct diag_socket s;
     struct diag_pair pair;
-    union ip from = ip("127.66.55.44", 0); /* nobody else's ports */
-    socklen_t len = sizeof(from.in);
+    union ip from = ip("127.0.0.1", 0);
+    socklen_t len = sizeof(from);
     int second, on = 1;
     struct world w;
 
     begin(&w);
     listen_at(&w, "127.0.0.1", "127.0.0.1");
+    /* An address of our own, so that nobody else happens to use the port. */
+    from.in.sin_addr.s_addr = htonl(0x7f4d0000 | (getpid() & 0xffff));
     w.client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CU_ASSERT_EQUAL_FATAL(bind(w.client, &from.any, len), 0);
+    CU_ASSERT_EQUAL_FATAL(bind(w.client, &from.any, sizeof(from.in)), 0);
     CU_ASSERT_EQUAL_FATAL(connect(w.client, &w.to.any, w.to_len), 0);
     CU_ASSERT_EQUAL(getsockname(w.client, &from.any, &len), 0);
     CU_ASSERT_EQUAL(write(w.client, "x", 1), 1);
