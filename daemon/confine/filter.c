@@ -81,7 +81,7 @@ static const int DAEMON[] = {
 static const int PROXY[] = {
     SCMP_SYS(connect),
     SCMP_SYS(getpeername), /* whose connection it is */
-    SCMP_SYS(uname), /* the resolver looks for its domain */
+    SCMP_SYS(uname),       /* the resolver looks for its domain */
     END,
 };
 
