@@ -80,6 +80,16 @@ static int read_level(struct settings_node group, enum log_level *out, struct er
     return r;
 }
 
+static int read_sandbox(struct settings_node root, bool *out, struct err *err)
+{
+    static const char *const WORDS[] = {"enforce", "off", NULL};
+    unsigned word = 0;
+    int r = settings_choice(root, "sandbox", WORDS, &word, err);
+
+    *out = word == 0;
+    return r;
+}
+
 /* Left out, all of it is kept as it is. */
 static int read_archive(struct settings_node audit, struct archive_options *out, struct err *err)
 {
@@ -191,8 +201,8 @@ static int default_keys(char **out, struct err *err)
 
 static int read_all(struct settings_node root, struct keeper_conf *out, struct err *err)
 {
-    static const char *const KNOWN[] = {"socket",  "socket_mode", "keys",      "audit",
-                                        "clients", "rules",       "log_level", NULL};
+    static const char *const KNOWN[] = {"socket", "socket_mode", "keys",    "audit", "clients",
+                                        "rules",  "log_level",   "sandbox", NULL};
     int r = settings_known(root, KNOWN, err);
 
     if (r == 0)
@@ -207,6 +217,8 @@ static int read_all(struct settings_node root, struct keeper_conf *out, struct e
         r = read_audit(root, out, err);
     if (r == 0)
         r = policy_conf_read(root, &out->policy, err);
+    if (r == 0)
+        r = read_sandbox(root, &out->sandbox, err);
     if (r == 0)
         r = read_level(root, &out->log_level, err);
     return r;

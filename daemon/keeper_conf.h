@@ -10,6 +10,7 @@
 #include "keeper/veil_rules.h"
 #include "policy/policy.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -24,6 +25,7 @@ struct keeper_conf {
     uint64_t heartbeat_us;     /* microseconds; the audit log is signed at least this often */
     struct veil_rules *fields; /* how the audit log keeps field values; owned, never NULL */
     struct policy *policy;     /* who may do what; owned, never NULL */
+    bool sandbox;              /* "enforce" */
     enum log_level log_level;
 };
 

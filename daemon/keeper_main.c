@@ -15,6 +15,7 @@
 #include "keeper/keystore.h"
 #include "keeper/signer.h"
 #include "keeper_conf.h"
+#include "keeper_confine.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -67,6 +68,7 @@ struct server {
     struct keeper *keeper;
     struct door *door;
     struct command *command;
+    struct confine confine;
     struct loop_timer failing;
     struct watchdog watchdog;
     uint64_t failed_at; /* loop_now() when the audit log was lost; 0: it was not */
@@ -273,6 +275,8 @@ static void server_adopt(struct server *s, struct keeper_conf *conf)
     if (s->conf.socket_mode != conf->socket_mode)
         log_warning("restart_needed", "setting=socket_mode used=%04o configured=%04o",
                     (unsigned)s->conf.socket_mode, (unsigned)conf->socket_mode);
+    if (s->conf.sandbox != conf->sandbox)
+        log_warning("restart_needed", "setting=%s", "sandbox");
     log_set_level(conf->log_level);
     s->conf.log_level = conf->log_level;
     free(s->conf.keys);
@@ -310,6 +314,7 @@ static void on_reload_signal(evutil_socket_t number, short what, void *arg)
         service_ready("reloaded");
     } else {
         log_error("reload_refused", "why=\"%s\"", err.text);
+        confine_explain(&s->confine, &err);
         keeper_reload_refused(s->keeper, err.text);
         service_ready("a reload was refused; the old settings are in use");
     }
@@ -408,11 +413,14 @@ static int server_run(struct server *s, const struct options *o, struct keystore
     warn_of_no_policy(s);
     log_info("listening", "address=unix:%s", s->conf.socket);
     watchdog_start(&s->watchdog, s->loop);
-    if (o->command && command_start(&s->command, s->loop, o->command, on_ended, s, &err) < 0) {
+    if ((o->command && command_start(&s->command, s->loop, o->command, on_ended, s, &err) < 0) ||
+        keeper_confine(&s->confine, &s->conf, s->conf_path,
+                       s->command ? command_pid(s->command) : 0, &err) < 0) {
         s->code = say(&err, EXIT_FAILED);
         loop_stop(s->loop);
+    } else {
+        service_ready("listening");
     }
-    service_ready("listening");
     if (loop_run(s->loop) < 0)
         s->code = EXIT_FAILED;
     keeper_stop(s->keeper);
@@ -435,6 +443,7 @@ static void server_deinit(struct server *s)
         if (s->signals[i])
             event_free(s->signals[i]);
     loop_free(s->loop);
+    confine_deinit(&s->confine);
     keeper_conf_deinit(&s->conf);
 }
 

@@ -19,7 +19,7 @@
 
 static const char *const ROOT[] = {
     "listen",     "admin",    "hosts",  "keeper",    "keeper_timeout", "workspace", "api",
-    "validation", "upstream", "limits", "signature", "log_level",      NULL};
+    "validation", "upstream", "limits", "signature", "log_level",      "sandbox",   NULL};
 static const char *const LISTEN[] = {"address",     "port", "path",      "mode",
                                      "certificate", "key",  "client_ca", NULL};
 static const char *const UPSTREAM[] = {"url",
@@ -40,6 +40,7 @@ static const char *const SIGNATURE[] = {"authorization", "nested", NULL};
 static const char *const VALIDATION_WORDS[] = {"enforce", "warn", "off", NULL};
 static const char *const AUTHORIZATION_WORDS[] = {"scheme", "literal", NULL};
 static const char *const NESTED_WORDS[] = {"flatten", "json", NULL};
+static const char *const SANDBOX_WORDS[] = {"enforce", "off", NULL};
 static const char *const LEVEL_WORDS[] = {"error", "warning", "info", "debug", NULL};
 
 static void set_defaults(struct proxy_conf *c)
@@ -299,7 +300,7 @@ static int find_api(struct proxy_conf *c, struct err *err)
 
 static int read_root(struct proxy_conf *c, struct settings_node root, struct err *err)
 {
-    unsigned validation = 0, level = c->log_level;
+    unsigned validation = 0, level = c->log_level, sandbox = 0;
     int r = settings_known(root, ROOT, err);
 
     if (r < 0 || (r = settings_string(root, "keeper", &c->keeper, err)) < 0 ||
@@ -308,8 +309,10 @@ static int read_root(struct proxy_conf *c, struct settings_node root, struct err
         (r = settings_string(root, "workspace", &c->workspace, err)) < 0 ||
         (r = settings_string(root, "api", &c->api, err)) < 0 ||
         (r = settings_choice(root, "validation", VALIDATION_WORDS, &validation, err)) < 0 ||
-        (r = settings_choice(root, "log_level", LEVEL_WORDS, &level, err)) < 0)
+        (r = settings_choice(root, "log_level", LEVEL_WORDS, &level, err)) < 0 ||
+        (r = settings_choice(root, "sandbox", SANDBOX_WORDS, &sandbox, err)) < 0)
         return r;
+    c->sandbox = sandbox == 0;
     c->validation = (enum proxy_validation)validation;
     c->log_level = (enum log_level)level;
     if (*c->workspace && !target_workspace_ok(slice_str(c->workspace)))

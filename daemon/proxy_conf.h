@@ -40,6 +40,7 @@ struct proxy_conf {
     uint64_t drain_timeout_us;
     bool literal;     /* signature.authorization = "literal" */
     bool nested_json; /* signature.nested = "json" */
+    bool sandbox;     /* "enforce" */
     enum log_level log_level;
 };
 

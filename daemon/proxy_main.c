@@ -8,6 +8,7 @@
 #include "base/watchdog.h"
 #include "config.h"
 #include "exchange/admin.h"
+#include "proxy_confine.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -33,6 +34,7 @@ struct daemon {
     const char *conf_path;
     struct loop *loop;
     struct proxy proxy;
+    struct confine confine;
     struct admin admin;
     struct clients *api, *admins;
     struct peers *peers;
@@ -157,9 +159,14 @@ static void daemon_reload(evutil_socket_t signal_number, short what, void *arg)
     (void)signal_number;
     (void)what;
     service_reloading();
-    if (setup_load(&fresh, d->loop, d->conf_path, &err) < 0) {
+    if (setup_load(&fresh, d->loop, d->conf_path, &err) < 0 ||
+        proxy_confine_fits(&d->confine, &fresh->conf, &err) < 0) {
         log_error("reload_refused", "error=%s", log_quote(slice_str(err.text)).text);
+        confine_explain(&d->confine, &err);
+        setup_unref(fresh);
     } else {
+        if (d->proxy.setup->conf.sandbox != fresh->conf.sandbox)
+            log_warning("reload_partial", "why=\"a changed sandbox needs a restart\"");
         if (!proxy_conf_same_sockets(&d->proxy.setup->conf, &fresh->conf))
             log_warning("reload_partial", "why=\"changed listeners and the keeper's socket need a "
                                           "restart; everything else is in force\"");
@@ -244,7 +251,8 @@ static int daemon_open(struct daemon *d, struct err *err)
     clients_identify(d->admins, d->peers);
     d->admin.api = d->api;
     daemon_set_clients(d);
-    return daemon_listen(d, err);
+    r = daemon_listen(d, err);
+    return r < 0 ? r : proxy_confine(&d->confine, conf, d->conf_path, err);
 }
 
 static void daemon_close(struct daemon *d)
@@ -264,6 +272,7 @@ static void daemon_close(struct daemon *d)
     loop_timer_deinit(&d->drain);
     watchdog_stop(&d->watchdog);
     loop_cancel(d->loop, &d->check_done);
+    confine_deinit(&d->confine);
     loop_free(d->loop);
 }
 

@@ -43,5 +43,13 @@ none "$keeper" '^(getaddrinfo|gethostbyname|inet_pton)$' 'name look-ups'
 needs_not "$keeper" 'libssl|libjson|libevent_extra|libevent-' 'a library from beyond the wall'
 needs_not "$proxy" 'libcunit' 'a test library'
 
+# Both confine themselves, with what a normal build has and nothing to look inside with.
+for program in "$keeper" "$proxy"; do
+    if symbols "$program" | grep -q __asan_init; then continue; fi
+    symbols "$program" | grep -q '^seccomp_load$' || { echo "wall: no sandbox in $program" >&2; failed=1; }
+    grep -q 'define CENTION_DEBUG_SANDBOX' config.h 2>/dev/null ||
+        none "$program" '^trap_' 'the log of denied calls, which is for debug builds'
+done
+
 [ "$failed" = 0 ] && echo "wall: stands"
 exit "$failed"
