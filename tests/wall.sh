@@ -39,7 +39,7 @@ none "$tool" '^(signer|signing|keystore|keyfile|keeper|epoch|fields_key|permit)_
 none "$keeper" '^(SSL|TLS|DTLS)_|^SSL' 'TLS'
 none "$keeper" '^json_|^canon_|^api_' 'a JSON parser'
 none "$keeper" '^(http|evhttp|evdns|client|listener|upstream)_' 'HTTP or network code'
-none "$keeper" '^(getaddrinfo|gethostbyname|inet_pton)$' 'name look-ups'
+none "$keeper" '^(getaddrinfo|gethostbyname|inet_pton|get(pw|gr)(nam|uid|gid|ent)(_r)?|getgrouplist|initgroups)$' 'name look-ups'
 needs_not "$keeper" 'libssl|libjson|libevent_extra|libevent-' 'a library from beyond the wall'
 needs_not "$proxy" 'libcunit' 'a test library'
 
