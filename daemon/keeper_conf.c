@@ -6,6 +6,7 @@
 
 #include "base/settings.h"
 #include "keeper/audit.h"
+#include "policy/policy_conf.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -200,8 +201,8 @@ static int default_keys(char **out, struct err *err)
 
 static int read_all(struct settings_node root, struct keeper_conf *out, struct err *err)
 {
-    static const char *const KNOWN[] = {"socket",    "socket_mode", "keys", "audit",
-                                        "log_level", "sandbox",     NULL};
+    static const char *const KNOWN[] = {"socket", "socket_mode", "keys",    "audit", "clients",
+                                        "rules",  "log_level",   "sandbox", NULL};
     int r = settings_known(root, KNOWN, err);
 
     if (r == 0)
@@ -214,6 +215,8 @@ static int read_all(struct settings_node root, struct keeper_conf *out, struct e
         r = default_keys(&out->keys, err);
     if (r == 0)
         r = read_audit(root, out, err);
+    if (r == 0)
+        r = policy_conf_read(root, &out->policy, err);
     if (r == 0)
         r = read_sandbox(root, &out->sandbox, err);
     if (r == 0)
@@ -244,5 +247,6 @@ void keeper_conf_deinit(struct keeper_conf *c)
     free(c->keys);
     free(c->audit_directory);
     veil_rules_free(c->fields);
+    policy_free(c->policy);
     *c = (struct keeper_conf){0};
 }

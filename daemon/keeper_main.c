@@ -7,6 +7,7 @@
 #include "base/loop.h"
 #include "base/sandbox.h"
 #include "base/service.h"
+#include "base/watchdog.h"
 #include "keeper/audit.h"
 #include "keeper/command.h"
 #include "keeper/door.h"
@@ -69,6 +70,7 @@ struct server {
     struct command *command;
     struct confine confine;
     struct loop_timer failing;
+    struct watchdog watchdog;
     uint64_t failed_at; /* loop_now() when the audit log was lost; 0: it was not */
     bool stopping;
     int code; /* the exit code */
@@ -156,8 +158,11 @@ static int check(const char *path)
     if (r == 0)
         r = audit_check(conf.audit_directory, &err);
     if (r == 0)
-        (void)fprintf(stderr, PROGRAM ": %s: good: %zu keys from %s, audit log in %s\n", path,
-                      keystore_count(keys), conf.keys, conf.audit_directory);
+        (void)fprintf(stderr,
+                      PROGRAM
+                      ": %s: good: %zu keys from %s, audit log in %s, %zu clients, %zu rules\n",
+                      path, keystore_count(keys), conf.keys, conf.audit_directory,
+                      conf.policy->clients.n, conf.policy->rules.n);
     else
         (void)say(&err, 0);
     keystore_free(keys);
@@ -247,10 +252,18 @@ static void note_restart(const char *setting, const char *old, const char *new)
         log_warning("restart_needed", "setting=%s used=%s configured=%s", setting, old, new);
 }
 
+static void warn_of_no_policy(const struct server *s)
+{
+    if (s->conf.policy->clients.n == 0)
+        log_warning("no_policy", "why=\"keeper.conf has no clients and no rules: whatever reaches "
+                                 "the proxy is signed, whoever asks\"");
+}
+
 /* Takes over what can be changed while running. */
 static void server_adopt(struct server *s, struct keeper_conf *conf)
 {
     struct veil_rules *fields = s->conf.fields;
+    struct policy *policy = s->conf.policy;
 
     note_restart("socket", s->conf.socket, conf->socket);
     note_restart("audit.directory", s->conf.audit_directory, conf->audit_directory);
@@ -272,6 +285,10 @@ static void server_adopt(struct server *s, struct keeper_conf *conf)
     audit_fields(s->audit, conf->fields);
     s->conf.fields = conf->fields;
     conf->fields = fields;
+    keeper_policy(s->keeper, conf->policy);
+    s->conf.policy = conf->policy;
+    conf->policy = policy;
+    warn_of_no_policy(s);
 }
 
 static void on_reload_signal(evutil_socket_t number, short what, void *arg)
@@ -376,6 +393,7 @@ static int server_open(struct server *s, struct keystore **keys, struct err *err
         return err_set(err, r, "out of memory");
     *keys = NULL;
     loop_timer_init(&s->failing, s->loop, on_failing, s);
+    keeper_policy(s->keeper, s->conf.policy);
     keeper_on_failure(s->keeper, on_failed, s);
     r = audit_begin(s->audit, PACKAGE_VERSION, (uint32_t)getpid(), err);
     if (r == 0 && keeper_begin(s->keeper) < 0)
@@ -392,7 +410,9 @@ static int server_run(struct server *s, const struct options *o, struct keystore
     if (server_open(s, keys, &err) < 0)
         return say(&err, EXIT_FAILED);
     log_info("keys_loaded", "workspaces=%zu", n);
+    warn_of_no_policy(s);
     log_info("listening", "address=unix:%s", s->conf.socket);
+    watchdog_start(&s->watchdog, s->loop);
     if ((o->command && command_start(&s->command, s->loop, o->command, on_ended, s, &err) < 0) ||
         keeper_confine(&s->confine, &s->conf, s->conf_path,
                        s->command ? command_pid(s->command) : 0, &err) < 0) {
@@ -414,6 +434,7 @@ static void server_deinit(struct server *s)
 {
     command_free(s->command);
     loop_timer_deinit(&s->failing);
+    watchdog_stop(&s->watchdog);
     door_close(s->door);
     keeper_free(s->keeper);
     audit_free(s->audit);

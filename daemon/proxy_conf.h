@@ -28,6 +28,7 @@ struct proxy_conf {
     struct listener_conf listen[PROXY_LISTENERS_MAX];
     unsigned n_listen;
     struct listener_conf admin; /* address and path NULL: no admin listener */
+    struct origin_hosts hosts;  /* that requests may name */
     const char *keeper;
     uint64_t keeper_timeout_us;
     const char *workspace; /* "" when paths must name theirs */

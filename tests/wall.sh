@@ -30,7 +30,7 @@ needs_not() { # PROGRAM PATTERN WHAT
 symbols "$keeper" | grep -q '^signer_' || { echo "wall: no signer in $keeper?" >&2; exit 1; }
 symbols "$proxy" | grep -q '^http_request_parse' || { echo "wall: no parser in $proxy?" >&2; exit 1; }
 
-none "$proxy" '^(signer|keystore|keyfile|audit|keeper|epoch|record|chain|verify|seal|mac|veil|fields)_' 'code of the keeper'
+none "$proxy" '^(signer|keystore|keyfile|audit|keeper|epoch|record|chain|verify|seal|mac|veil|fields|policy|token|rate|users|permit)_' 'code of the keeper'
 none "$proxy" '^(EVP_MAC|HMAC)' 'the means to sign'
 none "$keeper" '^(SSL|TLS|DTLS)_|^SSL' 'TLS'
 none "$keeper" '^json_|^canon_|^api_' 'a JSON parser'

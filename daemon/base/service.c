@@ -60,3 +60,15 @@ void service_stopping(void)
 {
     (void)sd_notify(0, "STOPPING=1");
 }
+
+uint64_t service_watchdog_us(void)
+{
+    uint64_t us = 0;
+
+    return sd_watchdog_enabled(1, &us) > 0 ? us : 0;
+}
+
+void service_alive(void)
+{
+    (void)sd_notify(0, "WATCHDOG=1");
+}

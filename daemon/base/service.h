@@ -1,12 +1,13 @@
 /*
- * What a service manager offers: readiness notification (sd_notify(3)) and inherited sockets
- * (sd_listen_fds(3)). This is the one place that knows libsystemd. Without a manager every call
- * is harmless.
+ * What a service manager offers: readiness notification (sd_notify(3)), inherited sockets
+ * (sd_listen_fds(3)) and the watchdog, which base/watchdog feeds. This is the one place that knows
+ * libsystemd. Without a manager every call is harmless.
  */
 #ifndef CENTION_BASE_SERVICE_H
 #define CENTION_BASE_SERVICE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
     SERVICE_SOCKETS_MAX = 16,
@@ -24,5 +25,13 @@ void service_ready(const char *status);
 void service_status(const char *status);
 void service_reloading(void);
 void service_stopping(void);
+
+/*
+ * Microseconds within which the manager wants to hear service_alive, again and again; 0 when it
+ * doesn't watch this process (sd_watchdog_enabled(3)). Clears the environment of it: a command that
+ * we start is not watched and can't speak for us. So the answer is there once.
+ */
+uint64_t service_watchdog_us(void);
+void service_alive(void);
 
 #endif

@@ -10,6 +10,8 @@ import subprocess
 import threading
 import time
 
+import pytest
+
 import trail
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -42,6 +44,10 @@ def until(condition, seconds=10.0, what="the condition"):
         if time.monotonic() > end:
             raise AssertionError("%s did not come true in %g s" % (what, seconds))
         time.sleep(0.005)
+
+
+needs_signatures = pytest.mark.skipif(not trail.Ed25519PublicKey,
+                                      reason="python3-cryptography is not installed")
 
 
 class Daemon:

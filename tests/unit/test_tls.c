@@ -3,8 +3,8 @@
  * whole room over TLS against a server in a child process.
  */
 #include "unit/unit.h"
-#include "upstream/stream.h"
-#include "upstream/tls.h"
+#include "tls/stream.h"
+#include "tls/tls.h"
 #include "upstream/upstream.h"
 
 #include <arpa/inet.h>
