@@ -9,9 +9,9 @@
 
 /*
  * Enters the sandbox, unless the settings turn it off. Files: reads the folders of the settings,
- * the API description, the CA store and /etc (name servers, hosts), removes its sockets. Ports: the
- * upstream's, or that of the proxy before it, and DNS when a name has to be looked up. *kept is
- * filled, and owned by the caller. -errno with err filled.
+ * the API description, the CA store, the listeners' certificates, /etc (name servers, hosts) and
+ * /proc, removes its sockets. Ports: the upstream's, or that of the proxy before it, and DNS when a
+ * name has to be looked up. *kept is filled, and owned by the caller. -errno with err filled.
  */
 int proxy_confine(struct confine *kept, const struct proxy_conf *conf, const char *conf_path,
                   struct err *err) __attribute__((warn_unused_result));

@@ -25,7 +25,7 @@ enum confine_access {
 };
 
 enum {
-    CONFINE_PATHS_MAX = 64,
+    CONFINE_PATHS_MAX = 192,
     CONFINE_PORTS_MAX = 8,
 };
 

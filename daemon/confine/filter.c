@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -231,8 +230,10 @@ static void add_proxy(int *r, scmp_filter_ctx f)
         add_socket(r, f, FAMILIES[i], SOCK_STREAM);
         add_socket(r, f, FAMILIES[i], SOCK_DGRAM);
     }
-    /* Who is at the other end of a local connection. */
-    ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(socket), IS(0, AF_NETLINK), IS(2, NETLINK_SOCK_DIAG));
+    /* A reload may raise the limit of descriptors. */
+    ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), IS(0, 0), IS(1, RLIMIT_NOFILE));
+    ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(getrlimit), IS(0, RLIMIT_NOFILE));
+    ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(setrlimit), IS(0, RLIMIT_NOFILE));
     for (unsigned i = 0; i < sizeof(OPTIONS) / sizeof(OPTIONS[0]); i++)
         ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), IS(1, OPTIONS[i].level),
             IS(2, OPTIONS[i].option));

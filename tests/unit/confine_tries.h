@@ -39,7 +39,6 @@ try {
     enum tries_result expected[2];           /* of the proxy, of the keeper */
     int landlock;                            /* tried from this version on */
     bool v6;
-    bool any_error; /* an errno that isn't a denial is fine, too */
 };
 
 /* Ends with a nameless one. */

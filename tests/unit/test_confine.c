@@ -77,7 +77,7 @@ static enum tries_result run(unsigned role, const struct tries_scene *s, const s
     case ENOSYS:
         return TRY_DENIED;
     default:
-        return t->any_error ? TRY_DONE : TRY_BROKEN;
+        return TRY_BROKEN;
     }
 }
 
