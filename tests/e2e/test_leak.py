@@ -34,7 +34,7 @@ def search(leak_check, make_rig):
 
 
 def log(search, text):
-    Daemon("sh", "-c", "cat $0 >&2", planted(search, text)).stop()
+    Daemon("sh", "-c", "cat $0 >&2", planted(search, text)).wait_line("[a-z]")
 
 
 def planted(search, text):
@@ -44,7 +44,7 @@ def planted(search, text):
 
 
 def output(search, text):
-    Daemon("cat", planted(search, text)).stop()
+    Daemon("cat", planted(search, text)).wait_line("[a-z]")
 
 
 def command_line(search, text):
