@@ -176,7 +176,7 @@ static const int FATAL[] = {
             *(r) = added_;                                                                         \
     } while (0)
 
-#define IS(n, value)         SCMP_CMP64(n, SCMP_CMP_EQ, (scmp_datum_t)(value))
+#define IS(n, value)         SCMP_CMP64(n, SCMP_CMP_EQ, (scmp_datum_t)(value), 0)
 #define BITS(n, mask, value) SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, (scmp_datum_t)(mask), value)
 
 static void add_all(int *r, scmp_filter_ctx f, uint32_t action, const int *calls)
