@@ -1,8 +1,9 @@
 """Fixtures: `authority` (a CA for the session), `lookalike`, `rig` (daemons in front of it).
 
 Every test has its own folder, ports and daemons, so tests run in parallel and by name. Daemons
-are ended and their logs searched after each test.
+are ended after each test, and all that they left is searched for secrets (leaks.py).
 """
+import collections
 import pathlib
 import sys
 
@@ -12,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from lookalike import Authority, LookAlike  # noqa: E402
 
+import leaks  # noqa: E402
 import trail  # noqa: E402
 
 from rig import KEYS, Rig, program  # noqa: E402
@@ -20,6 +22,35 @@ from rig import KEYS, Rig, program  # noqa: E402
 def pytest_sessionstart(session):
     if not pathlib.Path(program("cention-proxyd")).exists():
         pytest.exit("no %s: build first, or set CENTION_BUILD" % program("cention-proxyd"), 2)
+
+
+LEAKS = collections.Counter()  # of this process; of all its workers in the one that controls them
+
+
+@pytest.fixture(autouse=True)
+def leak_check():
+    """First in, last out: it searches when everything has ended."""
+    search = leaks.begin()
+    yield
+    try:
+        search.check()
+    finally:
+        LEAKS.update(search.counts)
+        leaks.Leaks.current = None
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["leaks"] = dict(LEAKS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    LEAKS.update(getattr(node, "workeroutput", {}).get("leaks", {}))
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(leaks.summary(LEAKS))
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import leaks
 import trail
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -51,20 +52,22 @@ needs_signatures = pytest.mark.skipif(not trail.Ed25519PublicKey,
 
 
 class Daemon:
-    """One process whose standard error is kept line by line."""
+    """One process whose output is kept line by line."""
 
-    def __init__(self, *command, env=None):
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE, env=env, text=True,
+    def __init__(self, *command, env=None, cwd=None):
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, env=env, cwd=cwd, text=True,
                                         errors="replace", start_new_session=True)
+        self.name = " ".join(map(str, command))
         self.lines = []
+        leaks.note_daemon(self)
         self.traced = False
         self._changed = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self):
-        for line in self.process.stderr:
+        for line in self.process.stdout:
             with self._changed:
                 self.lines.append(line.rstrip("\n"))
                 self._changed.notify_all()
@@ -95,6 +98,7 @@ class Daemon:
                             x for x in self.lines if x is not None)))
                     match = re.search(pattern, line)
                     if match:
+                        leaks.look(self.pid)
                         return match
                 if not self._changed.wait(max(0.0, end - time.monotonic())):
                     raise AssertionError("no %r in:\n%s" % (pattern, "\n".join(
@@ -111,6 +115,7 @@ class Daemon:
 
     def stop(self, seconds=20.0):
         """SIGTERM; the exit code."""
+        leaks.look(self.pid)
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
         try:
@@ -122,6 +127,7 @@ class Daemon:
         return code
 
     def kill(self):
+        leaks.look(self.pid)
         self.process.kill()
         self.process.wait()
         self._reader.join(5)
@@ -137,6 +143,7 @@ class Daemon:
 class Answer:
     def __init__(self, status, fields, body):
         self.status, self.fields, self.body = status, fields, body
+        leaks.note_answer(fields, body)
 
     def field(self, name):
         values = [v for k, v in self.fields if k.lower() == name.lower()]
@@ -191,6 +198,8 @@ class Rig:
         self.proxy_conf = self.folder / "proxy.conf"
         self.socket = self.folder / "keeper.sock"
         self.http_socket = self.folder / "http.sock"
+        self.secrets = []  # what no log, record, answer, environment or command line may hold
+        leaks.note_rig(self)
         self.write_keys(keys or KEYS)
         self.keeper_settings = {
             "socket": self.socket, "keys": self.keys_file,
@@ -218,6 +227,7 @@ class Rig:
     def write_keys(self, keys):
         text = settings({"keys": [{"workspace": k["workspace"], "access_key_id": k["id"],
                                    "access_key_secret": k["secret"]} for k in keys]})
+        self.secrets += [k["secret"] for k in keys]
         self.keys_file.touch(mode=0o600)
         self.keys_file.chmod(0o600)
         self.keys_file.write_text(text)

@@ -3,12 +3,12 @@ import http.client
 import os
 import re
 import shutil
-import sys
 import threading
 import time
 
 import pytest
 
+from manager import activated
 from rig import Daemon, program, sanitized
 
 SECONDS = float(os.environ.get("CENTION_LOAD_SECONDS", "3"))
@@ -92,40 +92,15 @@ def test_fdatasync_is_called_and_shared(make_rig, lookalike, tmp_path):
     assert records >= 640 and 0 < calls < records * 0.8, (calls, records)
 
 
-ACTIVATE = """
-import os, socket, sys
-listeners = []
-for text in sys.argv[1].split(","):
-    if text.startswith("/"):
-        s = socket.socket(socket.AF_UNIX)
-        s.bind(text)
-    else:
-        s = socket.socket()
-        s.bind(("127.0.0.1", int(text)))
-    s.listen(16)
-    listeners.append(s)
-    sys.stderr.write("ready %s\\n" % (s.getsockname(),))
-for i, s in enumerate(listeners):
-    os.dup2(s.fileno(), 20 + i)
-for i in range(len(listeners)):
-    os.dup2(20 + i, 3 + i)
-    os.close(20 + i)
-os.environ["LISTEN_FDS"] = str(len(listeners))
-os.environ["LISTEN_FDNAMES"] = sys.argv[2]
-os.environ["LISTEN_PID"] = str(os.getpid())
-os.execv(sys.argv[3], sys.argv[3:])
-"""
-
-
 def test_inherited_sockets(make_rig, lookalike):
     """As a service manager passes them: the configured listeners stay closed."""
     rig = make_rig(proxy={"listen": [{"address": "127.0.0.1", "port": 1}]})  # would not bind
-    rig.keeper = Daemon(sys.executable, "-c", ACTIVATE, str(rig.socket), "keeper",
-                        program("cention-keeperd"), "-c", str(rig.keeper_conf))
+    rig.keeper = Daemon(*activated(str(rig.socket), "keeper", program("cention-keeperd"), "-c",
+                                   str(rig.keeper_conf)))
     rig.daemons.append(rig.keeper)
     rig.keeper.wait_line("event=listening")
-    rig.proxy = Daemon(sys.executable, "-c", ACTIVATE, "0,0", "api:admin",
-                       program("cention-proxyd"), "-c", str(rig.proxy_conf))
+    rig.proxy = Daemon(*activated("0,0", "api:admin", program("cention-proxyd"), "-c",
+                                  str(rig.proxy_conf)))
     rig.daemons.append(rig.proxy)
     rig.learn_ports(rig.proxy)
     rig.wait_ready()

@@ -16,6 +16,7 @@ import time
 from . import signing
 from .api import Api
 
+_AUTHORIZATION = re.compile(rb"(?im)^authorization: *([^\r\n]+)")
 _TARGET = re.compile(r"^/s/([^/]+)(/v1/.*)$")
 
 Request = collections.namedtuple(
@@ -51,6 +52,8 @@ class _Ended(Exception):
 
 class LookAlike:
     """Listens from the constructor on; `port` is its port. Use as a context manager, or stop()."""
+
+    authorizations = []  # the values of all Authorization fields that any look-alike saw, bytes
 
     def __init__(self, keys, certificate=None, nested="flatten", form="scheme", port=0):
         self.keys = {(k["id"], k["workspace"]): k["secret"] for k in keys}
@@ -170,12 +173,17 @@ class LookAlike:
         except queue.Empty:
             return Order()
 
+    def _cut(self, have):
+        """Keeps what came of a request that will never be whole."""
+        with self._lock:
+            self.partial.append(have)
+            self.authorizations.extend(_AUTHORIZATION.findall(have))
+
     def _read(self, sock, have, order, enough):
         """Reads until enough(have); ends early when the order says so."""
         while not enough(have):
             if order is not None and order.at == "head" and len(have) >= order.after:
-                with self._lock:
-                    self.partial.append(have)
+                self._cut(have)
                 self._end(sock, order)
             size = 65536
             if order is not None and order.at == "head":
@@ -183,8 +191,7 @@ class LookAlike:
             more = sock.recv(size)
             if not more:
                 if have:
-                    with self._lock:
-                        self.partial.append(have)
+                    self._cut(have)
                 raise _Ended
             with self._lock:
                 self.bytes_seen += len(more)
@@ -206,6 +213,7 @@ class LookAlike:
         fields = [tuple(line.split(": ", 1)) for line in lines[1:]]
         length = int(dict((k.lower(), v) for k, v in fields).get("content-length", 0))
         if order.early:
+            self._cut(have)
             self._answer(sock, order, 413, b'{"error": "too large for me"}')
             raise _Ended
         whole = self._read(sock, have, order, lambda b: len(b) >= len(head) + 4 + length)
@@ -233,6 +241,8 @@ class LookAlike:
                                     self.form)
         resumed = bool(getattr(sock, "session_reused", False))
         with self._arrived:
+            self.authorizations.extend(v.encode("latin-1") for k, v in fields
+                                       if k.lower() == "authorization")
             self.requests.append(
                 Request(number, method, target, fields, body, problem, resumed, head))
             self._arrived.notify_all()

@@ -338,6 +338,34 @@ static void patience(void)
     finish(&w);
 }
 
+/* As many as can be, and none waits for long: one more is told so, not left standing outside. */
+static void all_active(void)
+{
+    struct err err = ERR_INIT;
+    struct world w;
+    int fds[67];
+    char got[8];
+
+    begin(&w, 2);
+    CU_ASSERT_EQUAL_FATAL(listen_unix(&w, &err), 0);
+    for (unsigned i = 0; i < 67; i++)
+        fds[i] = dial(&w);
+    for (uint64_t end = loop_now() + 1000000; loop_now() < end && w.refusals == 0;) {
+        for (unsigned i = 0; i < 66; i++)
+            CU_ASSERT(write(fds[i], "GET / HTTP/1.1\r\nHost: h\r\n\r\n", 27) > 0);
+        run(&w);
+        for (unsigned i = 0; i < 66; i++)
+            CU_ASSERT_EQUAL(recv(fds[i], got, sizeof(got), 0), 2);
+    }
+    CU_ASSERT_EQUAL(w.refusals, 1);
+    CU_ASSERT_EQUAL(clients_displaced(w.clients), 0);
+    CU_ASSERT_EQUAL(recv(fds[66], got, sizeof(got), 0), 2);
+    CU_ASSERT(is_closed(fds[66]));
+    for (unsigned i = 0; i < 67; i++)
+        (void)close(fds[i]);
+    finish(&w);
+}
+
 static void only_named_hosts(void)
 {
     struct origin_hosts other = {0};
@@ -384,6 +412,7 @@ static const struct unit_case CASES[] = {
     {"one too many", one_too_many},
     {"who makes room", who_makes_room},
     {"patience", patience},
+    {"all active", all_active},
     {"only named hosts", only_named_hosts},
     {"draining", draining},
 };
