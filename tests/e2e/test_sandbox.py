@@ -242,8 +242,9 @@ def test_clean_up(apart):
 def test_a_reload_looks_up_users(rig):
     """Names in a policy that the keeper didn't know at its start."""
     name = pwd.getpwuid(os.getuid()).pw_name
-    rig.keeper_settings.update(clients=[{"name": "me", "user": name}, {"name": "g", "group": "daemon"}],
-                               rules=[{"clients": ["me"], "allow": True}])
+    rig.keeper_settings.update(clients=[{"name": "me", "user": name},
+                                        {"name": "other", "group": "daemon"}],
+                               rules=[{"client": "me"}])
     rig.write_conf()
     assert reload(rig.keeper).startswith("reloaded"), rig.keeper.log
     assert rig.call("POST", "/v1/org", {"name": "n"}).status == 200
