@@ -68,13 +68,13 @@ static const int EVERYONE[] = {
 
 /* Both daemons: an event loop, accepted sockets, words to the service manager. */
 static const int DAEMON[] = {
-    SCMP_SYS(accept4),     SCMP_SYS(access),      SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl),
-    SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_wait),  SCMP_SYS(faccessat),     SCMP_SYS(fcntl),
-    SCMP_SYS(getcwd),      SCMP_SYS(getdents64),  SCMP_SYS(getegid),       SCMP_SYS(geteuid),
-    SCMP_SYS(getgid),      SCMP_SYS(getsockname), SCMP_SYS(getsockopt),    SCMP_SYS(getuid),
-    SCMP_SYS(poll),        SCMP_SYS(ppoll),       SCMP_SYS(readlink),      SCMP_SYS(readlinkat),
-    SCMP_SYS(recvfrom),    SCMP_SYS(recvmsg),     SCMP_SYS(sendmsg),       SCMP_SYS(sendto),
-    SCMP_SYS(shutdown),    SCMP_SYS(unlink),      SCMP_SYS(unlinkat),      END,
+    SCMP_SYS(accept4),     SCMP_SYS(access),      SCMP_SYS(epoll_ctl),
+    SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_wait),  SCMP_SYS(faccessat),
+    SCMP_SYS(fcntl),       SCMP_SYS(getsockname), SCMP_SYS(getsockopt),
+    SCMP_SYS(poll),        SCMP_SYS(ppoll),       SCMP_SYS(readlink),
+    SCMP_SYS(readlinkat),  SCMP_SYS(recvfrom),    SCMP_SYS(recvmsg),
+    SCMP_SYS(sendmsg),     SCMP_SYS(sendto),      SCMP_SYS(shutdown),
+    SCMP_SYS(unlink),      SCMP_SYS(unlinkat),    END,
 };
 
 static const int PROXY[] = {

@@ -3,7 +3,9 @@ denies nothing that is needed, by all other tests here, which run in it."""
 import json
 import os
 import pathlib
+import pwd
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -235,3 +237,30 @@ def test_clean_up(apart):
     assert all(s.exists() for s in socks)
     apart.stop()
     assert not any(s.exists() for s in socks)
+
+
+def test_a_reload_looks_up_users(rig):
+    """Names in a policy that the keeper didn't know at its start."""
+    name = pwd.getpwuid(os.getuid()).pw_name
+    rig.keeper_settings.update(clients=[{"name": "me", "user": name},
+                                        {"name": "other", "group": "daemon"}],
+                               rules=[{"client": "me"}])
+    rig.write_conf()
+    assert reload(rig.keeper).startswith("reloaded"), rig.keeper.log
+    assert rig.call("POST", "/v1/org", {"name": "n"}).status == 200
+    assert rig.records("intent")[-1]["client"]["name"] == "me"
+
+
+def test_a_reload_raises_the_limit_of_descriptors(make_rig):
+    rig = make_rig(proxy={"limits": {"connections": 16}})
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard < 8000:
+        pytest.skip("the hard limit of descriptors is %d" % hard)
+    rig.start()
+    pid = rig.proxy.pid
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (256, hard))
+    rig.merge({"limits": {"connections": 4000}})
+    rig.write_conf()
+    assert reload(rig.proxy).startswith("reloaded")
+    assert resource.prlimit(pid, resource.RLIMIT_NOFILE)[0] >= 4000
+    assert "connections_limited" not in rig.proxy.log

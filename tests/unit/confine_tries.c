@@ -79,8 +79,7 @@ int tries_open(struct tries_scene *s)
         (void)mkdir(at(s, FOLDERS[i]), 0700);
     door_open(&s->upstream);
     door_open(&s->other);
-    s->tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    s->tcp6 = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    s->tcp = s->tcp6 = -1;
     s->command = fork();
     if (s->command == 0)
         for (;;)
@@ -100,6 +99,12 @@ void tries_reset(struct tries_scene *s)
         (void)close(fd);
     }
     (void)unlink(at(s, "audit/new"));
+    if (s->tcp >= 0)
+        (void)close(s->tcp);
+    if (s->tcp6 >= 0)
+        (void)close(s->tcp6);
+    s->tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    s->tcp6 = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (s->shell >= 0)
         (void)close(s->shell);
     s->shell = open(at(s, "audit/audit-1.jsonl"), O_RDWR | O_APPEND | O_CLOEXEC);
