@@ -6,6 +6,7 @@
 
 #include "base/settings.h"
 #include "keeper/audit.h"
+#include "policy/policy_conf.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -76,6 +77,16 @@ static int read_level(struct settings_node group, enum log_level *out, struct er
     int r = settings_choice(group, "log_level", LEVELS, &level, err);
 
     *out = (enum log_level)level;
+    return r;
+}
+
+static int read_sandbox(struct settings_node root, bool *out, struct err *err)
+{
+    static const char *const WORDS[] = {"enforce", "off", NULL};
+    unsigned word = 0;
+    int r = settings_choice(root, "sandbox", WORDS, &word, err);
+
+    *out = word == 0;
     return r;
 }
 
@@ -190,8 +201,8 @@ static int default_keys(char **out, struct err *err)
 
 static int read_all(struct settings_node root, struct keeper_conf *out, struct err *err)
 {
-    static const char *const KNOWN[] = {"socket", "socket_mode", "keys",
-                                        "audit",  "log_level",   NULL};
+    static const char *const KNOWN[] = {"socket", "socket_mode", "keys",    "audit", "clients",
+                                        "rules",  "log_level",   "sandbox", NULL};
     int r = settings_known(root, KNOWN, err);
 
     if (r == 0)
@@ -204,6 +215,10 @@ static int read_all(struct settings_node root, struct keeper_conf *out, struct e
         r = default_keys(&out->keys, err);
     if (r == 0)
         r = read_audit(root, out, err);
+    if (r == 0)
+        r = policy_conf_read(root, &out->policy, err);
+    if (r == 0)
+        r = read_sandbox(root, &out->sandbox, err);
     if (r == 0)
         r = read_level(root, &out->log_level, err);
     return r;
@@ -232,5 +247,6 @@ void keeper_conf_deinit(struct keeper_conf *c)
     free(c->keys);
     free(c->audit_directory);
     veil_rules_free(c->fields);
+    policy_free(c->policy);
     *c = (struct keeper_conf){0};
 }

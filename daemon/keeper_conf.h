@@ -8,7 +8,9 @@
 #include "base/log.h"
 #include "keeper/archive.h"
 #include "keeper/veil_rules.h"
+#include "policy/policy.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -22,6 +24,8 @@ struct keeper_conf {
     uint64_t segment_age_us;   /* microseconds; as that */
     uint64_t heartbeat_us;     /* microseconds; the audit log is signed at least this often */
     struct veil_rules *fields; /* how the audit log keeps field values; owned, never NULL */
+    struct policy *policy;     /* who may do what; owned, never NULL */
+    bool sandbox;              /* "enforce" */
     enum log_level log_level;
 };
 

@@ -15,6 +15,7 @@
 #include "keeper/keystore.h"
 #include "keeper/signer.h"
 #include "keeper_conf.h"
+#include "keeper_confine.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -67,6 +68,7 @@ struct server {
     struct keeper *keeper;
     struct door *door;
     struct command *command;
+    struct confine confine;
     struct loop_timer failing;
     struct watchdog watchdog;
     uint64_t failed_at; /* loop_now() when the audit log was lost; 0: it was not */
@@ -156,8 +158,11 @@ static int check(const char *path)
     if (r == 0)
         r = audit_check(conf.audit_directory, &err);
     if (r == 0)
-        (void)fprintf(stderr, PROGRAM ": %s: good: %zu keys from %s, audit log in %s\n", path,
-                      keystore_count(keys), conf.keys, conf.audit_directory);
+        (void)fprintf(stderr,
+                      PROGRAM
+                      ": %s: good: %zu keys from %s, audit log in %s, %zu clients, %zu rules\n",
+                      path, keystore_count(keys), conf.keys, conf.audit_directory,
+                      conf.policy->clients.n, conf.policy->rules.n);
     else
         (void)say(&err, 0);
     keystore_free(keys);
@@ -247,10 +252,18 @@ static void note_restart(const char *setting, const char *old, const char *new)
         log_warning("restart_needed", "setting=%s used=%s configured=%s", setting, old, new);
 }
 
+static void warn_of_no_policy(const struct server *s)
+{
+    if (s->conf.policy->clients.n == 0)
+        log_warning("no_policy", "why=\"keeper.conf has no clients and no rules: whatever reaches "
+                                 "the proxy is signed, whoever asks\"");
+}
+
 /* Takes over what can be changed while running. */
 static void server_adopt(struct server *s, struct keeper_conf *conf)
 {
     struct veil_rules *fields = s->conf.fields;
+    struct policy *policy = s->conf.policy;
 
     note_restart("socket", s->conf.socket, conf->socket);
     note_restart("audit.directory", s->conf.audit_directory, conf->audit_directory);
@@ -262,6 +275,8 @@ static void server_adopt(struct server *s, struct keeper_conf *conf)
     if (s->conf.socket_mode != conf->socket_mode)
         log_warning("restart_needed", "setting=socket_mode used=%04o configured=%04o",
                     (unsigned)s->conf.socket_mode, (unsigned)conf->socket_mode);
+    if (s->conf.sandbox != conf->sandbox)
+        log_warning("restart_needed", "setting=%s", "sandbox");
     log_set_level(conf->log_level);
     s->conf.log_level = conf->log_level;
     free(s->conf.keys);
@@ -270,6 +285,10 @@ static void server_adopt(struct server *s, struct keeper_conf *conf)
     audit_fields(s->audit, conf->fields);
     s->conf.fields = conf->fields;
     conf->fields = fields;
+    keeper_policy(s->keeper, conf->policy);
+    s->conf.policy = conf->policy;
+    conf->policy = policy;
+    warn_of_no_policy(s);
 }
 
 static void on_reload_signal(evutil_socket_t number, short what, void *arg)
@@ -295,6 +314,7 @@ static void on_reload_signal(evutil_socket_t number, short what, void *arg)
         service_ready("reloaded");
     } else {
         log_error("reload_refused", "why=\"%s\"", err.text);
+        confine_explain(&s->confine, &err);
         keeper_reload_refused(s->keeper, err.text);
         service_ready("a reload was refused; the old settings are in use");
     }
@@ -373,6 +393,7 @@ static int server_open(struct server *s, struct keystore **keys, struct err *err
         return err_set(err, r, "out of memory");
     *keys = NULL;
     loop_timer_init(&s->failing, s->loop, on_failing, s);
+    keeper_policy(s->keeper, s->conf.policy);
     keeper_on_failure(s->keeper, on_failed, s);
     r = audit_begin(s->audit, PACKAGE_VERSION, (uint32_t)getpid(), err);
     if (r == 0 && keeper_begin(s->keeper) < 0)
@@ -389,13 +410,17 @@ static int server_run(struct server *s, const struct options *o, struct keystore
     if (server_open(s, keys, &err) < 0)
         return say(&err, EXIT_FAILED);
     log_info("keys_loaded", "workspaces=%zu", n);
+    warn_of_no_policy(s);
     log_info("listening", "address=unix:%s", s->conf.socket);
     watchdog_start(&s->watchdog, s->loop);
-    if (o->command && command_start(&s->command, s->loop, o->command, on_ended, s, &err) < 0) {
+    if ((o->command && command_start(&s->command, s->loop, o->command, on_ended, s, &err) < 0) ||
+        keeper_confine(&s->confine, &s->conf, s->conf_path,
+                       s->command ? command_pid(s->command) : 0, &err) < 0) {
         s->code = say(&err, EXIT_FAILED);
         loop_stop(s->loop);
+    } else {
+        service_ready("listening");
     }
-    service_ready("listening");
     if (loop_run(s->loop) < 0)
         s->code = EXIT_FAILED;
     keeper_stop(s->keeper);
@@ -418,6 +443,7 @@ static void server_deinit(struct server *s)
         if (s->signals[i])
             event_free(s->signals[i]);
     loop_free(s->loop);
+    confine_deinit(&s->confine);
     keeper_conf_deinit(&s->conf);
 }
 

@@ -17,10 +17,11 @@
 #define MS 1000ull
 #define S  1000000ull
 
-static const char *const ROOT[] = {"listen",    "admin",     "keeper",     "keeper_timeout",
-                                   "workspace", "api",       "validation", "upstream",
-                                   "limits",    "signature", "log_level",  NULL};
-static const char *const LISTEN[] = {"address", "port", "path", "mode", NULL};
+static const char *const ROOT[] = {
+    "listen",     "admin",    "hosts",  "keeper",    "keeper_timeout", "workspace", "api",
+    "validation", "upstream", "limits", "signature", "log_level",      "sandbox",   NULL};
+static const char *const LISTEN[] = {"address",     "port", "path",      "mode",
+                                     "certificate", "key",  "client_ca", NULL};
 static const char *const UPSTREAM[] = {"url",
                                        "ca_file",
                                        "proxy",
@@ -39,6 +40,7 @@ static const char *const SIGNATURE[] = {"authorization", "nested", NULL};
 static const char *const VALIDATION_WORDS[] = {"enforce", "warn", "off", NULL};
 static const char *const AUTHORIZATION_WORDS[] = {"scheme", "literal", NULL};
 static const char *const NESTED_WORDS[] = {"flatten", "json", NULL};
+static const char *const SANDBOX_WORDS[] = {"enforce", "off", NULL};
 static const char *const LEVEL_WORDS[] = {"error", "warning", "info", "debug", NULL};
 
 static void set_defaults(struct proxy_conf *c)
@@ -103,6 +105,28 @@ static int read_mode(struct settings_node g, unsigned *mode, struct err *err)
     return 0;
 }
 
+/* TLS needs all three of its files; a Unix socket has the kernel to tell who comes. */
+static int read_tls(struct settings_node g, struct listener_conf *l, struct err *err)
+{
+    int r = settings_string(g, "certificate", &l->certificate, err);
+
+    if (r == 0)
+        r = settings_string(g, "key", &l->key, err);
+    if (r == 0)
+        r = settings_string(g, "client_ca", &l->client_ca, err);
+    if (r < 0 || (!l->certificate && !l->key && !l->client_ca))
+        return r;
+    if (l->path)
+        return settings_fail(g, "certificate", err, "a Unix socket is not spoken to in TLS");
+    if (!l->certificate || !l->key || !l->client_ca)
+        return settings_fail(g,
+                             !l->certificate ? "certificate"
+                             : !l->key       ? "key"
+                                             : "client_ca",
+                             err, "is missing: TLS needs certificate, key and client_ca");
+    return 0;
+}
+
 static int read_listener(struct settings_node g, const char *name, struct listener_conf *l,
                          struct err *err)
 {
@@ -113,7 +137,7 @@ static int read_listener(struct settings_node g, const char *name, struct listen
     if (r < 0 || (r = settings_string(g, "address", &l->address, err)) < 0 ||
         (r = settings_string(g, "path", &l->path, err)) < 0 ||
         (r = read_unsigned(g, "port", 0, 65535, &port, err)) < 0 ||
-        (r = read_mode(g, &l->mode, err)) < 0)
+        (r = read_mode(g, &l->mode, err)) < 0 || (r = read_tls(g, l, err)) < 0)
         return r;
     if (!l->address == !l->path)
         return settings_fail(g, "address", err,
@@ -123,10 +147,10 @@ static int read_listener(struct settings_node g, const char *name, struct listen
     if (port == UINT_MAX)
         return settings_fail(g, "port", err, "is missing");
     l->port = port;
-    if (!listener_is_loopback(l->address))
+    if (!l->certificate && !listener_is_loopback(l->address))
         return settings_fail(g, "address", err,
-                             "\"%.64s\" is not a loopback address; this daemon listens on "
-                             "127.0.0.0/8, ::1 and Unix sockets only",
+                             "\"%.64s\" is not a loopback address: others may reach it, so it "
+                             "needs certificate, key and client_ca",
                              l->address);
     return 0;
 }
@@ -153,7 +177,53 @@ static int read_listeners(struct proxy_conf *c, struct settings_node root, struc
         r = settings_group(root, "admin", &admin, err);
     if (r == 0 && admin.node)
         r = read_listener(admin, "admin", &c->admin, err);
+    if (r == 0 && c->admin.certificate)
+        r = settings_fail(admin, "certificate", err,
+                          "the admin listener is for this machine only, without TLS");
     return r;
+}
+
+static int default_hosts(struct proxy_conf *c)
+{
+    const char *address;
+    char text[64];
+    int r;
+
+    if ((r = origin_hosts_add(&c->hosts, "localhost")) < 0 ||
+        (r = origin_hosts_add(&c->hosts, "127.0.0.1")) < 0 ||
+        (r = origin_hosts_add(&c->hosts, "[::1]")) < 0)
+        return r;
+    for (unsigned i = 0; i <= c->n_listen; i++) {
+        address = i < c->n_listen ? c->listen[i].address : c->admin.address;
+        if (!address)
+            continue;
+        (void)snprintf(text, sizeof(text), strchr(address, ':') ? "[%s]" : "%s", address);
+        if ((r = origin_hosts_add(&c->hosts, text)) < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* After the listeners: the default names them. */
+static int read_hosts(struct proxy_conf *c, struct settings_node root, struct err *err)
+{
+    struct settings_node hosts;
+    unsigned n;
+    int r = settings_strings(root, "hosts", &hosts, &n, err);
+
+    if (r < 0)
+        return r;
+    if (n > ORIGIN_HOSTS_MAX)
+        return settings_fail(root, "hosts", err, "has more than %d elements", ORIGIN_HOSTS_MAX);
+    for (unsigned i = 0; i < n; i++)
+        if (origin_hosts_add(&c->hosts, settings_string_at(hosts, i)) < 0)
+            return settings_fail(root, "hosts", err,
+                                 "\"%.64s\" is no host: \"name\", \"1.2.3.4\" or \"[::1]\", with "
+                                 "\":port\" or without",
+                                 settings_string_at(hosts, i));
+    if (n == 0 && default_hosts(c) < 0)
+        return settings_fail(root, "hosts", err, "must be set: the listeners have too many");
+    return 0;
 }
 
 static int read_upstream(struct upstream_conf *u, struct settings_node root, struct err *err)
@@ -230,7 +300,7 @@ static int find_api(struct proxy_conf *c, struct err *err)
 
 static int read_root(struct proxy_conf *c, struct settings_node root, struct err *err)
 {
-    unsigned validation = 0, level = c->log_level;
+    unsigned validation = 0, level = c->log_level, sandbox = 0;
     int r = settings_known(root, ROOT, err);
 
     if (r < 0 || (r = settings_string(root, "keeper", &c->keeper, err)) < 0 ||
@@ -239,15 +309,17 @@ static int read_root(struct proxy_conf *c, struct settings_node root, struct err
         (r = settings_string(root, "workspace", &c->workspace, err)) < 0 ||
         (r = settings_string(root, "api", &c->api, err)) < 0 ||
         (r = settings_choice(root, "validation", VALIDATION_WORDS, &validation, err)) < 0 ||
-        (r = settings_choice(root, "log_level", LEVEL_WORDS, &level, err)) < 0)
+        (r = settings_choice(root, "log_level", LEVEL_WORDS, &level, err)) < 0 ||
+        (r = settings_choice(root, "sandbox", SANDBOX_WORDS, &sandbox, err)) < 0)
         return r;
+    c->sandbox = sandbox == 0;
     c->validation = (enum proxy_validation)validation;
     c->log_level = (enum log_level)level;
     if (*c->workspace && !target_workspace_ok(slice_str(c->workspace)))
         return settings_fail(root, "workspace", err,
                              "\"%.64s\" is no workspace: letters, digits, '.', '_' and '-' only",
                              c->workspace);
-    if ((r = read_listeners(c, root, err)) < 0 ||
+    if ((r = read_listeners(c, root, err)) < 0 || (r = read_hosts(c, root, err)) < 0 ||
         (r = read_upstream(&c->upstream, root, err)) < 0 || (r = read_limits(c, root, err)) < 0 ||
         (r = read_signature(c, root, err)) < 0)
         return r;

@@ -28,6 +28,7 @@ struct proxy_conf {
     struct listener_conf listen[PROXY_LISTENERS_MAX];
     unsigned n_listen;
     struct listener_conf admin; /* address and path NULL: no admin listener */
+    struct origin_hosts hosts;  /* that requests may name */
     const char *keeper;
     uint64_t keeper_timeout_us;
     const char *workspace; /* "" when paths must name theirs */
@@ -39,6 +40,7 @@ struct proxy_conf {
     uint64_t drain_timeout_us;
     bool literal;     /* signature.authorization = "literal" */
     bool nested_json; /* signature.nested = "json" */
+    bool sandbox;     /* "enforce" */
     enum log_level log_level;
 };
 

@@ -2,11 +2,13 @@
  * cention-proxyd: everything that touches the network, and no key. This file puts the rooms
  * together and says how the process starts, reloads and ends.
  */
+#include "base/descriptors.h"
 #include "base/sandbox.h"
 #include "base/service.h"
 #include "base/watchdog.h"
 #include "config.h"
 #include "exchange/admin.h"
+#include "proxy_confine.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -24,6 +26,7 @@ enum {
     EXIT_USAGE = 2,
     EXIT_CONF = 78,
     ADMIN_CONNECTIONS = 64,
+    OTHER_DESCRIPTORS = ADMIN_CONNECTIONS + 4 * 64 + 32, /* past both limits, listeners, files */
     LAST_WORDS_US = 2000000, /* for outcomes that still wait for the keeper at the very end */
 };
 
@@ -31,13 +34,16 @@ struct daemon {
     const char *conf_path;
     struct loop *loop;
     struct proxy proxy;
+    struct confine confine;
     struct admin admin;
     struct clients *api, *admins;
+    struct peers *peers;
     struct event *signals[4];
     struct loop_timer drain;
     struct watchdog watchdog;
     struct loop_hook check_done;
     int exit_code;
+    bool inherited; /* the API's listeners came from a service manager */
 };
 
 static const char USAGE[] =
@@ -115,6 +121,35 @@ static void daemon_drain(evutil_socket_t signal_number, short what, void *arg)
     loop_defer(d->loop, &d->check_done);
 }
 
+/* Certificates are replaced before they expire. They were good a moment ago (setup_load). */
+static void daemon_renew(struct daemon *d, const struct proxy_conf *conf)
+{
+    struct err err = ERR_INIT;
+
+    for (unsigned i = 0; !d->inherited && i < conf->n_listen; i++)
+        if (clients_renew(d->api, i, &conf->listen[i], &err) < 0)
+            log_error("tls_not_renewed", "error=%s", log_quote(slice_str(err.text)).text);
+}
+
+/* What the setup in force says of clients. */
+static void daemon_set_clients(struct daemon *d)
+{
+    const struct proxy_conf *conf = &d->proxy.setup->conf;
+    unsigned reserve = OTHER_DESCRIPTORS + conf->upstream.max_connections;
+    unsigned limit = descriptors_allow(conf->connections + reserve);
+    unsigned max = descriptors_share(limit, conf->connections, reserve);
+
+    if (max < conf->connections)
+        log_warning("connections_limited",
+                    "connections=%u descriptors=%u why=\"limits.connections "
+                    "needs more descriptors than this process may have\"",
+                    max, limit);
+    clients_set(d->api, &conf->limits, max);
+    clients_set(d->admins, &conf->limits, ADMIN_CONNECTIONS);
+    clients_hosts(d->api, &conf->hosts);
+    clients_hosts(d->admins, &conf->hosts);
+}
+
 static void daemon_reload(evutil_socket_t signal_number, short what, void *arg)
 {
     struct daemon *d = arg;
@@ -124,17 +159,23 @@ static void daemon_reload(evutil_socket_t signal_number, short what, void *arg)
     (void)signal_number;
     (void)what;
     service_reloading();
-    if (setup_load(&fresh, d->loop, d->conf_path, &err) < 0) {
+    if (setup_load(&fresh, d->loop, d->conf_path, &err) < 0 ||
+        proxy_confine_fits(&d->confine, &fresh->conf, &err) < 0) {
         log_error("reload_refused", "error=%s", log_quote(slice_str(err.text)).text);
+        confine_explain(&d->confine, &err);
+        setup_unref(fresh);
     } else {
+        if (d->proxy.setup->conf.sandbox != fresh->conf.sandbox)
+            log_warning("reload_partial", "why=\"a changed sandbox needs a restart\"");
         if (!proxy_conf_same_sockets(&d->proxy.setup->conf, &fresh->conf))
             log_warning("reload_partial", "why=\"changed listeners and the keeper's socket need a "
                                           "restart; everything else is in force\"");
+        else
+            daemon_renew(d, &fresh->conf);
         setup_unref(d->proxy.setup);
         d->proxy.setup = fresh;
         log_set_level(fresh->conf.log_level);
-        clients_set(d->api, &fresh->conf.limits, fresh->conf.connections);
-        clients_set(d->admins, &fresh->conf.limits, ADMIN_CONNECTIONS);
+        daemon_set_clients(d);
         log_info("reloaded", "config=%s", d->conf_path);
     }
     service_ready("serving");
@@ -158,6 +199,7 @@ static int daemon_listen(struct daemon *d, struct err *err)
         r = clients_adopt(is_admin ? d->admins : d->api, is_admin ? "admin" : "api", sockets[i].fd,
                           err);
     }
+    d->inherited = api;
     for (unsigned i = 0; r == 0 && !api && i < conf->n_listen; i++)
         r = clients_listen(d->api, &conf->listen[i], err);
     if (r == 0 && !admin && (conf->admin.address || conf->admin.path))
@@ -203,8 +245,14 @@ static int daemon_open(struct daemon *d, struct err *err)
                          &d->admin)) < 0 ||
         (r = daemon_signals(d)) < 0)
         return err_set(err, r, "%s", strerror(-r));
+    if ((r = peers_new(&d->peers)) < 0)
+        return err_set(err, r, "%s", strerror(-r));
+    clients_identify(d->api, d->peers);
+    clients_identify(d->admins, d->peers);
     d->admin.api = d->api;
-    return daemon_listen(d, err);
+    daemon_set_clients(d);
+    r = daemon_listen(d, err);
+    return r < 0 ? r : proxy_confine(&d->confine, conf, d->conf_path, err);
 }
 
 static void daemon_close(struct daemon *d)
@@ -213,6 +261,7 @@ static void daemon_close(struct daemon *d)
     exchange_free_all(&d->proxy);
     clients_free(d->api);
     exchange_free_all(&d->proxy); /* a closing client may have left one more */
+    peers_free(d->peers);
     caller_free(d->proxy.keeper);
     canon_deinit(&d->proxy.canon);
     validate_report_deinit(&d->proxy.report);
@@ -223,6 +272,7 @@ static void daemon_close(struct daemon *d)
     loop_timer_deinit(&d->drain);
     watchdog_stop(&d->watchdog);
     loop_cancel(d->loop, &d->check_done);
+    confine_deinit(&d->confine);
     loop_free(d->loop);
 }
 

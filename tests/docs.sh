@@ -12,12 +12,13 @@ settings() { # FILE: the words in its tables of known settings
         grep -oE '"[a-z_]+"' | tr -d '"' | sort -u
 }
 
-for pair in daemon/proxy_conf.c:conf/proxy.conf daemon/keeper_conf.c:conf/keeper.conf; do
+for pair in daemon/proxy_conf.c:conf/proxy.conf daemon/keeper_conf.c:conf/keeper.conf \
+    daemon/policy/policy_conf.c:conf/keeper.conf; do
     source=${pair%%:*} sample=${pair##*:} n=0
     for word in $(settings "$source"); do
         n=$((n + 1))
         grep -qw -- "$word" "$sample" || missing "$word ($source) is not in $sample"
-        grep -qw -- "$word" doc/cention-proxy.conf.5 || missing "$word is not in cention-proxy.conf(5)"
+        sed 's/\\f[BIRP]//g' doc/cention-proxy.conf.5 | grep -qw -- "$word" || missing "$word is not in cention-proxy.conf(5)"
     done
     [ "$n" -gt 2 ] || missing "no settings found in $source"
 done
@@ -30,7 +31,8 @@ for pair in daemon/proxy_main.c:doc/cention-proxyd.8 daemon/keeper_main.c:doc/ce
     daemon/ctl/explain.c:doc/cention-proxyctl.1 daemon/ctl/endpoints.c:doc/cention-proxyctl.1 daemon/ctl/probe.c:doc/cention-proxyctl.1 \
     daemon/ctl/audit_verify.c:doc/cention-proxyctl.1 daemon/ctl/audit_head.c:doc/cention-proxyctl.1 \
     daemon/ctl/audit_show.c:doc/cention-proxyctl.1 daemon/ctl/audit_diff.c:doc/cention-proxyctl.1 \
-    daemon/ctl/audit_mac.c:doc/cention-proxyctl.1; do
+    daemon/ctl/audit_mac.c:doc/cention-proxyctl.1 daemon/ctl/policy_test.c:doc/cention-proxyctl.1 \
+    daemon/ctl/policy_suggest.c:doc/cention-proxyctl.1; do
     source=${pair%%:*} page=${pair##*:}
     for word in $(options "$source"); do
         sed 's/\\-/-/g' "$page" | grep -q -- "--$word" || missing "--$word ($source) is not in $page"

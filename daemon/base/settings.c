@@ -255,6 +255,62 @@ int settings_seconds(struct settings_node group, const char *name, uint64_t min_
     return 0;
 }
 
+int settings_real(struct settings_node group, const char *name, double min, double max, double *out,
+                  struct err *err)
+{
+    config_setting_t *s = member(group, name);
+    double value;
+
+    if (!s)
+        return 0;
+    if (is_integer(s))
+        value = (double)config_setting_get_int64(s);
+    else if (config_setting_type(s) == CONFIG_TYPE_FLOAT)
+        value = config_setting_get_float(s);
+    else
+        return settings_fail(group, name, err, "must be a number");
+    /* Written so that NaN fails too. */
+    if (!(value >= min && value <= max))
+        return settings_fail(group, name, err, "must be from %g to %g", min, max);
+    *out = value;
+    return 0;
+}
+
+int settings_strings(struct settings_node group, const char *name, struct settings_node *out,
+                     unsigned *n, struct err *err)
+{
+    config_setting_t *s = member(group, name);
+    int type = s ? config_setting_type(s) : CONFIG_TYPE_NONE;
+
+    *out = (struct settings_node){group.file, s};
+    *n = 0;
+    if (!s)
+        return 0;
+    if (type == CONFIG_TYPE_STRING) {
+        *n = 1;
+        return 0;
+    }
+    if (type != CONFIG_TYPE_LIST && type != CONFIG_TYPE_ARRAY)
+        return settings_fail(group, name, err,
+                             "must be a string, or a list of strings: ( \"...\", \"...\" )");
+    *n = (unsigned)config_setting_length(s);
+    if (*n == 0)
+        return settings_fail(group, name, err, "must not be empty");
+    for (unsigned i = 0; i < *n; i++)
+        if (config_setting_type(config_setting_get_elem(s, i)) != CONFIG_TYPE_STRING)
+            return settings_fail(group, name, err, "element %u must be a string in double quotes",
+                                 i + 1);
+    return 0;
+}
+
+const char *settings_string_at(struct settings_node strings, unsigned i)
+{
+    config_setting_t *s = strings.node;
+
+    return config_setting_type(s) == CONFIG_TYPE_STRING ? config_setting_get_string(s)
+                                                        : config_setting_get_string_elem(s, (int)i);
+}
+
 int settings_choice(struct settings_node group, const char *name, const char *const *words,
                     unsigned *out, struct err *err)
 {
@@ -308,6 +364,13 @@ int settings_list(struct settings_node group, const char *name, struct settings_
 struct settings_node settings_element(struct settings_node list, unsigned i)
 {
     return (struct settings_node){list.file, config_setting_get_elem(list.node, i)};
+}
+
+unsigned settings_line(struct settings_node node)
+{
+    config_setting_t *s = node.node;
+
+    return config_setting_source_line(s);
 }
 
 int settings_known(struct settings_node group, const char *const *known, struct err *err)

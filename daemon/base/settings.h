@@ -46,6 +46,16 @@ int settings_seconds(struct settings_node group, const char *name, uint64_t min_
 /* One of a NULL-terminated list of words; *out is its index. */
 int settings_choice(struct settings_node group, const char *name, const char *const *words,
                     unsigned *out, struct err *err) __attribute__((warn_unused_result));
+/* A number, integer or real. */
+int settings_real(struct settings_node group, const char *name, double min, double max, double *out,
+                  struct err *err) __attribute__((warn_unused_result));
+/*
+ * A string, or a list (or array) of strings that is not empty: *n is 0 when absent. Elements by
+ * settings_string_at, valid as long as the file is.
+ */
+int settings_strings(struct settings_node group, const char *name, struct settings_node *out,
+                     unsigned *n, struct err *err) __attribute__((warn_unused_result));
+const char *settings_string_at(struct settings_node strings, unsigned i);
 /* A group inside the group; out->node is NULL when absent. */
 int settings_group(struct settings_node group, const char *name, struct settings_node *out,
                    struct err *err) __attribute__((warn_unused_result));
@@ -53,6 +63,7 @@ int settings_group(struct settings_node group, const char *name, struct settings
 int settings_list(struct settings_node group, const char *name, struct settings_node *out,
                   unsigned *n, struct err *err) __attribute__((warn_unused_result));
 struct settings_node settings_element(struct settings_node list, unsigned i);
+unsigned settings_line(struct settings_node node); /* where it stands in the file, from 1 */
 
 /* -EINVAL, naming it and the known ones, when the group has a setting that is not in `known`. */
 int settings_known(struct settings_node group, const char *const *known, struct err *err)

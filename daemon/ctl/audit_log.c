@@ -169,6 +169,19 @@ static int broken(struct scan *s, const char *path, const struct segment_reader 
                    path, r->line, r->offset, why);
 }
 
+/* Fills err with what went wrong, if anything did, and returns it. */
+static int told(struct scan *s, const char *path, const struct segment_reader *r, const char *why,
+                int got)
+{
+    if (why)
+        return broken(s, path, r, why);
+    if (got == -EBADMSG)
+        return broken(s, path, r, "the compressed file is damaged, or cut off");
+    if (got == -ENOBUFS)
+        return broken(s, path, r, "a line is longer than any record");
+    return got < 0 ? err_set(s->err, got, "%s: %s", path, strerror(-got)) : got;
+}
+
 /* The next line; in the newest segment, a part of one may be the keeper's write under way. */
 static int next(struct segment_reader *r, struct slice *line, bool newest)
 {
@@ -209,14 +222,7 @@ static int scan_segment(struct scan *s, const char *path, bool newest)
             "or it was cut";
     if (!why && got == 0 && reader.offset == 0)
         why = "the segment is empty";
-    if (why)
-        got = broken(s, path, &reader, why);
-    else if (got == -EBADMSG)
-        got = broken(s, path, &reader, "the compressed file is damaged, or cut off");
-    else if (got == -ENOBUFS)
-        got = broken(s, path, &reader, "a line is longer than any record");
-    else if (got < 0)
-        (void)err_set(s->err, got, "%s: %s", path, strerror(-got));
+    got = told(s, path, &reader, why, got);
     s->before += reader.at;
     segment_reader_deinit(&reader);
     (void)close(fd);
@@ -236,10 +242,7 @@ static int scan_proof(struct scan *s, const char *path, uint64_t before)
     segment_reader_init(&reader, fd);
     while (!why && (got = segment_read(&reader, &line)) == 1)
         why = verify_proof(s->v, line, before);
-    if (why)
-        got = broken(s, path, &reader, why);
-    else if (got < 0)
-        (void)err_set(s->err, got, "%s: %s", path, strerror(-got));
+    got = told(s, path, &reader, why, got);
     segment_reader_deinit(&reader);
     (void)close(fd);
     return got;

@@ -8,6 +8,7 @@
 #include "ctl/ctl.h"
 #include "ctl/endpoints.h"
 #include "ctl/explain.h"
+#include "ctl/policy_load.h"
 #include "ctl/probe.h"
 
 #include <stdio.h>
@@ -17,7 +18,9 @@ static const struct ctl_command COMMANDS[] = {
     {"audit", "show, compare and verify what the audit log holds", audit_main},
     {"endpoints", "list the calls that the API description allows", endpoints_main},
     {"explain", "check a request and show what would be signed, and how", explain_main},
+    {"policy", "ask the policy about a call, or propose one", policy_main},
     {"probe", "find out in which form the upstream wants its signatures", probe_main},
+    {"token", "make a token for a client", token_main},
 };
 
 static int run(int argc, char **argv)

@@ -49,6 +49,10 @@ static int put_proxy(struct buf *out, const struct admin *admin)
     if (r == 0)
         r = metrics_put(out, "cention_client_connections", "gauge", "Open connections of clients.",
                         clients_count(admin->api));
+    if (r == 0)
+        r = metrics_put(out, "cention_client_displaced_total", "counter",
+                        "Connections closed to make room for others.",
+                        clients_displaced(admin->api));
     return r;
 }
 
@@ -119,7 +123,8 @@ static unsigned admin_metrics(struct buf *body, const struct admin *admin)
 
 /*
  * "/probe/AUTHORIZATION/NESTED" before a request's target asks for another form of the signature
- * than the configured one (cention-proxyctl probe). True with *as the request behind it.
+ * than the configured one (cention-proxyctl probe). True with *as the request behind it, else *as
+ * is the request itself.
  */
 static bool admin_probe(const struct http_head *head, struct http_head *as,
                         struct exchange_form *form)
@@ -134,13 +139,13 @@ static bool admin_probe(const struct http_head *head, struct http_head *as,
         {SLICE_LIT("/probe/literal/json/"), {true, CANON_JSON}},
     };
 
+    *as = *head;
     for (size_t i = 0; i < sizeof(FORMS) / sizeof(FORMS[0]); i++) {
         size_t len = FORMS[i].prefix.len - 1; /* the target keeps its slash */
 
         if (head->target.len <= len ||
             memcmp(head->target.data, FORMS[i].prefix.data, len + 1) != 0)
             continue;
-        *as = *head;
         as->target = slice_of(head->target.data + len, head->target.len - len);
         *form = FORMS[i].form;
         return true;
@@ -178,7 +183,8 @@ static void admin_refused(void *arg, struct client *client, const struct http_he
     struct exchange_form form;
     struct http_head as;
 
-    if (head && admin_probe(head, &as, &form)) { /* on record, as any other */
+    if (head && (admin_probe(head, &as, &form) || why->status == 403)) {
+        /* On record, as any other. */
         EXCHANGE_HANDLER.refused(admin->proxy, client, &as, why);
         return;
     }

@@ -83,15 +83,20 @@ static int put_request_id(struct buf *out, struct slice id)
 }
 
 static int put_whole(struct buf *out, const struct answer_to *to, unsigned status, const char *type,
-                     const char *allow, struct slice body)
+                     const char *allow, bool again, struct slice body)
 {
     int r = buf_printf(out,
                        "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                       "Cache-Control: no-store\r\n",
+                       "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+                       "Cross-Origin-Resource-Policy: same-origin\r\n",
                        status, reason_of(status), type, body.len);
 
     if (r == 0 && allow)
         r = buf_printf(out, "Allow: %s\r\n", allow);
+    if (r == 0 && status == 401) /* RFC 9110, 11.6.1 */
+        r = buf_append_slice(out, SLICE_LIT("WWW-Authenticate: Bearer\r\n"));
+    if (r == 0 && again) /* RFC 9110, 10.2.3 */
+        r = buf_append_slice(out, SLICE_LIT("Retry-After: 1\r\n"));
     if (r == 0)
         r = put_request_id(out, to->request_id);
     if (r == 0)
@@ -106,7 +111,7 @@ static int put_whole(struct buf *out, const struct answer_to *to, unsigned statu
 int answer_text(struct buf *out, const struct answer_to *to, unsigned status, const char *type,
                 struct slice body)
 {
-    return put_whole(out, to, status, type, NULL, body);
+    return put_whole(out, to, status, type, NULL, false, body);
 }
 
 int answer_refusal(struct buf *out, const struct answer_to *to, const struct refusal *why,
@@ -133,7 +138,8 @@ int answer_refusal(struct buf *out, const struct answer_to *to, const struct ref
     if (r == 0)
         r = buf_append_slice(&body, SLICE_LIT("}\n"));
     if (r == 0)
-        r = put_whole(out, to, why->status, "application/json", why->allow, buf_slice(&body));
+        r = put_whole(out, to, why->status, "application/json", why->allow,
+                      strcmp(why->code, "overloaded") == 0, buf_slice(&body));
     buf_deinit(&body);
     return r;
 }

@@ -19,7 +19,8 @@ struct answer_to {
 
 /*
  * A refusal as a whole answer: {"error", "code", "field"?, "outcome", "upstream_status"?}.
- * upstream_status is left out when 0; `more` are further members, each with its comma before it.
+ * A 401 carries WWW-Authenticate, "overloaded" Retry-After. upstream_status is left out when 0;
+ * `more` are further members, each with its comma before it.
  */
 int answer_refusal(struct buf *out, const struct answer_to *to, const struct refusal *why,
                    unsigned upstream_status, struct slice more) __attribute__((warn_unused_result));

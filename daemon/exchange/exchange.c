@@ -11,6 +11,7 @@
 #include "exchange/body.h"
 #include "exchange/forward.h"
 #include "exchange/ready.h"
+#include "exchange/who.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -148,16 +149,6 @@ static struct exchange *exchange_new(struct proxy *proxy, struct client *client,
     return x;
 }
 
-static struct wire_client exchange_who(const struct exchange *x)
-{
-    const struct client_peer *peer = client_peer(x->client);
-
-    return (struct wire_client){.uid = peer->uid,
-                                .pid = peer->pid,
-                                .via = slice_str(peer->via),
-                                .address = slice_str(peer->address)};
-}
-
 /*
  * Sends the reject record; the answer waits for it. Without a keeper there is nobody to record
  * it, and the answer goes at once.
@@ -166,7 +157,7 @@ static void exchange_reject(struct exchange *x, const struct http_head *head)
 {
     const struct refusal *no = &x->refusal;
     struct wire_reject reject = {.request_id = slice_str(x->id),
-                                 .client = exchange_who(x),
+                                 .client = who_is(x->client, head),
                                  .status = no->status,
                                  .code = slice_str(no->code),
                                  .error = slice_cut(slice_str(no->text), WIRE_TEXT_MAX),
@@ -201,7 +192,8 @@ static bool exchange_check(void *arg, const struct http_head *head, struct refus
     struct proxy *proxy = arg;
     struct target target;
 
-    return forward_check(proxy->setup, head, &target, why) && ready_for(proxy, why);
+    return who_check(head, why) && forward_check(proxy->setup, head, &target, why) &&
+           ready_for(proxy, why);
 }
 
 static void exchange_refused(void *arg, struct client *client, const struct http_head *head,
@@ -241,7 +233,7 @@ static void exchange_start(struct proxy *proxy, struct client *client, const str
         return;
     }
     sign = (struct wire_sign){.request_id = slice_str(x->id),
-                              .client = exchange_who(x),
+                              .client = who_is(x->client, head),
                               .method = head->method,
                               .workspace = target.workspace,
                               .path = target.path,
@@ -333,6 +325,7 @@ static void exchange_keeper_refused(struct exchange *x, const struct wire_refuse
         [WIRE_REASON_AUDIT] = {503, "audit_unavailable"},
         [WIRE_REASON_MALFORMED] = {400, "bad_request"},
         [WIRE_REASON_OVERLOADED] = {503, "overloaded"},
+        [WIRE_REASON_UNKNOWN_CLIENT] = {401, "unknown_client"},
     };
 
     refuse(&x->refusal, REASONS[m->reason].status, REASONS[m->reason].code, "%.*s",

@@ -2,6 +2,7 @@
 
 #include "api_file.h"
 #include "base/settings.h"
+#include "tls/tls.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -26,6 +27,22 @@ static void setup_free(void *arg)
     free(s);
 }
 
+/* So that a listener can take the files later, or a start, or -t, says why not. */
+static int check_tls(const struct proxy_conf *conf, struct err *err)
+{
+    int r = 0;
+
+    for (unsigned i = 0; r == 0 && i < conf->n_listen; i++) {
+        const struct listener_conf *l = &conf->listen[i];
+        struct tls_context *tls = NULL;
+
+        if (l->certificate)
+            r = tls_context_server(&tls, l->certificate, l->key, l->client_ca, err);
+        tls_context_free(tls);
+    }
+    return r;
+}
+
 int setup_load(struct setup **out, struct loop *loop, const char *path, struct err *err)
 {
     struct setup *s = calloc(1, sizeof(*s));
@@ -41,6 +58,8 @@ int setup_load(struct setup **out, struct loop *loop, const char *path, struct e
         r = blame(s, "api", api_file_load(&s->api, s->conf.api, err), err);
     if (r == 0)
         r = blame(s, "upstream", upstream_new(&s->upstream, loop, &s->conf.upstream, err), err);
+    if (r == 0)
+        r = blame(s, "listen", check_tls(&s->conf, err), err);
     if (r < 0) {
         setup_unref(s);
         return r;

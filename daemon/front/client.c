@@ -7,14 +7,15 @@
 #include "front/client.h"
 
 #include "base/log.h"
+#include "front/channel.h"
 #include "http/http_chunked.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum client_state {
+    CLIENT_SHAKE,  /* waits for the rest of a TLS handshake */
     CLIENT_IDLE,   /* waits for the first byte of a request */
     CLIENT_HEAD,   /* waits for the rest of a head */
     CLIENT_BODY,   /* waits for the rest of a body */
@@ -33,7 +34,7 @@ enum {
 
 struct client {
     struct loop *loop;
-    int fd;
+    struct channel channel;
     enum client_state state;
     struct client_peer peer;
     struct client_limits limits;
@@ -62,19 +63,32 @@ static void client_reading(struct client *c, bool on)
     if (c->reading == on)
         return;
     c->reading = on;
-    if (on)
+    if (on) {
         (void)event_add(&c->readable, NULL);
-    else
+        if (channel_pending(&c->channel))
+            event_active(&c->readable, EV_READ, 0);
+    } else
         (void)event_del(&c->readable);
+}
+
+/* Tells the owner whose turn it is. */
+static void client_waits(struct client *c, bool for_client)
+{
+    if (c->owner.waits)
+        c->owner.waits(c->owner.arg, c, for_client);
 }
 
 static void client_set(struct client *c, enum client_state state)
 {
     c->state = state;
+    if (state == CLIENT_SHAKE || state == CLIENT_IDLE || state == CLIENT_BUSY ||
+        state == CLIENT_LINGER)
+        client_waits(c, state != CLIENT_BUSY);
     switch (state) {
     case CLIENT_IDLE:
         loop_timer_set(&c->timer, c->limits.idle_timeout_us);
         break;
+    case CLIENT_SHAKE:
     case CLIENT_HEAD:
         loop_timer_set(&c->timer, c->limits.header_timeout_us);
         break;
@@ -192,6 +206,10 @@ static void client_accept_head(struct client *c, const struct http_head *head)
     bool whole = head->framing == HTTP_NO_BODY;
     struct refusal no;
 
+    if (!origin_check(c->owner.hosts, c->peer.port, head, &no)) {
+        client_refuse(c, head, &no);
+        return;
+    }
     c->head_len = head->head_len;
     c->framing = head->framing;
     c->wanted = head->framing == HTTP_LENGTH ? (size_t)head->content_length : 0;
@@ -255,7 +273,7 @@ static void client_next(struct client *c)
             client_end(c, "answered after its half-close");
             return;
         }
-        (void)shutdown(c->fd, SHUT_WR);
+        channel_finish(&c->channel);
         buf_reset(&c->in, 0);
         client_set(c, CLIENT_LINGER);
         client_reading(c, true);
@@ -285,19 +303,24 @@ static void client_next(struct client *c)
 static void client_advance(struct client *c)
 {
     while (buf_len(&c->out)) {
-        ssize_t n = buf_send(&c->out, c->fd);
+        ssize_t n = channel_send(&c->channel, &c->out);
 
         if (n == -EAGAIN) {
             (void)event_add(&c->writable, NULL);
-            if (!loop_timer_armed(&c->write_timer))
+            if (!loop_timer_armed(&c->write_timer)) {
                 loop_timer_set(&c->write_timer, c->limits.write_timeout_us);
+                client_waits(c, true);
+            }
             break;
         }
         if (n < 0) {
             client_end(c, "writing failed");
             return;
         }
-        loop_timer_clear(&c->write_timer);
+        if (loop_timer_armed(&c->write_timer)) {
+            loop_timer_clear(&c->write_timer);
+            client_waits(c, c->state != CLIENT_BUSY);
+        }
     }
     if (c->congested && buf_len(&c->out) <= CLIENT_OUT_LOW) {
         c->congested = false;
@@ -342,15 +365,39 @@ static void client_discard(struct client *c)
         client_end(c, "kept sending after its answer");
 }
 
+/* True when the client has shown who it is. */
+static bool client_shake(struct client *c)
+{
+    int r = channel_shake(&c->channel);
+
+    if (r == 0 && tls_peer_name(c->channel.tls, c->peer.certificate, sizeof(c->peer.certificate))) {
+        client_set(c, CLIENT_IDLE);
+        return true;
+    }
+    if (r == -EAGAIN)
+        return false;
+    log_info("tls_refused", "address=%s why=\"%s\"", c->peer.address,
+             r == 0 ? "the client's certificate has no usable name" : channel_error(&c->channel));
+    client_end(c, "no handshake");
+    return false;
+}
+
 static void client_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct client *c = arg;
     size_t most = c->state == CLIENT_BODY ? CLIENT_READ_BODY : CLIENT_READ;
-    ssize_t n = buf_recv(&c->in, fd, most);
+    ssize_t n;
 
+    (void)fd;
     (void)what;
+    if (c->state == CLIENT_SHAKE && !client_shake(c))
+        return;
+    n = channel_recv(&c->channel, &c->in, most);
     if (n == -EAGAIN)
         return;
+    /* Before anything else, because what follows may end the connection. */
+    if (n > 0 && channel_pending(&c->channel))
+        event_active(&c->readable, EV_READ, 0);
     if (n == 0) {
         client_on_eof(c);
         return;
@@ -374,6 +421,8 @@ static void client_readable(evutil_socket_t fd, short what, void *arg)
     case CLIENT_LINGER:
         client_discard(c);
         break;
+    case CLIENT_SHAKE:
+        break;
     }
 }
 
@@ -391,7 +440,9 @@ static void client_late(void *arg)
                (double)c->limits.body_timeout_us / 1e6);
         client_refuse_body(c, &no);
     } else {
-        client_end(c, c->state == CLIENT_IDLE ? "idle" : "lingered");
+        client_end(c, c->state == CLIENT_IDLE    ? "idle"
+                      : c->state == CLIENT_SHAKE ? "the handshake took too long"
+                                                 : "lingered");
     }
 }
 
@@ -410,16 +461,20 @@ int client_new(struct client **out, struct loop *loop, int fd, const struct clie
         (void)close(fd);
         return -ENOMEM;
     }
-    *c = (struct client){
-        .loop = loop,
-        .fd = fd,
-        .peer = *peer,
-        .limits = *limits,
-        .handler = handler,
-        .arg = arg,
-        .owner = *owner,
-        .in = BUF_INIT(limits->header_bytes + limits->body_bytes + CLIENT_AHEAD + CLIENT_READ_BODY),
-        .out = BUF_INIT(CLIENT_OUT_MAX)};
+    *c = (struct client){.loop = loop,
+                         .peer = *peer,
+                         .limits = *limits,
+                         .handler = handler,
+                         .arg = arg,
+                         .owner = *owner,
+                         .in = BUF_INIT_SECRET(limits->header_bytes + limits->body_bytes +
+                                               CLIENT_AHEAD + CLIENT_READ_BODY),
+                         .out = BUF_INIT(CLIENT_OUT_MAX)};
+    if (channel_open(&c->channel, fd, peer->tls) < 0) {
+        free(c);
+        return -ENOMEM;
+    }
+    c->peer.tls = NULL;
     c->link.client = c;
     c->hook = (struct loop_hook){.run = client_hook, .arg = c};
     loop_timer_init(&c->timer, loop, client_late, c);
@@ -427,7 +482,7 @@ int client_new(struct client **out, struct loop *loop, int fd, const struct clie
     (void)event_assign(&c->readable, loop_base(loop), fd, EV_READ | EV_PERSIST, client_readable, c);
     (void)event_assign(&c->writable, loop_base(loop), fd, EV_WRITE, client_writable, c);
     client_reading(c, true);
-    client_set(c, CLIENT_IDLE);
+    client_set(c, c->channel.tls ? CLIENT_SHAKE : CLIENT_IDLE);
     *out = c;
     return 0;
 }
@@ -448,7 +503,7 @@ void client_free(struct client *c)
     loop_cancel(c->loop, &c->hook);
     loop_timer_deinit(&c->timer);
     loop_timer_deinit(&c->write_timer);
-    (void)close(c->fd);
+    channel_close(&c->channel);
     buf_deinit(&c->in);
     buf_deinit(&c->out);
     free(c);
@@ -456,6 +511,10 @@ void client_free(struct client *c)
 
 void client_turn_away(struct client *c, const struct refusal *why)
 {
+    if (c->state == CLIENT_SHAKE) {
+        client_end(c, "one too many");
+        return;
+    }
     client_reading(c, false);
     client_refuse(c, NULL, why);
 }
@@ -463,7 +522,7 @@ void client_turn_away(struct client *c, const struct refusal *why)
 void client_drain(struct client *c)
 {
     c->close_after = true;
-    if (c->state == CLIENT_IDLE)
+    if (c->state == CLIENT_IDLE || c->state == CLIENT_SHAKE)
         client_end(c, "draining");
 }
 
@@ -480,6 +539,11 @@ void client_attach(struct client *c, void *exchange)
 const struct client_peer *client_peer(const struct client *c)
 {
     return &c->peer;
+}
+
+uint32_t client_uid(struct client *c)
+{
+    return peer_uid(&c->peer, c->channel.fd);
 }
 
 struct slice client_body(const struct client *c)

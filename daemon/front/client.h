@@ -1,7 +1,9 @@
 /*
  * One client connection: bytes in, whole requests out, answers back in order. It owns the limits
  * and the timers of the client's side, and knows nothing about what a request means: a handler
- * decides that.
+ * decides that. What it read is wiped when the request is over: it may hold a client's token.
+ *
+ *   TLS connections begin with SHAKE, under the header timer; no name in the certificate ends them.
  *
  *            first byte          head complete        body complete
  *   IDLE ----------------> HEAD ---------------> BODY ---------------> BUSY
@@ -16,6 +18,8 @@
 
 #include "base/buf.h"
 #include "base/loop.h"
+#include "front/origin.h"
+#include "front/peer.h"
 #include "front/refusal.h"
 #include "http/http_parse.h"
 
@@ -26,14 +30,6 @@ struct client_limits {
     uint64_t body_timeout_us;   /* from the head to the body's last byte */
     uint64_t idle_timeout_us;   /* between requests */
     uint64_t write_timeout_us;  /* without progress of the output */
-};
-
-/* Who is at the other end, as the kernel tells it. */
-struct client_peer {
-    const char *via;   /* "tcp" or "unix" */
-    char address[128]; /* of the peer: "127.0.0.1:40000", "[::1]:40000", or "unix:PATH" */
-    uint32_t uid;      /* UINT32_MAX when not known */
-    uint32_t pid;      /* 0 when not known */
 };
 
 struct client;
@@ -59,16 +55,24 @@ struct client_handler {
     void (*gone)(void *exchange);
 };
 
-/* Whoever keeps the set of connections hears when one ends; its memory goes right after. */
+/* Whoever keeps the set of connections. */
 struct client_owner {
-    void (*closed)(void *arg, struct client *client);
+    void (*closed)(void *arg, struct client *client); /* its memory goes right after */
     void *arg;
+    /*
+     * It is the client's turn from now on (to send a whole request, to read its answer or to
+     * close), or no longer; called first from within client_new. Bytes of a request that is not
+     * whole don't count as progress, bytes of an answer that are read do. May be NULL.
+     */
+    void (*waits)(void *arg, struct client *client, bool for_client);
+    const struct origin_hosts *hosts; /* that are served; lives as long as the client */
 };
 
 /* A place in the owner's list. */
 struct client_link {
     struct client *client;
     struct client_link *next, *prev;
+    uint64_t since; /* when the owner put it there */
 };
 
 /* Takes over fd (closed on failure too). -ENOMEM. */
@@ -94,6 +98,9 @@ void client_drain(struct client *client);
 void client_attach(struct client *client, void *exchange);
 
 const struct client_peer *client_peer(const struct client *client);
+
+/* The peer's uid as it is known now (peer_uid): asked before each record and signature. */
+uint32_t client_uid(struct client *client);
 
 /* The running request's body; the bytes may move whenever the loop runs. */
 struct slice client_body(const struct client *client);

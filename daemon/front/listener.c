@@ -1,6 +1,7 @@
 #include "front/listener.h"
 
 #include "base/log.h"
+#include "tls/tls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,8 +26,9 @@ struct listener {
     char name[64];
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* to remove; "" when not ours */
     char where[128];
-    listener_accepted accepted;
-    void *arg;
+    unsigned port;           /* 0 for a Unix socket */
+    struct tls_context *tls; /* NULL: plain */
+    struct listener_owner owner;
     struct event event;
     struct loop_timer rest;
     bool held, resting;
@@ -49,6 +51,13 @@ bool listener_is_loopback(const char *address)
     return inet_pton(AF_INET6, address, &in6) == 1 && IN6_IS_ADDR_LOOPBACK(&in6);
 }
 
+static unsigned address_port(const union address *a)
+{
+    if (a->any.sa_family == AF_INET)
+        return ntohs(a->in.sin_port);
+    return a->any.sa_family == AF_INET6 ? ntohs(a->in6.sin6_port) : 0;
+}
+
 static void address_text(const union address *a, char *out, size_t room)
 {
     char host[INET6_ADDRSTRLEN] = "?";
@@ -64,26 +73,21 @@ static void address_text(const union address *a, char *out, size_t room)
     }
 }
 
+/* What the connection itself tells; who is there is asked later (peer_identify). */
 static void fill_peer(const struct listener *l, int fd, const union address *from,
                       struct client_peer *peer)
 {
-    struct ucred cred;
-    socklen_t len = sizeof(cred);
+    int on = 1;
 
-    *peer = (struct client_peer){.via = "tcp", .uid = UINT32_MAX};
-    if (from->any.sa_family == AF_INET || from->any.sa_family == AF_INET6) {
-        int on = 1;
-
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        address_text(from, peer->address, sizeof(peer->address));
+    *peer = (struct client_peer){
+        .via = "unix", .uid = PEER_UID_UNKNOWN, .port = l->port, .tls = l->tls};
+    if (from->any.sa_family != AF_INET && from->any.sa_family != AF_INET6) {
+        (void)snprintf(peer->address, sizeof(peer->address), "%s", l->where);
         return;
     }
-    peer->via = "unix";
-    (void)snprintf(peer->address, sizeof(peer->address), "%s", l->where);
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0) {
-        peer->uid = cred.uid;
-        peer->pid = (uint32_t)cred.pid;
-    }
+    peer->via = l->tls ? "tls" : "tcp";
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    address_text(from, peer->address, sizeof(peer->address));
 }
 
 static void listener_update(struct listener *l)
@@ -115,12 +119,16 @@ static void listener_ready(evutil_socket_t fd, short what, void *arg)
 
         if (s >= 0) {
             fill_peer(l, s, &from, &peer);
-            l->accepted(l->arg, s, &peer);
+            l->owner.accepted(l->owner.arg, s, &peer);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            int e = errno;
+
+            if (l->owner.starved(l->owner.arg))
+                continue;
             log_warning("accept_failed", "listener=%s address=%s error=\"%s\" rest_ms=%d", l->name,
-                        l->where, strerror(errno), LISTENER_REST_US / 1000);
+                        l->where, strerror(e), LISTENER_REST_US / 1000);
             l->resting = true;
             listener_update(l);
             loop_timer_set(&l->rest, LISTENER_REST_US);
@@ -205,8 +213,18 @@ static int bind_and_listen(int fd, const struct listener_conf *conf, const union
     return 0;
 }
 
-int listener_adopt(struct listener **out, struct loop *loop, const char *name, int fd,
-                   listener_accepted accepted, void *arg, struct err *err)
+/* Whether only this machine can reach it. */
+static bool is_local(const union address *a)
+{
+    if (a->any.sa_family == AF_INET)
+        return ntohl(a->in.sin_addr.s_addr) >> 24 == 127;
+    return a->any.sa_family == AF_UNIX ||
+           (a->any.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr));
+}
+
+/* Takes over `tls` when it succeeds. */
+static int adopt(struct listener **out, struct loop *loop, const char *name, int fd,
+                 struct tls_context *tls, const struct listener_owner *owner, struct err *err)
 {
     struct listener *l = calloc(1, sizeof(*l));
     union address a = {0};
@@ -216,10 +234,18 @@ int listener_adopt(struct listener **out, struct loop *loop, const char *name, i
         (void)close(fd);
         return err_set(err, -ENOMEM, "out of memory");
     }
-    *l = (struct listener){.loop = loop, .fd = fd, .accepted = accepted, .arg = arg};
+    *l = (struct listener){.loop = loop, .fd = fd, .owner = *owner};
     (void)snprintf(l->name, sizeof(l->name), "%s", name);
     if (getsockname(fd, &a.any, &len) == 0)
         address_text(&a, l->where, sizeof(l->where));
+    if (!tls && !is_local(&a)) {
+        (void)close(fd);
+        free(l);
+        return err_set(err, -EPERM,
+                       "an inherited socket must be a Unix socket or listen on loopback");
+    }
+    l->tls = tls;
+    l->port = address_port(&a);
     loop_timer_init(&l->rest, loop, listener_rested, l);
     (void)event_assign(&l->event, loop_base(loop), fd, EV_READ | EV_PERSIST, listener_ready, l);
     listener_update(l);
@@ -228,24 +254,48 @@ int listener_adopt(struct listener **out, struct loop *loop, const char *name, i
     return 0;
 }
 
+int listener_adopt(struct listener **out, struct loop *loop, const char *name, int fd,
+                   const struct listener_owner *owner, struct err *err)
+{
+    return adopt(out, loop, name, fd, NULL, owner, err);
+}
+
+int listener_renew(struct listener *l, const struct listener_conf *conf, struct err *err)
+{
+    struct tls_context *tls = NULL;
+    int r;
+
+    if (!l->tls || !conf->certificate)
+        return 0;
+    r = tls_context_server(&tls, conf->certificate, conf->key, conf->client_ca, err);
+    if (r < 0)
+        return r;
+    tls_context_free(l->tls);
+    l->tls = tls;
+    return 0;
+}
+
 int listener_open(struct listener **out, struct loop *loop, const struct listener_conf *conf,
-                  listener_accepted accepted, void *arg, struct err *err)
+                  const struct listener_owner *owner, struct err *err)
 {
     union address a;
     socklen_t len = 0;
+    struct tls_context *tls = NULL;
     int fd, r = make_address(conf, &a, &len, err);
 
+    if (r == 0 && conf->certificate)
+        r = tls_context_server(&tls, conf->certificate, conf->key, conf->client_ca, err);
     if (r < 0)
         return r;
     fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return err_set(err, -errno, "socket: %s", strerror(errno));
-    r = bind_and_listen(fd, conf, &a, len, err);
-    if (r < 0) {
+    r = fd < 0 ? err_set(err, -errno, "socket: %s", strerror(errno))
+               : bind_and_listen(fd, conf, &a, len, err);
+    if (r < 0 && fd >= 0)
         (void)close(fd);
-        return r;
-    }
-    r = listener_adopt(out, loop, conf->name, fd, accepted, arg, err);
+    if (r == 0)
+        r = adopt(out, loop, conf->name, fd, tls, owner, err);
+    if (r < 0)
+        tls_context_free(tls);
     if (r == 0 && conf->path)
         (void)snprintf((*out)->path, sizeof((*out)->path), "%s", conf->path);
     return r;
@@ -266,6 +316,7 @@ void listener_free(struct listener *l)
     loop_timer_deinit(&l->rest);
     (void)event_del(&l->event);
     (void)close(l->fd);
+    tls_context_free(l->tls);
     if (l->path[0])
         (void)unlink(l->path);
     free(l);

@@ -1,6 +1,7 @@
 /*
- * Listening sockets: TCP on loopback, Unix sockets, or inherited ones. Accepts in batches, tells
- * who connected, and rests for a moment when the process is out of descriptors instead of
+ * Listening sockets: TCP on loopback, Unix sockets, inherited ones; TCP elsewhere only inside TLS
+ * with clients' certificates. Accepts in batches, tells
+ * from where, and rests for a moment when the process is out of descriptors instead of
  * spinning.
  */
 #ifndef CENTION_FRONT_LISTENER_H
@@ -18,19 +19,33 @@ struct listener_conf {
     unsigned port;       /* 0: any free one */
     const char *path;    /* of a Unix socket, or NULL */
     unsigned mode;       /* of the Unix socket's file */
+    /* Paths of PEM files, for TLS with clients' certificates; NULL: plain. All three or none. */
+    const char *certificate, *key, *client_ca;
 };
 
-/* Takes over the connected socket (non-blocking, close-on-exec). */
-typedef void (*listener_accepted)(void *arg, int fd, const struct client_peer *peer);
+struct listener_owner {
+    /* Takes over the connected socket (non-blocking, close-on-exec). */
+    void (*accepted)(void *arg, int fd, const struct client_peer *peer);
+    /* The process is out of descriptors; true when the owner has closed some. */
+    bool (*starved)(void *arg);
+    void *arg;
+};
 
 /* Binds and listens. A Unix socket's file is replaced only when nobody answers on it. */
 int listener_open(struct listener **out, struct loop *loop, const struct listener_conf *conf,
-                  listener_accepted accepted, void *arg, struct err *err)
+                  const struct listener_owner *owner, struct err *err)
     __attribute__((warn_unused_result));
 
-/* Takes over an inherited listening socket. */
+/* Takes over an inherited listening socket: a Unix one, or TCP on loopback. */
 int listener_adopt(struct listener **out, struct loop *loop, const char *name, int fd,
-                   listener_accepted accepted, void *arg, struct err *err)
+                   const struct listener_owner *owner, struct err *err)
+    __attribute__((warn_unused_result));
+
+/*
+ * Reads the TLS files of the configuration again, for connections from now on; nothing on a plain
+ * listener. On failure the old ones stay.
+ */
+int listener_renew(struct listener *l, const struct listener_conf *conf, struct err *err)
     __attribute__((warn_unused_result));
 
 /* Stops or resumes accepting; connections wait in the kernel's queue meanwhile. */

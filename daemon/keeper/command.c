@@ -136,6 +136,11 @@ void command_stop(struct command *c)
     c->asked = true;
 }
 
+pid_t command_pid(const struct command *c)
+{
+    return c->pid;
+}
+
 void command_free(struct command *c)
 {
     if (!c)

@@ -7,6 +7,8 @@
 #include "base/err.h"
 #include "base/loop.h"
 
+#include <sys/types.h>
+
 struct command;
 
 /*
@@ -21,6 +23,9 @@ int command_start(struct command **out, struct loop *loop, char *const *argv,
 
 /* Asks it to end (SIGTERM), and makes it end 10 seconds after the first time. */
 void command_stop(struct command *command);
+
+/* The running process; 0 when it has ended. */
+pid_t command_pid(const struct command *command);
 
 /* One that is still running is killed. NULL is fine. */
 void command_free(struct command *command);

@@ -5,8 +5,8 @@
 #include "keeper/epoch.h"
 
 #include "base/file.h"
+#include "base/folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -157,22 +157,21 @@ int epoch_load(struct epoch **out, int directory, uint64_t number, const struct 
     return r;
 }
 
+static int newer(void *arg, const char *name)
+{
+    uint64_t *newest = arg, n;
+
+    if (sscanf(name, ".epoch-%20" SCNu64 ".key", &n) == 1 && n > *newest &&
+        strcmp(name, file_name(n).text) == 0)
+        *newest = n;
+    return 0;
+}
+
 uint64_t epoch_newest(int directory)
 {
-    int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    struct dirent *entry;
-    uint64_t newest = 0, n;
+    uint64_t newest = 0;
 
-    while (dir && (entry = readdir(dir)))
-        if (sscanf(entry->d_name, ".epoch-%20" SCNu64 ".key", &n) == 1 && n > newest &&
-            strcmp(entry->d_name, file_name(n).text) == 0)
-            newest = n;
-    if (dir)
-        (void)closedir(dir);
-    else if (fd >= 0)
-        (void)close(fd);
-    return newest;
+    return folder_each(directory, newer, &newest) == 0 ? newest : 0;
 }
 
 uint64_t epoch_number(const struct epoch *e)

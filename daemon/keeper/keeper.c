@@ -1,7 +1,8 @@
 /*
  * One peer for each link. During a turn messages only add records to the audit log's batch and
  * answers to a list; the hook at the end of the turn commits the batch and then sends the answers.
- * A peer may end at any moment: its answers in the list lose their peer and are skipped.
+ * A peer may end at any moment: its answers in the list lose their peer and are skipped. Whether a
+ * request is to be signed is decided in permit.
  */
 #include "keeper/keeper.h"
 
@@ -9,7 +10,8 @@
 #include "keeper/answers.h"
 #include "keeper/check.h"
 #include "keeper/pending.h"
-#include "message/string_to_sign.h"
+#include "keeper/permit.h"
+#include "keeper/signing.h"
 #include "wire/link.h"
 
 #include <errno.h>
@@ -20,9 +22,7 @@
 #include <unistd.h>
 
 enum {
-    KEEPER_GREETING_US = 10000000,             /* a peer that doesn't greet by then goes */
-    KEEPER_TEXT_MAX = WIRE_MESSAGE_MAX + 4096, /* bytes of a string to sign */
-    KEEPER_TEXT_KEEP = 256 * 1024,             /* bytes of its block that stay */
+    KEEPER_GREETING_US = 10000000, /* a peer that doesn't greet by then goes */
 };
 
 struct peer {
@@ -38,16 +38,15 @@ struct peer {
 struct keeper {
     struct loop *loop;
     struct audit *audit;
-    const struct signer *signer;
     struct keystore *keys;
+    struct policy *policy; /* NULL: everyone may everything */
     struct loop_hook commit;
     struct loop_hook tend;       /* after the answers have left */
     struct loop_timer tend_time; /* what the audit log has to do by the clock */
     struct peer *peers;
     size_t n_peers;
     struct answers answers;
-    struct sign_field *fields; /* room for WIRE_FIELDS_MAX */
-    struct buf text;           /* the string to sign, while it is made */
+    struct signing signing;
     uint64_t signatures;
     void (*failed)(void *arg); /* NULL once called */
     void *failed_arg;
@@ -271,26 +270,11 @@ static void keeper_tend(void *arg)
 static void refuse(struct peer *p, const struct wire_sign *sign, enum wire_reason reason,
                    const char *text)
 {
-    bool malformed = reason == WIRE_REASON_MALFORMED, forbidden = reason == WIRE_REASON_FORBIDDEN;
-    struct wire_reject reject = {
-        .request_id = sign->request_id,
-        .client = sign->client,
-        .method = sign->method,
-        .workspace = sign->workspace,
-        .path = sign->path,
-        .status = malformed   ? 400
-                  : forbidden ? 403
-                              : 503,
-        .code = slice_str(malformed   ? "bad_request"
-                          : forbidden ? "forbidden"
-                                      : "overloaded"),
-        .error = slice_str(text),
-    };
+    struct wire_reject reject = permit_record(sign, reason, text);
     char *copy = strdup(text);
     struct answer *a;
 
-    log_warning("refused", "id=%s workspace=%s why=%s", log_quote(sign->request_id).text,
-                log_quote(sign->workspace).text, log_quote(slice_str(text)).text);
+    permit_log(sign, text);
     if (!copy || answers_reserve(&p->keeper->answers) < 0 ||
         audit_reject(p->keeper->audit, &reject) < 0) {
         free(copy);
@@ -302,21 +286,6 @@ static void refuse(struct peer *p, const struct wire_sign *sign, enum wire_reaso
     a->text = copy;
 }
 
-/* From values to a signature; 0, -EINVAL or -ENOMEM. */
-static int sign_request(struct keeper *k, const struct wire_sign *sign,
-                        const struct keystore_key *key, char signature[WIRE_SIGNATURE])
-{
-    int r;
-
-    for (uint32_t i = 0; i < sign->n_fields; i++)
-        k->fields[i] = (struct sign_field){sign->fields[i].name, sign->fields[i].value};
-    r = string_to_sign(&k->text, key->id, sign->workspace, sign->path, k->fields, sign->n_fields);
-    if (r == 0)
-        r = signer_sign(k->signer, key->secret, buf_slice(&k->text), signature);
-    buf_reset(&k->text, KEEPER_TEXT_KEEP);
-    return r;
-}
-
 static void accept_sign(struct peer *p, const struct wire_sign *sign,
                         const struct keystore_key *key)
 {
@@ -324,7 +293,8 @@ static void accept_sign(struct peer *p, const struct wire_sign *sign,
     char signature[WIRE_SIGNATURE];
     struct answer *a;
 
-    if (answers_reserve(&k->answers) < 0 || sign_request(k, sign, key, signature) < 0 ||
+    if (answers_reserve(&k->answers) < 0 ||
+        signing_request(&k->signing, sign, key, signature) < 0 ||
         pending_add(&p->pending, sign->id, sign->request_id, WIRE_PENDING_MAX) < 0) {
         explicit_bzero(signature, sizeof(signature));
         refuse(p, sign, WIRE_REASON_OVERLOADED, "the keeper is out of memory");
@@ -343,32 +313,42 @@ static void accept_sign(struct peer *p, const struct wire_sign *sign,
     explicit_bzero(signature, sizeof(signature));
 }
 
-static void on_sign(struct peer *p, const struct wire_sign *sign)
+/* NULL, or why it can't be asked for on this link, whoever asks. */
+static const char *malformed(struct peer *p, const struct wire_sign *sign)
 {
-    const struct keystore_key *key;
     const char *why = check_sign(sign);
-    char text[128];
 
-    if (!audit_state(p->keeper->audit).ok) {
-        refuse_unrecorded(p, sign->id);
-        return;
-    }
     if (!why && pending_find(&p->pending, sign->id))
         why = "the message's id is already in use";
     if (!why && p->pending.n >= WIRE_PENDING_MAX)
         why = "too many requests without an outcome";
+    return why;
+}
+
+static void on_sign(struct peer *p, const struct wire_sign *in)
+{
+    struct keeper *k = p->keeper;
+    struct wire_sign sign = *in;
+    const struct keystore_key *key = NULL;
+    struct permit permit;
+    const char *why;
+    int who;
+
+    if (!audit_state(k->audit).ok) {
+        refuse_unrecorded(p, in->id);
+        return;
+    }
+    who = permit_who(k->policy, &sign.client);
+    why = malformed(p, &sign);
     if (why) {
-        refuse(p, sign, WIRE_REASON_MALFORMED, why);
+        refuse(p, &sign, WIRE_REASON_MALFORMED, why);
         return;
     }
-    key = keystore_find(p->keeper->keys, sign->workspace);
-    if (!key) {
-        (void)snprintf(text, sizeof(text), "no key is configured for workspace \"%.*s\"",
-                       (int)sign->workspace.len, sign->workspace.data);
-        refuse(p, sign, WIRE_REASON_FORBIDDEN, text);
-        return;
-    }
-    accept_sign(p, sign, key);
+    permit_request(&permit, k->policy, who, k->keys, &sign, &key);
+    if (permit.reason)
+        refuse(p, &sign, permit.reason, permit.text);
+    else
+        accept_sign(p, &sign, key);
 }
 
 static void on_outcome(struct peer *p, const struct wire_outcome *outcome)
@@ -399,13 +379,17 @@ static void on_outcome(struct peer *p, const struct wire_outcome *outcome)
     (void)answer_later(p, WIRE_RECORDED, outcome->id);
 }
 
-static void on_reject(struct peer *p, const struct wire_reject *reject)
+static void on_reject(struct peer *p, const struct wire_reject *in)
 {
-    if (answers_reserve(&p->keeper->answers) < 0 || audit_reject(p->keeper->audit, reject) < 0) {
-        recorded_now(p, reject->id, false);
+    struct keeper *k = p->keeper;
+    struct wire_reject reject = *in;
+
+    (void)permit_who(k->policy, &reject.client);
+    if (answers_reserve(&k->answers) < 0 || audit_reject(k->audit, &reject) < 0) {
+        recorded_now(p, in->id, false);
         return;
     }
-    (void)answer_later(p, WIRE_RECORDED, reject->id);
+    (void)answer_later(p, WIRE_RECORDED, in->id);
 }
 
 static void on_hello(struct peer *p, uint32_t version)
@@ -500,12 +484,9 @@ int keeper_new(struct keeper **out, struct loop *loop, struct audit *audit,
     *k = (struct keeper){
         .loop = loop,
         .audit = audit,
-        .signer = signer,
-        .fields = calloc(WIRE_FIELDS_MAX, sizeof(*k->fields)),
-        .text = BUF_INIT(KEEPER_TEXT_MAX),
         .told_ok = true,
     };
-    if (!k->fields) {
+    if (signing_init(&k->signing, signer) < 0) {
         free(k);
         return -ENOMEM;
     }
@@ -528,8 +509,7 @@ void keeper_free(struct keeper *k)
     loop_cancel(k->loop, &k->tend);
     loop_timer_deinit(&k->tend_time);
     answers_deinit(&k->answers);
-    free(k->fields);
-    buf_deinit(&k->text);
+    signing_deinit(&k->signing);
     keystore_free(k->keys);
     free(k);
 }
@@ -538,6 +518,12 @@ void keeper_on_failure(struct keeper *k, void (*failed)(void *arg), void *arg)
 {
     k->failed = failed;
     k->failed_arg = arg;
+}
+
+void keeper_policy(struct keeper *k, struct policy *policy)
+{
+    policy_continue(policy, k->policy);
+    k->policy = policy;
 }
 
 size_t keeper_pending(const struct keeper *k)

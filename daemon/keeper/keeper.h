@@ -13,6 +13,7 @@
 #include "keeper/audit.h"
 #include "keeper/keystore.h"
 #include "keeper/signer.h"
+#include "policy/policy.h"
 
 enum {
     KEEPER_LINKS_MAX = 64,
@@ -35,6 +36,12 @@ int keeper_begin(struct keeper *keeper) __attribute__((warn_unused_result));
  */
 void keeper_on_failure(struct keeper *keeper, void (*failed)(void *arg), void *arg);
 size_t keeper_pending(const struct keeper *keeper);
+
+/*
+ * Who may have what signed, from now on: borrowed until the next call. What the clients of the
+ * policy before have left of their limits goes on. Without it everyone may everything.
+ */
+void keeper_policy(struct keeper *keeper, struct policy *policy);
 
 /* A new connection of a proxy; takes over the non-blocking descriptor. */
 void keeper_arrived(struct keeper *keeper, int fd);

@@ -1,9 +1,9 @@
 #include "keeper/torn.h"
 
+#include "base/folder.h"
 #include "keeper/copy.h"
 #include "trail/segments.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -60,31 +60,16 @@ int torn_set_aside(int directory, const char *segment, int fd, uint64_t good, ui
     return r;
 }
 
-/* Calls with the name of each pending file. */
-static int list(int directory, int (*each)(void *arg, int directory, const char *name), void *arg)
+static bool is_pending(const char *name)
 {
-    int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    struct dirent *entry;
+    size_t n = strlen(name);
 
-    if (!dir) {
-        r = -errno;
-        if (fd >= 0)
-            (void)close(fd);
-        return r;
-    }
-    while (r == 0 && (entry = readdir(dir))) {
-        size_t n = strlen(entry->d_name);
-
-        if (n < TORN_NAME && ends_with(entry->d_name, n, PENDING) &&
-            ends_with(entry->d_name, n - strlen(PENDING), TORN))
-            r = each(arg, directory, entry->d_name);
-    }
-    (void)closedir(dir);
-    return r;
+    return n < TORN_NAME && ends_with(name, n, PENDING) &&
+           ends_with(name, n - strlen(PENDING), TORN);
 }
 
 struct visit {
+    int directory;
     int (*each)(void *arg, const struct torn *torn);
     void *arg;
 };
@@ -114,36 +99,43 @@ static int read_one(struct torn *torn, int directory, const char *name)
     return r;
 }
 
-static int visit_one(void *arg, int directory, const char *name)
+static int visit_one(void *arg, const char *name)
 {
     const struct visit *v = arg;
     struct torn torn;
-    int r = read_one(&torn, directory, name);
+    int r = is_pending(name) ? read_one(&torn, v->directory, name) : 0;
 
-    return r == 0 ? v->each(v->arg, &torn) : r;
+    return r == 0 && is_pending(name) ? v->each(v->arg, &torn) : r;
 }
 
 int torn_each(int directory, int (*each)(void *arg, const struct torn *torn), void *arg)
 {
-    struct visit v = {each, arg};
+    struct visit v = {directory, each, arg};
 
-    return list(directory, visit_one, &v);
+    return folder_each(directory, visit_one, &v);
 }
 
-static int settle_one(void *arg, int directory, const char *name)
+struct settling {
+    int directory;
+    bool any;
+};
+
+static int settle_one(void *arg, const char *name)
 {
     char settled[TORN_NAME];
-    bool *any = arg;
+    struct settling *s = arg;
 
+    if (!is_pending(name))
+        return 0;
     (void)snprintf(settled, sizeof(settled), "%.*s", (int)(strlen(name) - strlen(PENDING)), name);
-    *any = true;
-    return renameat(directory, name, directory, settled) < 0 ? -errno : 0;
+    s->any = true;
+    return renameat(s->directory, name, s->directory, settled) < 0 ? -errno : 0;
 }
 
 int torn_settle(int directory)
 {
-    bool any = false;
-    int r = list(directory, settle_one, &any);
+    struct settling s = {.directory = directory};
+    int r = folder_each(directory, settle_one, &s);
 
-    return r == 0 && any && fsync(directory) < 0 ? -errno : r;
+    return r == 0 && s.any && fsync(directory) < 0 ? -errno : r;
 }

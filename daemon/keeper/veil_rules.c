@@ -1,5 +1,7 @@
 #include "keeper/veil_rules.h"
 
+#include "policy/path.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -29,39 +31,6 @@ void veil_rules_free(struct veil_rules *rules)
 }
 
 /* ---- what a rule may say ---- */
-
-static bool is_word(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c && strchr("._~-", c));
-}
-
-/* One segment: a word, `:word` or `*`. */
-static bool segment_ok(const char *s, size_t n)
-{
-    if (n == 1 && *s == '*')
-        return true;
-    if (n > 1 && *s == ':')
-        s++, n--;
-    for (size_t i = 0; i < n; i++)
-        if (!is_word(s[i]))
-            return false;
-    return n > 0;
-}
-
-static bool path_ok(const char *path)
-{
-    if (strncmp(path, "/v1/", 4) != 0 || strlen(path) > VEIL_RULE_TEXT_MAX)
-        return false;
-    for (const char *p = path; *p == '/';) {
-        size_t n = strcspn(p + 1, "/");
-
-        if (!segment_ok(p + 1, n))
-            return false;
-        p += 1 + n;
-    }
-    return true;
-}
 
 /* "[]", "[*]" or "[0]" at p: its length, or 0. */
 static size_t index_at(const char *p)
@@ -105,7 +74,7 @@ static const char *wrong(const struct veil_rules *rules, const struct veil_rule_
         strcmp(rule->method, "DELETE") != 0)
         return "must be \"POST\", \"PUT\" or \"DELETE\"";
     *where = "path";
-    if (rule->path && !path_ok(rule->path))
+    if (rule->path && !path_pattern_ok(rule->path))
         return "must be an api-path as \"/v1/areas/:id\", with \":word\" or \"*\" for any one "
                "segment";
     *where = "field";
@@ -141,28 +110,6 @@ int veil_rules_add(struct veil_rules *rules, const struct veil_rule_text *rule, 
 
 /* ---- which rule applies ---- */
 
-static struct slice next_segment(struct slice *path)
-{
-    const char *p = path->data + 1, *slash = memchr(p, '/', path->len - 1);
-    struct slice segment = slice_of(p, slash ? (size_t)(slash - p) : path->len - 1);
-
-    *path = slice_of(p + segment.len, path->len - 1 - segment.len);
-    return segment;
-}
-
-static bool path_matches(const char *pattern, struct slice path)
-{
-    struct slice wanted = slice_str(pattern);
-
-    while (wanted.len && path.len && *path.data == '/') {
-        struct slice w = next_segment(&wanted), s = next_segment(&path);
-
-        if (s.len == 0 || (*w.data != ':' && *w.data != '*' && !slice_eq(w, s)))
-            return false;
-    }
-    return wanted.len == 0 && path.len == 0;
-}
-
 size_t veil_rules_select(const struct veil_rules *rules, struct slice method, struct slice path,
                          const struct veil_rule **out)
 {
@@ -172,7 +119,7 @@ size_t veil_rules_select(const struct veil_rules *rules, struct slice method, st
         const struct veil_rule *r = &rules->list[i];
 
         if ((!r->method || slice_eq(slice_str(r->method), method)) &&
-            (!r->path || path_matches(r->path, path)))
+            (!r->path || path_matches(slice_str(r->path), path, PATH_WORD_ANY)))
             out[n++] = r;
     }
     return n;

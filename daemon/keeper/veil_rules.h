@@ -13,7 +13,7 @@
 
 enum {
     VEIL_RULES_MAX = 256,
-    VEIL_RULE_TEXT_MAX = 256, /* bytes of a path or a field path */
+    VEIL_RULE_TEXT_MAX = 256, /* bytes of a field path */
 };
 
 struct veil_rules;
@@ -21,7 +21,7 @@ struct veil_rules;
 /* As the administrator wrote it. */
 struct veil_rule_text {
     const char *method; /* NULL: any */
-    const char *path;   /* api-path, a segment `:word` or `*` for any one; NULL: any */
+    const char *path;   /* api-path (policy/path.h), PATH_WORD_ANY; NULL: any */
     const char *field;  /* path of a field, "[]", "[*]" or "[0]" for an index; "*": every field */
     enum record_keep keep;
 };

@@ -1,10 +1,9 @@
 #include "trail/segments.h"
 
+#include "base/folder.h"
 #include "pack/pack.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,8 +59,9 @@ static int ascending(const void *a, const void *b)
     return x->packed - y->packed;
 }
 
-static int add(struct founds *f, const char *name)
+static int add(void *arg, const char *name)
 {
+    struct founds *f = arg;
     uint64_t first = segment_first(name);
 
     if (first == 0)
@@ -100,21 +100,10 @@ static int settle(struct segments *out, struct founds *f)
 
 int segments_list(struct segments *out, int directory)
 {
-    int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     struct founds founds = {0};
-    struct dirent *entry;
+    int r = folder_each(directory, add, &founds);
 
     *out = (struct segments){0};
-    if (!dir) {
-        r = -errno;
-        if (fd >= 0)
-            (void)close(fd);
-        return r;
-    }
-    while (r == 0 && (entry = readdir(dir)))
-        r = add(&founds, entry->d_name);
-    (void)closedir(dir);
     if (r == 0)
         r = settle(out, &founds);
     free(founds.list);

@@ -11,8 +11,8 @@
 #ifndef CENTION_UPSTREAM_CONN_H
 #define CENTION_UPSTREAM_CONN_H
 
+#include "tls/stream.h"
 #include "upstream/call.h"
-#include "upstream/stream.h"
 
 struct conn_owner {
     /* The call ended well and the connection can take another. */

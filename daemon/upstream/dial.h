@@ -5,8 +5,8 @@
 #ifndef CENTION_UPSTREAM_DIAL_H
 #define CENTION_UPSTREAM_DIAL_H
 
+#include "tls/stream.h"
 #include "upstream/resolve.h"
-#include "upstream/stream.h"
 #include "upstream/url.h"
 
 struct dial_conf {

@@ -168,7 +168,7 @@ static void get_message(struct reader *r, struct wire_message *m, struct wire_sp
         break;
     case WIRE_REFUSED:
         m->refused.id = get_u64(r);
-        m->refused.reason = get_choice(r, WIRE_REASON_FORBIDDEN, WIRE_REASON_OVERLOADED);
+        m->refused.reason = get_choice(r, WIRE_REASON_FORBIDDEN, WIRE_REASON_UNKNOWN_CLIENT);
         m->refused.text = get_string(r, WIRE_TEXT_MAX);
         break;
     case WIRE_OUTCOME:

@@ -59,6 +59,7 @@ enum wire_reason {
     WIRE_REASON_AUDIT,         /* the audit can't be written */
     WIRE_REASON_MALFORMED,     /* order, shape or limits are wrong: a defect of the proxy */
     WIRE_REASON_OVERLOADED,
+    WIRE_REASON_UNKNOWN_CLIENT, /* policy: nobody that the keeper knows */
 };
 
 /* How much of a request was handed to the upstream connection. */

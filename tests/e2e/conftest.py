@@ -70,6 +70,13 @@ def lookalike(certificate):
 
 
 @pytest.fixture
+def plain():
+    """A look-alike without TLS: its handshakes would be most of the load."""
+    with LookAlike(KEYS) as server:
+        yield server
+
+
+@pytest.fixture
 def make_rig(tmp_path, lookalike, authority):
     """make_rig(proxy={...}, keeper={...}) writes the configuration; .start() starts it."""
     rigs = []

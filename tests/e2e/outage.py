@@ -324,6 +324,9 @@ class PowerLoss:
     def __init__(self, rig, dice, lie=None):
         self.folder, self.dice, self.luck = rig.audit_folder, dice, not lie
         self.shadow = rig.folder / "shadow"
+        # The library keeps what the disk would hold in that folder, out of the keeper's reach.
+        rig.keeper_settings["sandbox"] = "off"
+        rig.write_conf()
         more = {"CENTION_PRELOAD_LIE": lie or "", "CENTION_PRELOAD_SYNC_US": "2000"}
         rig.keeper_env = preload(rig, "powerloss", CENTION_PRELOAD_SHADOW=str(self.shadow), **more)
         self.facts = collections.Counter()

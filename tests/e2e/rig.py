@@ -10,6 +10,8 @@ import subprocess
 import threading
 import time
 
+import pytest
+
 import leaks
 import trail
 
@@ -19,7 +21,8 @@ API = TOP / "conf" / "cention-openapi.json"
 SECRET = "s3cr3t-of-the-test-that-must-not-leak"
 KEYS = [{"id": "xyz", "secret": SECRET, "workspace": "televox"},
         {"id": "other-id", "secret": SECRET + "-2", "workspace": "second"}]
-ALARMS = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "ThreadSanitizer")
+ALARMS = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "ThreadSanitizer",
+          "sandbox_denied")
 JSON = {"Content-Type": "application/json"}
 
 
@@ -42,6 +45,10 @@ def until(condition, seconds=10.0, what="the condition"):
         if time.monotonic() > end:
             raise AssertionError("%s did not come true in %g s" % (what, seconds))
         time.sleep(0.005)
+
+
+needs_signatures = pytest.mark.skipif(not trail.Ed25519PublicKey,
+                                      reason="python3-cryptography is not installed")
 
 
 class Daemon:

@@ -44,6 +44,8 @@ def test_compressed_segments(make_rig):
     assert ctl("verify", "--head", head, folder).returncode == 0
     assert ctl("verify", "--head", head, *trail.segments(folder)).returncode == 0
     trail.verify(folder)
+    shown = ctl("show", "--json", "--type", "outcome", folder)
+    assert (shown.returncode, shown.stdout.count("\n")) == (0, 40), shown.stderr
     # Decompressed by hand it is the same log.
     for path in trail.segments(folder)[:-1]:
         subprocess.run(["zstd", "-dq", "--rm", str(path)], check=True)

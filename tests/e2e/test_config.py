@@ -75,6 +75,7 @@ def refused(name, path, *words):
     ("a = ;", [":1: "]),
     ('@include "other.conf"', ["@include"]),
     ('log_level = "loud";', ["log_level"]),
+    ('sandbox = "on";', [":1: sandbox: ", '"enforce", "off"']),
 ])
 def test_bad_proxy_conf(tmp_path, text, words):
     path = tmp_path / "p.conf"
@@ -93,6 +94,7 @@ def test_missing_files(tmp_path):
     ({"audit": {"directory": "/tmp", "durability": "none"}}, ["durability"]),
     ({"keys": "/nowhere/keys.conf"}, ["/nowhere/keys.conf"]),
     ({"socket_mode": "0666"}, ["socket_mode"]),
+    ({"sandbox": "no"}, ["sandbox", '"enforce", "off"']),
 ])
 def test_bad_keeper_conf(make_rig, change, words):
     rig = make_rig(keeper=change)
@@ -169,8 +171,8 @@ def test_a_description_that_is_broken(make_rig, tmp_path):
 
 def test_new_keys_after_sighup(rig, lookalike):
     assert rig.call("POST", "/v1/org", {"name": "n"}).status == 200
-    lookalike.keys[("fresh-id", "televox")] = SECRET + "-3"
-    rig.write_keys([{"id": "fresh-id", "secret": SECRET + "-3", "workspace": "televox"}])
+    lookalike.keys[("fresh-id", "televox")] = "the-new-secret"
+    rig.write_keys([{"id": "fresh-id", "secret": "the-new-secret", "workspace": "televox"}])
     rig.keeper.signal(signal.SIGHUP)
     until(lambda: rig.records("config"))
     assert rig.call("POST", "/v1/org", {"name": "n"}).status == 200

@@ -13,22 +13,11 @@ import time
 import pytest
 
 import trail
-from lookalike import LookAlike
 from outage import Ledger, Load, PowerLoss, chance
-from rig import KEYS, Daemon, program
+from rig import Daemon, program, needs_signatures
 
 KILLS = int(os.environ.get("CENTION_KILLS", "12"))
 POWER_LOSSES = int(os.environ.get("CENTION_POWER_LOSSES", "8"))
-
-needs_signatures = pytest.mark.skipif(not trail.Ed25519PublicKey,
-                                      reason="python3-cryptography is not installed")
-
-
-@pytest.fixture
-def plain():
-    """A look-alike without TLS: its handshakes would be most of the load."""
-    with LookAlike(KEYS) as server:
-        yield server
 
 
 class Scene:

@@ -13,24 +13,14 @@ import threading
 import pytest
 
 import trail
-from lookalike import LookAlike
 from outage import Faults, Ledger, Load, chance, verified
-from rig import KEYS, Daemon, program, until
+from rig import Daemon, program, until, needs_signatures
 
 BODY = {"name": "n"}
 # operation, errno, more: what may go wrong when a batch is written
 BATCH = [("write", "ENOSPC", {}), ("write", "EIO", {}), ("write", "ENOSPC", {"short": True}),
          ("fdatasync", "EIO", {"times": 1}), ("fdatasync", "ENOSPC", {"times": 1})]
 BATCH_IDS = ["write-ENOSPC", "write-EIO", "short-write", "fdatasync-EIO", "fdatasync-ENOSPC"]
-
-needs_signatures = pytest.mark.skipif(not trail.Ed25519PublicKey,
-                                      reason="python3-cryptography is not installed")
-
-
-@pytest.fixture
-def plain():
-    with LookAlike(KEYS) as server:
-        yield server
 
 
 @pytest.fixture

@@ -90,7 +90,8 @@ def shared(tmp_path_factory, authority, certificate):
     from lookalike import LookAlike
     from rig import KEYS, Rig
     with LookAlike(KEYS, certificate) as server:
-        rig = Rig(tmp_path_factory.mktemp("malformed"), server.url, authority.file)
+        rig = Rig(tmp_path_factory.mktemp("malformed"), server.url, authority.file,
+                  proxy={"hosts": ["h", "127.0.0.1"]})
         yield rig.start(), server
         rig.stop()
 
@@ -122,8 +123,9 @@ def test_in_pieces(shared, name):
         refused(*shared, data[:at], data[at:])
 
 
-def test_the_good_one_is_good(rig, lookalike):
+def test_the_good_one_is_good(make_rig, lookalike):
     """The cases above differ from this one in the one thing that is wrong with them."""
+    rig = make_rig(proxy={"hosts": ["h", "127.0.0.1"]}).start()
     with rig.raw(GOOD) as sock:
         assert read_answer(sock.makefile("rb")).status == 200
     assert len(lookalike.accepted) == 1

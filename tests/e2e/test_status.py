@@ -173,16 +173,20 @@ def test_504(make_rig, lookalike):
 
 
 def test_503_too_many_connections(make_rig, lookalike):
+    """All places are taken by requests under way; one that only waits would have to make room."""
     rig = make_rig(proxy={"limits": {"connections": 2}}).start()
-    with rig.raw() as one, rig.raw() as two:
-        until(lambda: rig.metric("cention_client_connections") == 2, what="two connections")
+    request = head("POST", "/v1/org", b'{"name":"n"}')
+    lookalike.order(delay=2.0)
+    lookalike.order(delay=2.0)
+    with rig.raw(request) as one, rig.raw(request) as two:
+        lookalike.wait_for(2)
         with rig.raw() as three:
             stream = three.makefile("rb")
-            refused(rig, lookalike, read_answer(stream), 503, "overloaded")
-            assert stream.read() == b""
-        two.close()
-        one.sendall(head("POST", "/v1/org", b'{"name":"n"}'))
-        assert read_answer(one.makefile("rb")).status == 200
+            answer = read_answer(stream)
+            assert (answer.status, answer.json["code"]) == (503, "overloaded"), answer.body
+            assert answer.json["outcome"] == "not-sent" and stream.read() == b""
+        assert [read_answer(s.makefile("rb")).status for s in (one, two)] == [200, 200]
+    assert rig.records("reject")[-1]["code"] == "overloaded" and len(lookalike.requests) == 2
 
 
 def test_503_the_queue(make_rig, lookalike):

@@ -11,13 +11,10 @@ import threading
 import pytest
 
 import trail
-from rig import program, until
+from rig import program, until, needs_signatures
 
 # How many random places the mutation test changes. All of the promised 10,000 take minutes.
 MUTATIONS = int(os.environ.get("CENTION_MUTATIONS", "400"))
-
-needs_signatures = pytest.mark.skipif(not trail.Ed25519PublicKey,
-                                      reason="python3-cryptography is not installed")
 
 
 def ctl(*arguments):

@@ -35,11 +35,45 @@ static void a_refusal(void)
     no.allow = "POST";
     CU_ASSERT_EQUAL(answer_refusal(&b, &TO, &no, 0, SLICE_NULL), 0);
     is(&b, "HTTP/1.1 405 Method Not Allowed\r\nContent-Type: application/json\r\n"
-           "Content-Length: 76\r\nCache-Control: no-store\r\nAllow: POST\r\n"
+           "Content-Length: 76\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+           "Cross-Origin-Resource-Policy: same-origin\r\nAllow: POST\r\n"
            "X-Request-Id: id-1\r\n\r\n"
            "{\"error\": \"GET can't\", \"code\": \"method_not_allowed\", "
            "\"outcome\": \"not-sent\"}\n");
     buf_deinit(&b);
+}
+
+/* What a client may do about it is in the head (RFC 9110, 11.6.1 and 10.2.3). */
+static void what_to_do_about_it(void)
+{
+    static const struct {
+        unsigned status;
+        const char *code, *line;
+    } CASES[] = {
+        {401, "unknown_client", "HTTP/1.1 401 Unauthorized\r\n"},
+        {401, "unknown_client", "WWW-Authenticate: Bearer\r\n"},
+        {503, "overloaded", "Retry-After: 1\r\n"},
+    };
+    struct refusal no;
+
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct buf b = BUF_INIT(65536);
+
+        (void)refuse(&no, CASES[i].status, CASES[i].code, "no");
+        CU_ASSERT_EQUAL(answer_refusal(&b, &TO, &no, 0, SLICE_NULL), 0);
+        CU_ASSERT_PTR_NOT_NULL(memmem(b.data, b.tail, CASES[i].line, strlen(CASES[i].line)));
+        CU_ASSERT_EQUAL(memmem(b.data, b.tail, "Retry-After", 11) != NULL, CASES[i].status == 503);
+        CU_ASSERT_EQUAL(memmem(b.data, b.tail, "WWW-Auth", 8) != NULL, CASES[i].status == 401);
+        buf_deinit(&b);
+    }
+    (void)refuse(&no, 503, "draining", "no");
+    {
+        struct buf b = BUF_INIT(65536);
+
+        CU_ASSERT_EQUAL(answer_refusal(&b, &TO, &no, 0, SLICE_NULL), 0);
+        CU_ASSERT_PTR_NULL(memmem(b.data, b.tail, "Retry-After", 11));
+        buf_deinit(&b);
+    }
 }
 
 static void all_members_and_a_closed_connection(void)
@@ -67,7 +101,8 @@ static void head_leaves_the_body_out(void)
 
     CU_ASSERT_EQUAL(answer_text(&b, &to, 200, "text/plain", SLICE_LIT("alive\n")), 0);
     is(&b, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n"
-           "Cache-Control: no-store\r\nX-Request-Id: x\r\n\r\n");
+           "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+           "Cross-Origin-Resource-Policy: same-origin\r\nX-Request-Id: x\r\n\r\n");
     buf_deinit(&b);
 }
 
@@ -143,6 +178,7 @@ static void a_full_buffer_is_an_error(void)
 
 static const struct unit_case CASES[] = {
     {"a refusal", a_refusal},
+    {"what a client may do about it", what_to_do_about_it},
     {"all members and a closed connection", all_members_and_a_closed_connection},
     {"HEAD leaves the body out", head_leaves_the_body_out},
     {"strings", strings},

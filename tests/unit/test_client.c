@@ -92,9 +92,12 @@ static void begin(struct world *w)
                                    .idle_timeout_us = 80000,
                                    .write_timeout_us = 40000};
     struct client_peer peer = {.via = "tcp", .address = "test", .uid = 7};
-    struct client_owner owner = {on_closed, w};
+    static struct origin_hosts hosts;
+    struct client_owner owner = {.closed = on_closed, .arg = w, .hosts = &hosts};
     int fds[2];
 
+    hosts.n = 0;
+    CU_ASSERT_EQUAL_FATAL(origin_hosts_add(&hosts, "h"), 0);
     (void)signal(SIGPIPE, SIG_IGN);
     CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
     CU_ASSERT_EQUAL_FATAL(loop_new(&w->loop), 0);

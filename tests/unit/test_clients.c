@@ -22,6 +22,9 @@ struct world {
     unsigned requests, refusals, empties;
     char peer[160];
     uint32_t uid;
+    struct client *held; /* its request is answered later */
+    bool hold;
+    unsigned wanted_status; /* of refusals; 0: 503 */
 };
 
 static bool on_check(void *arg, const struct http_head *head, struct refusal *why)
@@ -41,6 +44,10 @@ static void on_request(void *arg, struct client *c, const struct http_head *head
     w->requests++;
     w->uid = client_peer(c)->uid;
     (void)snprintf(w->peer, sizeof(w->peer), "%s %s", client_peer(c)->via, client_peer(c)->address);
+    if (w->hold) {
+        w->held = c;
+        return;
+    }
     CU_ASSERT_EQUAL(buf_append(client_out(c), "ok", 2), 0);
     client_answered(c, true);
 }
@@ -48,9 +55,11 @@ static void on_request(void *arg, struct client *c, const struct http_head *head
 static void on_refused(void *arg, struct client *c, const struct http_head *head,
                        const struct refusal *why)
 {
+    unsigned wanted = ((struct world *)arg)->wanted_status;
+
     (void)head;
     ((struct world *)arg)->refusals++;
-    CU_ASSERT_EQUAL(why->status, 503);
+    CU_ASSERT_EQUAL(why->status, wanted ? wanted : 503);
     CU_ASSERT_EQUAL(buf_append(client_out(c), "no", 2), 0);
     client_answered(c, false);
 }
@@ -70,6 +79,7 @@ static void on_empty(void *arg)
 static void begin(struct world *w, unsigned max)
 {
     struct client_limits limits = {512, 1000, 1000000, 1000000, 1000000, 1000000};
+    struct origin_hosts hosts = {0};
 
     (void)signal(SIGPIPE, SIG_IGN);
     *w = (struct world){0};
@@ -78,6 +88,8 @@ static void begin(struct world *w, unsigned max)
     (void)snprintf(w->path, sizeof(w->path), "%s/s", w->folder);
     CU_ASSERT_EQUAL_FATAL(loop_new(&w->loop), 0);
     CU_ASSERT_EQUAL_FATAL(clients_new(&w->clients, w->loop, &limits, max, &HANDLER, w), 0);
+    CU_ASSERT_EQUAL_FATAL(origin_hosts_add(&hosts, "h"), 0);
+    clients_hosts(w->clients, &hosts);
 }
 
 static void finish(struct world *w)
@@ -126,6 +138,8 @@ static void ask(struct world *w, int fd, const char *wanted)
 
     CU_ASSERT(write(fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n", 27) > 0);
     run(w);
+    if (!wanted)
+        return;
     CU_ASSERT(recv(fd, got, sizeof(got) - 1, 0) >= 0);
     CU_ASSERT_STRING_EQUAL(got, wanted);
 }
@@ -227,20 +241,148 @@ static void one_too_many(void)
 
     begin(&w, 1);
     CU_ASSERT_EQUAL_FATAL(listen_unix(&w, &err), 0);
+    w.hold = true;
     a = dial(&w);
-    run(&w);
+    ask(&w, a, NULL);
     b = dial(&w);
     run(&w);
     CU_ASSERT_EQUAL(w.refusals, 1);
     CU_ASSERT_EQUAL(recv(b, got, sizeof(got), 0), 2);
     CU_ASSERT_EQUAL(recv(b, got, sizeof(got), 0), 0);
     (void)close(b);
-    ask(&w, a, "ok");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(w.held);
+    CU_ASSERT_EQUAL(buf_append(client_out(w.held), "ok", 2), 0);
+    client_answered(w.held, true);
+    w.hold = false;
+    run(&w);
+    CU_ASSERT_EQUAL(recv(a, got, sizeof(got), 0), 2);
+    CU_ASSERT_EQUAL(clients_displaced(w.clients), 0);
     (void)close(a);
     run(&w);
     a = dial(&w);
     ask(&w, a, "ok");
     (void)close(a);
+    finish(&w);
+}
+
+static bool is_closed(int fd)
+{
+    char byte;
+
+    return recv(fd, &byte, 1, 0) == 0;
+}
+
+static void run_for(struct world *w, unsigned ms)
+{
+    for (uint64_t end = loop_now() + ms * 1000ull; loop_now() < end;)
+        run(w);
+}
+
+/* The one that let us wait longest goes, half a head or not; who was just served stays. */
+static void who_makes_room(void)
+{
+    struct err err = ERR_INIT;
+    struct world w;
+    int fds[4];
+
+    begin(&w, 3);
+    CU_ASSERT_EQUAL_FATAL(listen_unix(&w, &err), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        fds[i] = dial(&w);
+        run(&w);
+    }
+    CU_ASSERT_EQUAL(write(fds[1], "GET", 3), 3);
+    run_for(&w, 60);
+    ask(&w, fds[0], "ok");
+    CU_ASSERT_EQUAL(write(fds[1], " /", 2), 2); /* no progress */
+    run_for(&w, 60);
+    fds[3] = dial(&w);
+    run(&w);
+    CU_ASSERT(is_closed(fds[1]));
+    CU_ASSERT_FALSE(is_closed(fds[0]));
+    CU_ASSERT_FALSE(is_closed(fds[2]));
+    CU_ASSERT_EQUAL(clients_displaced(w.clients), 1);
+    ask(&w, fds[3], "ok");
+    (void)close(fds[1]);
+    fds[1] = dial(&w);
+    ask(&w, fds[1], "ok");
+    CU_ASSERT(is_closed(fds[2]));
+    ask(&w, fds[0], "ok");
+    for (unsigned i = 0; i < 4; i++)
+        (void)close(fds[i]);
+    finish(&w);
+}
+
+/* Nobody waited long enough: there are too many for a moment, and soon no more. */
+static void patience(void)
+{
+    struct err err = ERR_INIT;
+    struct world w;
+    int fds[70];
+
+    begin(&w, 4);
+    CU_ASSERT_EQUAL_FATAL(listen_unix(&w, &err), 0);
+    for (unsigned i = 0; i < 70; i++)
+        fds[i] = dial(&w);
+    run(&w);
+    CU_ASSERT_EQUAL(w.refusals, 0);
+    CU_ASSERT_EQUAL(clients_count(w.clients), 68); /* two still stand outside */
+    run_for(&w, 230);
+    CU_ASSERT_EQUAL(clients_count(w.clients), 4);
+    CU_ASSERT_EQUAL(clients_displaced(w.clients), 66);
+    ask(&w, fds[69], "ok");
+    CU_ASSERT(is_closed(fds[0]));
+    CU_ASSERT_EQUAL(w.refusals, 0);
+    for (unsigned i = 0; i < 70; i++)
+        (void)close(fds[i]);
+    finish(&w);
+}
+
+/* As many as can be, and none waits for long: one more is told so, not left standing outside. */
+static void all_active(void)
+{
+    struct err err = ERR_INIT;
+    struct world w;
+    int fds[67];
+    char got[8];
+
+    begin(&w, 2);
+    CU_ASSERT_EQUAL_FATAL(listen_unix(&w, &err), 0);
+    for (unsigned i = 0; i < 67; i++)
+        fds[i] = dial(&w);
+    for (uint64_t end = loop_now() + 1000000; loop_now() < end && w.refusals == 0;) {
+        for (unsigned i = 0; i < 66; i++)
+            CU_ASSERT(write(fds[i], "GET / HTTP/1.1\r\nHost: h\r\n\r\n", 27) > 0);
+        run(&w);
+        for (unsigned i = 0; i < 66; i++)
+            CU_ASSERT_EQUAL(recv(fds[i], got, sizeof(got), 0), 2);
+    }
+    CU_ASSERT_EQUAL(w.refusals, 1);
+    CU_ASSERT_EQUAL(clients_displaced(w.clients), 0);
+    CU_ASSERT_EQUAL(recv(fds[66], got, sizeof(got), 0), 2);
+    CU_ASSERT(is_closed(fds[66]));
+    for (unsigned i = 0; i < 67; i++)
+        (void)close(fds[i]);
+    finish(&w);
+}
+
+static void only_named_hosts(void)
+{
+    struct origin_hosts other = {0};
+    struct err err = ERR_INIT;
+    struct world w;
+    int fd;
+
+    begin(&w, 4);
+    CU_ASSERT_EQUAL_FATAL(listen_unix(&w, &err), 0);
+    fd = dial(&w);
+    ask(&w, fd, "ok");
+    CU_ASSERT_EQUAL(origin_hosts_add(&other, "other"), 0);
+    clients_hosts(w.clients, &other);
+    w.wanted_status = 403;
+    ask(&w, fd, "no");
+    CU_ASSERT_EQUAL(w.refusals, 1);
+    (void)close(fd);
     finish(&w);
 }
 
@@ -268,6 +410,10 @@ static const struct unit_case CASES[] = {
     {"a stale socket is replaced", a_stale_socket_is_replaced},
     {"bad addresses", bad_addresses},
     {"one too many", one_too_many},
+    {"who makes room", who_makes_room},
+    {"patience", patience},
+    {"all active", all_active},
+    {"only named hosts", only_named_hosts},
     {"draining", draining},
 };
 UNIT_MAIN("clients", CASES)

@@ -26,7 +26,7 @@ static const struct wire_client WHO = {.name = {"app", 3},
 static const char HEX[] = "a66f0f836c075414e525052df5af4bc7e84b7a67a3518ad88f70e0c83f72c8ce";
 
 /* One of each type, every field set. */
-static size_t samples(struct wire_message out[10])
+static size_t samples(struct wire_message out[11])
 {
     size_t n = 0;
 
@@ -73,12 +73,15 @@ static size_t samples(struct wire_message out[10])
     out[n++] = (struct wire_message){
         .type = WIRE_STATE,
         .state = {.id = 4, .audit_ok = 0, .reason = SLICE_LIT("full"), .signatures = 1}};
+    out[n++] = (struct wire_message){
+        .type = WIRE_REFUSED,
+        .refused = {.id = 9, .reason = WIRE_REASON_UNKNOWN_CLIENT, .text = SLICE_LIT("who?")}};
     return n;
 }
 
 static void every_message_there_and_back(void)
 {
-    struct wire_message all[10];
+    struct wire_message all[11];
     size_t n = samples(all);
 
     for (size_t i = 0; i < n; i++) {
@@ -100,7 +103,7 @@ static void every_message_there_and_back(void)
 
 static void what_is_signed_crosses_whole(void)
 {
-    struct wire_message all[10], m;
+    struct wire_message all[11], m;
     struct buf b = BUF_INIT(65536);
     const char *why = NULL;
     size_t used = 0;
@@ -131,7 +134,7 @@ static void what_is_signed_crosses_whole(void)
 /* A message cut anywhere is partial; one whose length says less than its fields is bad. */
 static void cut_at_every_byte(void)
 {
-    struct wire_message all[10];
+    struct wire_message all[11];
     size_t n = samples(all);
 
     for (size_t i = 0; i < n; i++) {
@@ -196,7 +199,7 @@ static void hostile_bytes(void)
 static void limits_hold_when_encoding(void)
 {
     static char much[WIRE_TEXT_MAX + 1];
-    struct wire_message all[10], m;
+    struct wire_message all[11], m;
     struct buf b = BUF_INIT(65536);
 
     memset(much, 'a', sizeof(much));
@@ -226,7 +229,7 @@ static void limits_hold_when_encoding(void)
 
 static void a_small_buffer_is_left_as_it_was(void)
 {
-    struct wire_message all[10];
+    struct wire_message all[11];
     struct buf b = BUF_INIT(40);
 
     (void)samples(all);

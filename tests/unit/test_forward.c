@@ -114,7 +114,8 @@ static void the_bytes_that_go(void)
 {
     static const char HEX[] = "a66f0f836c075414e525052df5af4bc7e84b7a67a3518ad88f70e0c83f72c8ce";
     struct http_head head = parse("POST /v1/org HTTP/1.1\r\nHost: h\r\nAccept: a/b\r\n"
-                                  "Authorization: mine\r\nCookie: c\r\nX-Request-Id: r\r\n"
+                                  "Authorization: Bearer mine\r\nX-Cention-Token: mine\r\n"
+                                  "Cookie: c\r\nX-Request-Id: r\r\n"
                                   "User-Agent: ua\r\nX-Forwarded-For: f\r\n" JSON "\r\n");
     struct wire_signed s = {.key_id = SLICE_LIT("xyz"), .signature = {HEX, 64}};
     struct buf out = BUF_INIT(65536);

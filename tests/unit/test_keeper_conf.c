@@ -33,7 +33,7 @@ static void test_all(void)
              "socket = \"/s\"; socket_mode = \"0660\"; keys = \"/k\";\n"
              "audit = { directory = \"/a\"; durability = \"fsync\"; segment_bytes = 4096; "
              "segment_age = 60.0; heartbeat = 1.5; };\n"
-             "log_level = \"debug\";",
+             "log_level = \"debug\"; sandbox = \"off\";",
              &err),
         0);
     CU_ASSERT_STRING_EQUAL(c.socket, "/s");
@@ -41,6 +41,7 @@ static void test_all(void)
     CU_ASSERT_STRING_EQUAL(c.keys, "/k");
     CU_ASSERT_STRING_EQUAL(c.audit_directory, "/a");
     CU_ASSERT_EQUAL(c.log_level, LOG_LEVEL_DEBUG);
+    CU_ASSERT_FALSE(c.sandbox);
     CU_ASSERT_EQUAL(c.segment_bytes, 4096);
     CU_ASSERT_EQUAL(c.segment_age_us, 60000000);
     CU_ASSERT_EQUAL(c.heartbeat_us, 1500000);
@@ -60,6 +61,7 @@ static void test_defaults(void)
     CU_ASSERT_EQUAL_FATAL(load(&c, LEAST, &err), 0);
     CU_ASSERT_EQUAL(c.socket_mode, 0600);
     CU_ASSERT_EQUAL(c.log_level, LOG_LEVEL_INFO);
+    CU_ASSERT(c.sandbox);
     CU_ASSERT_EQUAL(c.segment_bytes, 67108864);
     CU_ASSERT_EQUAL(c.segment_age_us, UINT64_C(86400000000));
     CU_ASSERT_EQUAL(c.heartbeat_us, UINT64_C(3600000000));
@@ -153,6 +155,7 @@ static void test_errors(void)
         {"socket = \"/s\"; audit = \"/a\";", "audit: must be a group"},
         {LEAST "keys = \"\";", ":2: keys: must not be empty"},
         {LEAST "log_level = \"loud\";", ":2: log_level: \"loud\" is none of"},
+        {LEAST "sandbox = \"on\";", ":2: sandbox: \"on\" is none of"},
         {LEAST "socket_mode = 0600;", ":2: socket_mode: must be a string"},
         {LEAST "socket_mode = \"\";", ":2: socket_mode: must be an octal mode"},
         {LEAST "socket_mode = \"600 \";", ":2: socket_mode: must be an octal mode"},

@@ -48,7 +48,8 @@ static void everything_set(void)
     static const char TEXT[] =
         "listen = ( { address = \"::1\"; port = 0; }, { path = \"/s\"; mode = \"0600\"; } );\n"
         "admin = { path = \"/a\"; }; keeper = \"/k\"; keeper_timeout = 1.5;\n"
-        "workspace = \"w\"; api = \"/x.json\"; validation = \"warn\"; log_level = \"debug\";\n"
+        "workspace = \"w\"; api = \"/x.json\"; validation = \"warn\"; log_level = \"debug\"; "
+        "sandbox = \"off\";\n"
         "upstream = { url = \"https://h\"; ca_file = \"/c\"; proxy = \"http://p\";\n"
         "  connect_timeout = 1.0; response_timeout = 2; max_connections = 3; queue = 4;\n"
         "  queue_timeout = 0.5; idle_timeout = 6.0; };\n"
@@ -71,6 +72,7 @@ static void everything_set(void)
     CU_ASSERT_STRING_EQUAL(c.api, "/x.json");
     CU_ASSERT_EQUAL(c.validation, PROXY_WARN);
     CU_ASSERT_EQUAL(c.log_level, LOG_LEVEL_DEBUG);
+    CU_ASSERT_FALSE(c.sandbox);
     CU_ASSERT_EQUAL(c.upstream.max_connections, 3);
     CU_ASSERT_EQUAL(c.upstream.queue, 4);
     CU_ASSERT_EQUAL(c.upstream.queue_timeout_us, 500000);

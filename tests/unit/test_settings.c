@@ -110,6 +110,45 @@ static void errors_name_file_line_and_setting(void)
     settings_free(s);
 }
 
+static void test_strings(void)
+{
+    struct settings *s = open_good("one = \"a\";\nlist = ( \"b\", \"c\" );\narray = [ \"d\" ];\n"
+                                   "empty = ();\nmixed = ( \"e\", 1 );\nn = 2;\nr = 2.5;\n"
+                                   "g = ( {\n x = 1; } );\n");
+    struct settings_node root = settings_root(s), list;
+    struct err err = ERR_INIT;
+    double real = 0;
+    unsigned n = 9;
+
+    CU_ASSERT_EQUAL(settings_strings(root, "absent", &list, &n, &err), 0);
+    CU_ASSERT_EQUAL(n, 0);
+    CU_ASSERT_EQUAL(settings_strings(root, "one", &list, &n, &err), 0);
+    CU_ASSERT_EQUAL(n, 1);
+    CU_ASSERT_STRING_EQUAL(settings_string_at(list, 0), "a");
+    CU_ASSERT_EQUAL(settings_strings(root, "list", &list, &n, &err), 0);
+    CU_ASSERT_EQUAL(n, 2);
+    CU_ASSERT_STRING_EQUAL(settings_string_at(list, 1), "c");
+    CU_ASSERT_EQUAL(settings_strings(root, "array", &list, &n, &err), 0);
+    CU_ASSERT_EQUAL(n, 1);
+    CU_ASSERT_STRING_EQUAL(settings_string_at(list, 0), "d");
+    says(settings_strings(root, "empty", &list, &n, &err), &err, ":4: empty: must not be empty");
+    says(settings_strings(root, "mixed", &list, &n, &err), &err,
+         ":5: mixed: element 2 must be a string");
+    says(settings_strings(root, "n", &list, &n, &err), &err, ":6: n: must be a string, or a list");
+    CU_ASSERT_EQUAL(settings_real(root, "absent", 0, 9, &real, &err), 0);
+    CU_ASSERT_EQUAL(settings_real(root, "n", 0, 9, &real, &err), 0);
+    CU_ASSERT(real > 1.9 && real < 2.1);
+    CU_ASSERT_EQUAL(settings_real(root, "r", 0, 9, &real, &err), 0);
+    CU_ASSERT(real > 2.4 && real < 2.6);
+    says(settings_real(root, "r", 3, 9, &real, &err), &err, ":7: r: must be from 3 to 9");
+    says(settings_real(root, "r", 0, 2, &real, &err), &err, ":7: r: must be from 0 to 2");
+    says(settings_real(root, "one", 0, 9, &real, &err), &err, ":1: one: must be a number");
+    CU_ASSERT_EQUAL(settings_list(root, "g", &list, &n, &err), 0);
+    CU_ASSERT_EQUAL(settings_line(list), 8);
+    CU_ASSERT_EQUAL(settings_line(settings_element(list, 0)), 8);
+    settings_free(s);
+}
+
 static void refused(const char *text, const char *part)
 {
     struct settings *s = NULL;
@@ -137,6 +176,7 @@ static void files_that_can_t_be_read(void)
 }
 
 static const struct unit_case CASES[] = {
+    {"strings and numbers", test_strings},
     {"reads what is there", reads_what_is_there},
     {"errors name file, line and setting", errors_name_file_line_and_setting},
     {"files that can't be read", files_that_can_t_be_read},

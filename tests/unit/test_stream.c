@@ -1,6 +1,6 @@
 /* Plain streams; TLS ones are in test_tls.c. */
+#include "tls/stream.h"
 #include "unit/unit.h"
-#include "upstream/stream.h"
 
 #include <string.h>
 #include <sys/socket.h>

@@ -1,10 +1,10 @@
 /*
  * A connected, non-blocking byte stream to the upstream: plain TCP or TLS over it.
  */
-#ifndef CENTION_UPSTREAM_STREAM_H
-#define CENTION_UPSTREAM_STREAM_H
+#ifndef CENTION_TLS_STREAM_H
+#define CENTION_TLS_STREAM_H
 
-#include "upstream/tls.h"
+#include "tls/tls.h"
 
 struct stream {
     int fd; /* -1: closed */

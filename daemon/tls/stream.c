@@ -1,7 +1,7 @@
 /*
  * One set of results for plain and TLS streams, so that nothing above has to know which it has.
  */
-#include "upstream/stream.h"
+#include "tls/stream.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,9 +1,10 @@
 /*
- * TLS towards the upstream: 1.2 or later, chain and name always verified, sessions resumed. The
- * one place that knows libssl.
+ * TLS towards the upstream: 1.2 or later, chain and name always verified, sessions resumed; and
+ * towards clients from other machines, who must show a certificate (tls_server.c). The one room
+ * that knows libssl.
  */
-#ifndef CENTION_UPSTREAM_TLS_H
-#define CENTION_UPSTREAM_TLS_H
+#ifndef CENTION_TLS_TLS_H
+#define CENTION_TLS_TLS_H
 
 #include "base/err.h"
 #include "base/slice.h"
@@ -25,6 +26,15 @@ enum {
 /* Reads the CA store now (ca_file "" is the system's). `literal`: host is an IP address. */
 int tls_context_new(struct tls_context **out, const char *host, bool literal, const char *ca_file,
                     struct err *err) __attribute__((warn_unused_result));
+/*
+ * For the server's side, TLS 1.2 or later: its chain and private key (PEM; the key's file closed to
+ * others), and the CAs that clients' certificates must come from. Every client must have one; no
+ * session is resumed, so that it is verified each time. -EINVAL with the setting's name first in
+ * err: "certificate: ...".
+ */
+int tls_context_server(struct tls_context **out, const char *certificate, const char *key,
+                       const char *client_ca, struct err *err) __attribute__((warn_unused_result));
+
 void tls_context_free(struct tls_context *context); /* NULL is fine */
 
 /* A session over a connected, non-blocking socket, which stays the caller's. -ENOMEM. */
@@ -35,6 +45,13 @@ void tls_free(struct tls *tls); /* NULL is fine */
 /* 0 when done, TLS_WANT_*, or TLS_FAILED. */
 int tls_handshake(struct tls *tls) __attribute__((warn_unused_result));
 bool tls_resumed(const struct tls *tls);
+
+/*
+ * The name in the peer's verified certificate: the first DNS name of its subjectAltName, else its
+ * subject's one common name. False when it has none, or one of other than 1 to room-1 printable
+ * ASCII characters without space.
+ */
+bool tls_peer_name(const struct tls *tls, char *out, size_t room);
 
 /* Bytes (> 0), or one of the above. */
 ssize_t tls_read(struct tls *tls, char *data, size_t len) __attribute__((warn_unused_result));

@@ -2,35 +2,17 @@
  * A session that comes out of here is with a server whose chain and name were verified; there is
  * no switch to turn that off. What reached the kernel is counted below TLS, by the socket's BIO.
  */
-#include "upstream/tls.h"
+#include "tls/tls_inner.h"
 
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    TLS_SESSIONS = 8, /* kept for resumption, the newest on top */
-};
-
 static const char SYSTEM_CA[] = "/etc/ssl/certs/ca-certificates.crt";
-
-struct tls_context {
-    SSL_CTX *ssl;
-    char *host;
-    bool literal;
-    SSL_SESSION *sessions[TLS_SESSIONS];
-    unsigned n_sessions;
-};
-
-struct tls {
-    SSL *ssl;
-    char error[256];
-};
 
 /*
  * A ticket of TLS 1.3 should be used once (RFC 8446, C.4): taken from the stack when used. A copy
@@ -72,7 +54,7 @@ static void session_use(struct tls_context *c, SSL *ssl)
     }
 }
 
-static const char *library_error(void)
+const char *tls_library_error(void)
 {
     unsigned long e = ERR_peek_last_error();
     const char *text = e ? ERR_reason_error_string(e) : NULL;
@@ -81,7 +63,7 @@ static const char *library_error(void)
 }
 
 /* A file that holds revocation lists only would load, and then trust nobody. */
-static bool holds_certificate(SSL_CTX *ssl)
+bool tls_holds_certificate(SSL_CTX *ssl)
 {
     STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ssl));
 
@@ -96,8 +78,8 @@ static int load_ca(SSL_CTX *ssl, const char *ca_file, struct err *err)
     if (*ca_file) {
         if (SSL_CTX_load_verify_file(ssl, ca_file) != 1)
             return err_set(err, -EINVAL, "ca_file: %.200s: no certificates can be read: %s",
-                           ca_file, library_error());
-        if (!holds_certificate(ssl))
+                           ca_file, tls_library_error());
+        if (!tls_holds_certificate(ssl))
             return err_set(err, -EINVAL, "ca_file: %.200s: it holds no certificate", ca_file);
         return 0;
     }
@@ -108,7 +90,7 @@ static int load_ca(SSL_CTX *ssl, const char *ca_file, struct err *err)
     return err_set(err, -EINVAL,
                    "the system's CA store can't be read: %s (install ca-certificates, or set "
                    "upstream.ca_file)",
-                   library_error());
+                   tls_library_error());
 }
 
 int tls_context_new(struct tls_context **out, const char *host, bool literal, const char *ca_file,
@@ -126,7 +108,7 @@ int tls_context_new(struct tls_context **out, const char *host, bool literal, co
     }
     if (!c || !c->host || !c->ssl || SSL_CTX_set_min_proto_version(c->ssl, TLS1_2_VERSION) != 1 ||
         SSL_CTX_set_alpn_protos(c->ssl, ALPN, sizeof(ALPN) - 1) != 0)
-        r = err_set(err, -ENOMEM, "TLS can't be set up: %s", library_error());
+        r = err_set(err, -ENOMEM, "TLS can't be set up: %s", tls_library_error());
     else
         r = load_ca(c->ssl, ca_file, err);
     if (r < 0) {
@@ -171,12 +153,16 @@ int tls_new(struct tls **out, struct tls_context *c, int fd)
     ERR_clear_error();
     if (t)
         t->ssl = SSL_new(c->ssl);
-    if (!t || !t->ssl || !set_name(c, t->ssl) || SSL_set_fd(t->ssl, fd) != 1) {
+    if (!t || !t->ssl || (!c->server && !set_name(c, t->ssl)) || SSL_set_fd(t->ssl, fd) != 1) {
         tls_free(t);
         return -ENOMEM;
     }
-    session_use(c, t->ssl);
-    SSL_set_connect_state(t->ssl);
+    if (c->server) {
+        SSL_set_accept_state(t->ssl);
+    } else {
+        session_use(c, t->ssl);
+        SSL_set_connect_state(t->ssl);
+    }
     *out = t;
     return 0;
 }
@@ -210,7 +196,7 @@ static int tls_result(struct tls *t, int r)
             (void)snprintf(t->error, sizeof(t->error), "the certificate is not accepted: %s",
                            X509_verify_cert_error_string(verify));
         else
-            (void)snprintf(t->error, sizeof(t->error), "%s", library_error());
+            (void)snprintf(t->error, sizeof(t->error), "%s", tls_library_error());
     }
     return TLS_FAILED;
 }

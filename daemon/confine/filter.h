@@ -1,0 +1,16 @@
+/*
+ * seccomp: which system calls a process may still make, and with which arguments.
+ */
+#ifndef CENTION_CONFINE_FILTER_H
+#define CENTION_CONFINE_FILTER_H
+
+#include "confine/confine.h"
+
+/*
+ * Enters the filter of the role. Afterwards a call that only an exploit would make (execve, ptrace,
+ * mount, loading a module ...) kills the process with SIGSYS, and every other that the role doesn't
+ * need fails with EPERM. -errno with err filled when the kernel can't; it says what to do.
+ */
+int filter_enter(const struct confine *c, struct err *err) __attribute__((warn_unused_result));
+
+#endif

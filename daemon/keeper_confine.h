@@ -1,0 +1,19 @@
+/*
+ * The keeper's sandbox: what of the settings it has to keep within reach.
+ */
+#ifndef CENTION_KEEPER_CONFINE_H
+#define CENTION_KEEPER_CONFINE_H
+
+#include "confine/confine.h"
+#include "keeper_conf.h"
+
+/*
+ * Enters the sandbox, unless the settings turn it off. Files: writes to the audit directory, reads
+ * the folders of the settings and the keys, and /etc (users and groups), removes its socket.
+ * `command` is the process that was started, 0 without one. *kept is filled, and owned by the
+ * caller. -errno with err filled.
+ */
+int keeper_confine(struct confine *kept, const struct keeper_conf *conf, const char *conf_path,
+                   pid_t command, struct err *err) __attribute__((warn_unused_result));
+
+#endif

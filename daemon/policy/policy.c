@@ -1,0 +1,113 @@
+#include "policy/policy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    SHOWN_PATH = 256, /* bytes of a path in a sentence */
+};
+
+void policy_free(struct policy *policy)
+{
+    if (!policy)
+        return;
+    policy_clients_deinit(&policy->clients);
+    policy_rules_deinit(&policy->rules);
+    free(policy);
+}
+
+int policy_who(const struct policy *policy, const struct wire_client *who)
+{
+    return policy ? policy_clients_find(&policy->clients, who) : POLICY_NOBODY;
+}
+
+struct slice policy_name(const struct policy *policy, int who)
+{
+    return policy && who >= 0 ? slice_str(policy->clients.list[who].name) : SLICE_NULL;
+}
+
+struct policy_decision policy_decide(const struct policy *policy, int who,
+                                     const struct policy_request *request)
+{
+    struct policy_decision d = {.verdict = POLICY_ALLOWED};
+    unsigned method = policy_method(request->method);
+
+    if (!policy || policy->clients.n == 0)
+        return d;
+    if (who < 0) {
+        d.verdict = POLICY_UNKNOWN_CLIENT;
+        return d;
+    }
+    if (policy->rules.n == 0)
+        return d;
+    for (size_t i = 0; i < policy->rules.n; i++) {
+        const struct policy_rule *rule = &policy->rules.list[i];
+        struct slice field = SLICE_NULL;
+        enum policy_miss miss = policy_rule_miss(rule, who, method, request, &field);
+
+        if (miss == POLICY_MISS_NOTHING)
+            return (struct policy_decision){.verdict = POLICY_ALLOWED, .rule = rule};
+        if (miss > d.miss)
+            d = (struct policy_decision){.rule = rule, .miss = miss, .field = field};
+    }
+    d.verdict = POLICY_FORBIDDEN;
+    return d;
+}
+
+bool policy_take(struct policy *policy, int who, uint64_t now_us)
+{
+    return !policy || who < 0 || rate_take(&policy->clients.list[who].rate, now_us);
+}
+
+void policy_continue(struct policy *policy, const struct policy *old)
+{
+    for (size_t i = 0; policy && old && i < policy->clients.n; i++) {
+        struct policy_client *c = &policy->clients.list[i];
+        int was = policy_clients_named(&old->clients, c->name);
+
+        if (was >= 0)
+            rate_continue(&c->rate, &old->clients.list[was].rate);
+    }
+}
+
+void policy_say_unknown(char out[POLICY_TEXT_MAX], const struct wire_client *who)
+{
+    if (who->token.len)
+        (void)snprintf(out, POLICY_TEXT_MAX,
+                       "the token is no client's, or not that of whoever sent it");
+    else if (who->uid != WIRE_UID_UNKNOWN)
+        (void)snprintf(out, POLICY_TEXT_MAX, "uid %u without a token is none of the known clients",
+                       who->uid);
+    else
+        (void)snprintf(out, POLICY_TEXT_MAX,
+                       "none of the known clients: no token came, and the uid is not known");
+}
+
+void policy_say_forbidden(char out[POLICY_TEXT_MAX], const struct policy *policy, int who,
+                          const struct policy_request *request, const struct policy_decision *d)
+{
+    struct slice name = policy_name(policy, who), path = slice_cut(request->path, SHOWN_PATH);
+    int n = snprintf(out, POLICY_TEXT_MAX, "client %.*s may not %.*s %.*s%s in workspace %.*s",
+                     (int)name.len, name.data, (int)request->method.len, request->method.data,
+                     (int)path.len, path.data, path.len < request->path.len ? "..." : "",
+                     (int)request->workspace.len, request->workspace.data);
+
+    if (n < 0 || n >= POLICY_TEXT_MAX)
+        return;
+    if (d->miss == POLICY_MISS_FIELD)
+        (void)snprintf(out + n, (size_t)(POLICY_TEXT_MAX - n), " without the field %.*s",
+                       (int)d->field.len, d->field.data);
+    else if (d->miss == POLICY_MISS_VALUE)
+        (void)snprintf(out + n, (size_t)(POLICY_TEXT_MAX - n), " with this value of the field %.*s",
+                       (int)d->field.len, d->field.data);
+}
+
+void policy_say_limit(char out[POLICY_TEXT_MAX], const struct policy *policy, int who)
+{
+    struct slice name = policy_name(policy, who);
+    const struct rate *rate = &policy->clients.list[who].rate;
+
+    (void)snprintf(out, POLICY_TEXT_MAX,
+                   "client %.*s is over its limit of %g requests a second (%g at once)",
+                   (int)name.len, name.data, rate->per_second, rate->burst);
+}

@@ -1,0 +1,57 @@
+/*
+ * Who made a request: the configuration's clients, and which of them the attributes of a request
+ * belong to.
+ */
+#ifndef CENTION_POLICY_POLICY_CLIENTS_H
+#define CENTION_POLICY_POLICY_CLIENTS_H
+
+#include "policy/rate.h"
+#include "policy/token.h"
+#include "wire/wire.h"
+
+enum {
+    POLICY_CLIENTS_MAX = 256,
+    POLICY_NAME_MAX = 64, /* bytes of a client's name */
+    POLICY_NOBODY = -1,
+};
+
+/* What it gives must all hold. */
+struct policy_client {
+    char *name;
+    bool has_uid;
+    uint32_t uid;      /* of `user`, or as it is given */
+    char *user;        /* as the file has it; NULL: not given */
+    char *group;       /* as the file has it; NULL: not given */
+    uint32_t *members; /* of the group, ascending */
+    size_t n_members;
+    bool has_token;
+    struct token_hash token;
+    char *certificate; /* NULL: not given */
+    struct rate rate;
+    unsigned line; /* in the file */
+};
+
+struct policy_clients {
+    struct policy_client *list;
+    size_t n;
+};
+
+/* One to POLICY_NAME_MAX of [A-Za-z0-9._@-], without NUL. */
+bool policy_client_name_ok(const char *name);
+
+/*
+ * The first client in the file's order that a request belongs to, or POLICY_NOBODY. A request with
+ * a token belongs only to clients with that token, which is compared with every client's in the
+ * same time. WIRE_UID_UNKNOWN is nobody's number.
+ */
+int policy_clients_find(const struct policy_clients *clients, const struct wire_client *who);
+
+/* By its name, or POLICY_NOBODY. */
+int policy_clients_named(const struct policy_clients *clients, const char *name);
+
+/* Both are asked for by the same attributes: the second would never be found. */
+bool policy_client_same(const struct policy_client *a, const struct policy_client *b);
+
+void policy_clients_deinit(struct policy_clients *clients); /* of a zeroed one is fine */
+
+#endif

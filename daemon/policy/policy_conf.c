@@ -1,0 +1,404 @@
+#include "policy/policy_conf.h"
+
+#include "message/name.h"
+#include "policy/path.h"
+#include "policy/users.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define RATE_MIN 0.001
+#define RATE_MAX 1e6
+
+static int no_memory(struct err *err)
+{
+    return err_set(err, -ENOMEM, "out of memory");
+}
+
+/* A copy of a setting that must not be empty; absent: NULL. */
+static int read_text(struct settings_node group, const char *name, char **out, struct err *err)
+{
+    const char *value = NULL;
+    int r = settings_string(group, name, &value, err);
+
+    if (r < 0 || !value)
+        return r;
+    if (value[0] == '\0')
+        return settings_fail(group, name, err, "must not be empty");
+    *out = strdup(value);
+    return *out ? 0 : no_memory(err);
+}
+
+/* ---- clients ---- */
+
+static int lookup_failed(struct settings_node node, const char *setting, const char *name, int r,
+                         struct err *err)
+{
+    if (r == -ENOMEM)
+        return no_memory(err);
+    if (r == -ENOENT)
+        return settings_fail(node, setting, err, "there is no %s \"%.64s\" in %s", setting, name,
+                             strcmp(setting, "user") == 0 ? USERS_PASSWD : USERS_GROUP);
+    return settings_fail(node, setting, err, "%s \"%.64s\" can't be looked up: %s", setting, name,
+                         strerror(-r));
+}
+
+static int read_uid(struct settings_node node, struct policy_client *c, struct err *err)
+{
+    int64_t uid = -1;
+    int r = settings_integer(node, "uid", 0, WIRE_UID_UNKNOWN - 1, &uid, err);
+
+    if (r < 0 || uid < 0)
+        return r;
+    if (c->user)
+        return settings_fail(node, "uid", err, "`user` says it already; give one of them");
+    c->has_uid = true;
+    c->uid = (uint32_t)uid;
+    return 0;
+}
+
+static int read_user(struct settings_node node, struct policy_client *c, struct err *err)
+{
+    int r = read_text(node, "user", &c->user, err);
+
+    if (r == 0 && c->user && (r = users_uid(USERS_PASSWD, c->user, &c->uid)) < 0)
+        return lookup_failed(node, "user", c->user, r, err);
+    c->has_uid = c->user;
+    if (r == 0)
+        r = read_uid(node, c, err);
+    if (r == 0)
+        r = read_text(node, "group", &c->group, err);
+    if (r == 0 && c->group &&
+        (r = users_members(USERS_PASSWD, USERS_GROUP, c->group, &c->members, &c->n_members)) < 0)
+        return lookup_failed(node, "group", c->group, r, err);
+    return r;
+}
+
+static int read_token(struct settings_node node, struct policy_client *c, struct err *err)
+{
+    const char *text = NULL;
+    int r = settings_string(node, "token", &text, err);
+
+    if (r < 0 || !text)
+        return r;
+    c->has_token = token_hash_read(&c->token, text);
+    if (c->has_token)
+        return 0;
+    /* Never quoted: it may be a token. */
+    if (strncmp(text, "sha256:", 7) == 0)
+        return settings_fail(node, "token", err,
+                             "must be \"sha256:\", 32 hexadecimal digits of salt, \":\" and 64 of "
+                             "the hash, in lower case, as `cention-proxyctl token new` prints it");
+    return settings_fail(
+        node, "token", err,
+        "is not the hash of a token: a token itself never belongs in this file. "
+        "Make a new one with `cention-proxyctl token new`; if this one was in use, "
+        "it has to be replaced");
+}
+
+static int read_rate(struct settings_node node, struct policy_client *c, struct err *err)
+{
+    double rate = 0, burst = 0;
+    int r = settings_real(node, "rate", RATE_MIN, RATE_MAX, &rate, err);
+
+    if (r == 0)
+        r = settings_real(node, "burst", 1, RATE_MAX, &burst, err);
+    if (r == 0 && burst > 0 && !(rate > 0))
+        r = settings_fail(node, "burst", err, "says nothing without `rate`");
+    rate_init(&c->rate, rate, burst);
+    return r;
+}
+
+static int check_client(struct settings_node node, const struct policy_clients *before,
+                        const struct policy_client *c, struct err *err)
+{
+    if (!c->name)
+        return settings_fail(node, "name", err, "missing");
+    if (!policy_client_name_ok(c->name))
+        return settings_fail(node, "name", err, "must be 1 to %d of A-Z a-z 0-9 . _ @ -",
+                             POLICY_NAME_MAX);
+    if (!c->has_uid && !c->group && !c->has_token && !c->certificate)
+        return settings_fail(node, "name", err,
+                             "client \"%s\" has nothing to be known by: give user, uid, group, "
+                             "token or certificate",
+                             c->name);
+    for (size_t i = 0; i < before->n; i++) {
+        const struct policy_client *other = &before->list[i];
+
+        if (strcmp(other->name, c->name) == 0)
+            return settings_fail(node, "name", err, "client \"%s\" is there already, in line %u",
+                                 c->name, other->line);
+        if (policy_client_same(other, c))
+            return settings_fail(node, "name", err,
+                                 "client \"%s\" is known by the same as \"%s\" in line %u, and "
+                                 "would never be found",
+                                 c->name, other->name, other->line);
+    }
+    return 0;
+}
+
+static int read_client(struct settings_node node, struct policy_clients *before,
+                       struct policy_client *c, struct err *err)
+{
+    static const char *const KNOWN[] = {"name",        "user", "uid",   "group", "token",
+                                        "certificate", "rate", "burst", NULL};
+    int r = settings_known(node, KNOWN, err);
+
+    c->line = settings_line(node);
+    if (r == 0)
+        r = read_text(node, "name", &c->name, err);
+    if (r == 0)
+        r = read_user(node, c, err);
+    if (r == 0)
+        r = read_token(node, c, err);
+    if (r == 0)
+        r = read_text(node, "certificate", &c->certificate, err);
+    if (r == 0 && c->certificate && strlen(c->certificate) > WIRE_NAME_MAX)
+        r = settings_fail(node, "certificate", err, "is longer than %d bytes", WIRE_NAME_MAX);
+    if (r == 0)
+        r = read_rate(node, c, err);
+    return r == 0 ? check_client(node, before, c, err) : r;
+}
+
+/* An empty list says nothing that leaving it out would not say better. */
+static int open_list(struct settings_node group, const char *name, size_t most,
+                     struct settings_node *list, unsigned *n, struct err *err)
+{
+    int r = settings_list(group, name, list, n, err);
+
+    if (r == 0 && list->node && *n == 0)
+        r = settings_fail(group, name, err, "must not be empty");
+    if (r == 0 && *n > most)
+        r = settings_fail(group, name, err, "has more than %zu elements", most);
+    return r;
+}
+
+static int read_clients(struct settings_node root, struct policy_clients *out, struct err *err)
+{
+    struct settings_node list;
+    unsigned n = 0;
+    int r = open_list(root, "clients", POLICY_CLIENTS_MAX, &list, &n, err);
+
+    if (r < 0 || n == 0)
+        return r;
+    out->list = calloc(n, sizeof(*out->list));
+    if (!out->list)
+        return no_memory(err);
+    for (unsigned i = 0; r == 0 && i < n; i++) {
+        struct policy_clients before = {out->list, i};
+
+        out->n = i + 1;
+        r = read_client(settings_element(list, i), &before, &out->list[i], err);
+    }
+    return r;
+}
+
+/* ---- rules ---- */
+
+/* NULL, or what is wrong with a word. */
+typedef const char *word_wrong(const char *word);
+
+static const char *workspace_wrong(const char *word)
+{
+    return target_workspace_ok(slice_str(word)) ? NULL : "is not a workspace's name";
+}
+
+static const char *method_wrong(const char *word)
+{
+    return policy_method(slice_str(word)) ? NULL : "is none of \"POST\", \"PUT\", \"DELETE\"";
+}
+
+static const char *path_wrong(const char *word)
+{
+    return path_pattern_ok(word)
+               ? NULL
+               : "is not an api-path as \"/v1/areas/:id\" (\":id\" is one number, \"*\" any one "
+                 "segment)";
+}
+
+static const char *value_wrong(const char *word)
+{
+    (void)word;
+    return NULL;
+}
+
+/* A word, or a list of them, none twice. */
+static int read_words(struct settings_node node, const char *name, word_wrong *wrong,
+                      struct policy_words *out, struct err *err)
+{
+    struct settings_node words;
+    unsigned n = 0;
+    int r = settings_strings(node, name, &words, &n, err);
+
+    for (unsigned i = 0; r == 0 && i < n; i++) {
+        const char *word = settings_string_at(words, i), *why = wrong(word);
+
+        if (why)
+            r = settings_fail(node, name, err, "\"%.64s\" %s", word, why);
+        else if (policy_words_has(out, slice_str(word)))
+            r = settings_fail(node, name, err, "\"%.64s\" is there twice", word);
+        else if (policy_words_add(out, word) < 0)
+            r = no_memory(err);
+    }
+    return r;
+}
+
+static int read_who(struct settings_node node, const struct policy_clients *clients,
+                    struct policy_rule *rule, struct err *err)
+{
+    struct settings_node words;
+    unsigned n = 0;
+    int r = settings_strings(node, "client", &words, &n, err);
+
+    if (r == 0 && n == 0)
+        r = settings_fail(node, "client", err, "missing: a client's name, a list, or \"*\"");
+    for (unsigned i = 0; r == 0 && i < n; i++) {
+        const char *name = settings_string_at(words, i);
+        int who = policy_clients_named(clients, name);
+
+        if (strcmp(name, "*") == 0 && n == 1)
+            rule->everyone = true;
+        else if (strcmp(name, "*") == 0)
+            r = settings_fail(node, "client", err, "\"*\" is everyone: it stands alone");
+        else if (who < 0)
+            r = settings_fail(node, "client", err, "there is no client \"%.64s\"", name);
+        else if (rule->clients[who / 64] >> (who % 64) & 1)
+            r = settings_fail(node, "client", err, "\"%.64s\" is there twice", name);
+        else
+            rule->clients[who / 64] |= UINT64_C(1) << (who % 64);
+    }
+    return r;
+}
+
+static int read_methods(struct settings_node node, struct policy_rule *rule, struct err *err)
+{
+    struct policy_words words = {0};
+    int r = read_words(node, "methods", method_wrong, &words, err);
+
+    for (size_t i = 0; i < words.n; i++) {
+        rule->methods |= policy_method(words.list[i]);
+        free((char *)words.list[i].data);
+    }
+    if (words.n == 0)
+        rule->methods = POLICY_METHODS;
+    free(words.list);
+    return r;
+}
+
+static int read_paths(struct settings_node node, struct policy_rule *rule, struct err *err)
+{
+    int r = read_words(node, "paths", path_wrong, &rule->paths, err);
+
+    if (r < 0 || rule->paths.n == 0)
+        return r;
+    rule->literal = calloc(rule->paths.n, sizeof(*rule->literal));
+    if (!rule->literal)
+        return no_memory(err);
+    for (size_t i = 0; i < rule->paths.n; i++)
+        rule->literal[i] = path_pattern_literal(rule->paths.list[i]);
+    return 0;
+}
+
+static int read_field(struct settings_node node, const struct policy_rule *rule,
+                      struct policy_field *f, struct err *err)
+{
+    static const char *const KNOWN[] = {"field", "values", "required", NULL};
+    char *name = NULL;
+    int r = settings_known(node, KNOWN, err);
+
+    if (r == 0)
+        r = read_text(node, "field", &name, err);
+    f->name = slice_str(name);
+    if (r == 0 && !name)
+        r = settings_fail(node, "field", err, "missing");
+    if (r == 0 && (f->name.len > POLICY_FIELD_MAX || strpbrk(name, ".[]*\"")))
+        r = settings_fail(node, "field", err,
+                          "must be the name of a field of the body; a part of a nested value can't "
+                          "be asked for");
+    for (size_t i = 0; r == 0 && &rule->fields[i] != f; i++)
+        if (slice_eq(rule->fields[i].name, f->name))
+            r = settings_fail(node, "field", err, "\"%.64s\" is there twice", name);
+    if (r == 0)
+        r = read_words(node, "values", value_wrong, &f->values, err);
+    if (r == 0)
+        r = settings_bool(node, "required", &f->required, err);
+    if (r == 0 && f->values.n == 0 && !f->required)
+        r = settings_fail(node, "values", err, "missing; only with required = true it may be");
+    return r;
+}
+
+static int read_fields(struct settings_node node, struct policy_rule *rule, struct err *err)
+{
+    struct settings_node list;
+    unsigned n = 0;
+    int r = open_list(node, "fields", WIRE_FIELDS_MAX, &list, &n, err);
+
+    if (r < 0 || n == 0)
+        return r;
+    rule->fields = calloc(n, sizeof(*rule->fields));
+    if (!rule->fields)
+        return no_memory(err);
+    for (unsigned i = 0; r == 0 && i < n; i++) {
+        rule->n_fields = i + 1;
+        r = read_field(settings_element(list, i), rule, &rule->fields[i], err);
+    }
+    return r;
+}
+
+static int read_rule(struct settings_node node, const struct policy_clients *clients,
+                     struct policy_rule *rule, struct err *err)
+{
+    static const char *const KNOWN[] = {"client", "workspaces", "methods", "paths", "fields", NULL};
+    int r = settings_known(node, KNOWN, err);
+
+    rule->line = settings_line(node);
+    if (r == 0)
+        r = read_who(node, clients, rule, err);
+    if (r == 0)
+        r = read_words(node, "workspaces", workspace_wrong, &rule->workspaces, err);
+    if (r == 0)
+        r = read_methods(node, rule, err);
+    if (r == 0)
+        r = read_paths(node, rule, err);
+    return r == 0 ? read_fields(node, rule, err) : r;
+}
+
+static int read_rules(struct settings_node root, const struct policy_clients *clients,
+                      struct policy_rules *out, struct err *err)
+{
+    struct settings_node list;
+    unsigned n = 0;
+    int r = open_list(root, "rules", POLICY_RULES_MAX, &list, &n, err);
+
+    if (r < 0 || n == 0)
+        return r;
+    if (clients->n == 0)
+        return settings_fail(root, "rules", err, "there are no `clients` that they could allow");
+    out->list = calloc(n, sizeof(*out->list));
+    if (!out->list)
+        return no_memory(err);
+    for (unsigned i = 0; r == 0 && i < n; i++) {
+        out->n = i + 1;
+        r = read_rule(settings_element(list, i), clients, &out->list[i], err);
+    }
+    return r;
+}
+
+int policy_conf_read(struct settings_node root, struct policy **out, struct err *err)
+{
+    struct policy *policy = calloc(1, sizeof(*policy));
+    int r;
+
+    *out = NULL;
+    if (!policy)
+        return no_memory(err);
+    r = read_clients(root, &policy->clients, err);
+    if (r == 0)
+        r = read_rules(root, &policy->clients, &policy->rules, err);
+    if (r < 0) {
+        policy_free(policy);
+        return r;
+    }
+    *out = policy;
+    return 0;
+}

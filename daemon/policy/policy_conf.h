@@ -1,0 +1,15 @@
+/*
+ * `clients` and `rules` of keeper.conf, read and checked as a whole. Users and groups are looked up
+ * here, and only here.
+ */
+#ifndef CENTION_POLICY_POLICY_CONF_H
+#define CENTION_POLICY_POLICY_CONF_H
+
+#include "base/settings.h"
+#include "policy/policy.h"
+
+/* -EINVAL or -ENOMEM with err filled (file, line and setting); *out is NULL then. */
+int policy_conf_read(struct settings_node root, struct policy **out, struct err *err)
+    __attribute__((warn_unused_result));
+
+#endif

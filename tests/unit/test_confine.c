@@ -1,0 +1,203 @@
+/*
+ * Each role's sandbox, entered in a child with typical settings, against what an exploit would try
+ * and what the daemon has to go on doing. The table that comes out is printed.
+ */
+#include "confine/confine.h"
+
+#include "base/log.h"
+#include "base/sandbox.h"
+#include "keeper_confine.h"
+#include "proxy_confine.h"
+#include "unit/confine_tries.h"
+#include "unit/unit.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ROLES = 2 };
+static const char *const ROLE[ROLES] = {"proxy", "keeper"};
+
+static int enter(unsigned role, const struct tries_scene *s, struct err *err)
+{
+    struct confine kept;
+    char conf[300], keys[300], sock[300], api[300], ca[300], url[64];
+    struct proxy_conf proxy = {.sandbox = true, .n_listen = 1};
+    struct keeper_conf keeper = {.sandbox = true};
+    int r = sandbox_enter(err);
+
+    (void)snprintf(conf, sizeof(conf), "%s/conf/a.conf", s->folder);
+    (void)snprintf(keys, sizeof(keys), "%s/keys/keys.conf", s->folder);
+    (void)snprintf(sock, sizeof(sock), "%s/run/http.sock", s->folder);
+    (void)snprintf(api, sizeof(api), "%s/api/api.json", s->folder);
+    (void)snprintf(ca, sizeof(ca), "%s/ca/ca.pem", s->folder);
+    (void)snprintf(url, sizeof(url), "https://127.0.0.1:%u", s->upstream.port);
+    proxy.listen[0].path = sock;
+    proxy.api = api;
+    proxy.upstream = (struct upstream_conf){.url = url, .ca_file = ca, .proxy = ""};
+    keeper.audit_directory = (char *)(uintptr_t)s->audit;
+    keeper.keys = keys;
+    keeper.socket = sock;
+    log_set_level(LOG_LEVEL_ERROR);
+    if (r < 0)
+        return r;
+    r = role == 0 ? proxy_confine(&kept, &proxy, conf, err)
+                  : keeper_confine(&kept, &keeper, conf, s->command, err);
+    confine_deinit(&kept);
+    return r;
+}
+
+static enum tries_result run(unsigned role, const struct tries_scene *s, const struct try *t)
+{
+    struct err err = ERR_INIT;
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        if (enter(role, s, &err) < 0) {
+            (void)fprintf(stderr, "%s\n", err.text);
+            _exit(255);
+        }
+        _exit(t->run(s));
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        return TRY_BROKEN;
+    if (WIFSIGNALED(status))
+        return WTERMSIG(status) == SIGSYS ? TRY_KILLED : TRY_BROKEN;
+    switch (WEXITSTATUS(status)) {
+    case 0:
+        return TRY_DONE;
+    case EPERM:
+    case EACCES:
+    case EXDEV: /* of a rename into a folder that is out of reach */
+    case ENOSYS:
+        return TRY_DENIED;
+    default:
+        return TRY_BROKEN;
+    }
+}
+
+static void test_roles(void)
+{
+    static const char *const WORDS[] = {[TRY_DONE] = "allowed",
+                                        [TRY_DENIED] = "denied",
+                                        [TRY_KILLED] = "killed",
+                                        [TRY_BROKEN] = "BROKEN",
+                                        [TRY_UNTRIED] = "-"};
+    struct tries_scene scene;
+
+    if (confine_built_without()) {
+        unit_skip("sanitizers: no sandbox in this build");
+        return;
+    }
+    CU_ASSERT_EQUAL_FATAL(tries_open(&scene), 0);
+    (void)printf("\n    %-44s %-8s %-8s\n", "", ROLE[0], ROLE[1]);
+    for (const struct try *t = TRIES; t->name; t++) {
+        enum tries_result got[ROLES];
+
+        for (unsigned role = 0; role < ROLES; role++) {
+            got[role] = TRY_UNTRIED;
+            if (t->expected[role] == TRY_UNTRIED || t->landlock > scene.landlock ||
+                (t->v6 && scene.upstream.fd6 < 0))
+                continue;
+            tries_reset(&scene);
+            got[role] = run(role, &scene, t);
+            if (got[role] != t->expected[role])
+                (void)printf("    %s: %s: %s, not %s\n", ROLE[role], t->name, WORDS[got[role]],
+                             WORDS[t->expected[role]]);
+            CU_ASSERT_EQUAL(got[role], t->expected[role]);
+        }
+        (void)printf("    %-44s %-8s %-8s\n", t->name, WORDS[got[0]], WORDS[got[1]]);
+    }
+    if (scene.landlock == 0)
+        (void)printf("    SKIPPED: files and ports: this kernel has no Landlock\n");
+    tries_close(&scene);
+}
+
+static void test_keep(void)
+{
+    struct confine c = {.role = CONFINE_PROXY};
+    char folder[] = "/tmp/confine-XXXXXX", path[64], link[64];
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+    (void)snprintf(path, sizeof(path), "%s/there", folder);
+    (void)snprintf(link, sizeof(link), "%s/link", folder);
+    CU_ASSERT_EQUAL(symlink("/etc/passwd", link), 0);
+    CU_ASSERT_EQUAL(confine_keep_folder(&c, path, CONFINE_READ), 0); /* not there yet */
+    CU_ASSERT_EQUAL_FATAL(c.n_paths, 1);
+    CU_ASSERT_STRING_EQUAL(c.paths[0].path, folder);
+    CU_ASSERT_EQUAL(confine_keep_folder(&c, link, CONFINE_READ), 0);
+    CU_ASSERT_EQUAL_FATAL(c.n_paths, 3);
+    CU_ASSERT_STRING_EQUAL(c.paths[2].path, "/etc"); /* where the link leads */
+    CU_ASSERT_EQUAL(confine_keep_folder(&c, "keys.conf", CONFINE_READ), 0);
+    CU_ASSERT_STRING_EQUAL(c.paths[3].path, ".");
+    CU_ASSERT_EQUAL(confine_keep_folder(&c, "/no-such-file", CONFINE_READ), 0);
+    CU_ASSERT_STRING_EQUAL(c.paths[4].path, "/");
+    while (c.n_paths < CONFINE_PATHS_MAX)
+        CU_ASSERT_EQUAL(confine_keep(&c, "/", CONFINE_READ), 0);
+    CU_ASSERT_EQUAL(confine_keep(&c, "/", CONFINE_READ), -ENOSPC);
+    confine_deinit(&c);
+    for (unsigned i = 0; i < CONFINE_PORTS_MAX; i++)
+        CU_ASSERT_EQUAL(confine_keep_port(&c, 443 + i), 0);
+    CU_ASSERT_EQUAL(confine_keep_port(&c, 1), -ENOSPC);
+    CU_ASSERT(confine_has_port(&c, 443) && confine_has_port(&c, 1)); /* nothing is entered yet */
+    c.ports_confined = true;
+    CU_ASSERT(confine_has_port(&c, 443) && !confine_has_port(&c, 1));
+    (void)unlink(link);
+    unit_remove(folder);
+}
+
+/* A reload must not end with an upstream that can't be reached. */
+static void test_fits(void)
+{
+    struct confine kept = {.ports = {443}, .n_ports = 1, .ports_confined = true};
+    struct proxy_conf conf = {.upstream = {.url = "https://api.example", .proxy = ""}};
+    struct err err = ERR_INIT;
+
+    CU_ASSERT_EQUAL(proxy_confine_fits(&kept, &conf, &err), 0);
+    conf.upstream.url = "https://api.example:8443";
+    CU_ASSERT_EQUAL(proxy_confine_fits(&kept, &conf, &err), -EPERM);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "8443"));
+    conf.upstream.proxy = "http://proxy.example:443"; /* only the proxy is connected to */
+    CU_ASSERT_EQUAL(proxy_confine_fits(&kept, &conf, &err), 0);
+    kept.ports_confined = false;
+    conf.upstream.proxy = "";
+    CU_ASSERT_EQUAL(proxy_confine_fits(&kept, &conf, &err), 0);
+}
+
+/* Off means off, and is told. */
+static void test_off(void)
+{
+    struct keeper_conf keeper = {.sandbox = false};
+    struct proxy_conf proxy = {.sandbox = false};
+    struct confine kept;
+    struct err err = ERR_INIT;
+    FILE *status;
+    char line[128];
+    bool seen = false;
+
+    log_set_level(LOG_LEVEL_ERROR);
+    CU_ASSERT_EQUAL(keeper_confine(&kept, &keeper, "/x", 0, &err), 0);
+    CU_ASSERT_EQUAL(proxy_confine(&kept, &proxy, "/x", &err), 0);
+    CU_ASSERT(confine_has_port(&kept, 1));
+    status = fopen("/proc/self/status", "re");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(status);
+    while (fgets(line, sizeof(line), status))
+        seen |= strncmp(line, "Seccomp:\t0", 10) == 0;
+    (void)fclose(status);
+    if (getenv("container") == NULL) /* an outer sandbox may have its own */
+        CU_ASSERT(seen);
+}
+
+static const struct unit_case CASES[] = {
+    {"keep", test_keep},
+    {"fits", test_fits},
+    {"off", test_off},
+    {"roles", test_roles},
+};
+
+UNIT_MAIN("confine", CASES)
