@@ -1,5 +1,7 @@
 #include "keeper_confine.h"
 
+#include "policy/users.h"
+
 #include <string.h>
 
 int keeper_confine(struct confine *kept, const struct keeper_conf *conf, const char *conf_path,
@@ -22,5 +24,8 @@ int keeper_confine(struct confine *kept, const struct keeper_conf *conf, const c
         r = confine_keep(kept, "/etc", CONFINE_READ);
     if (r == 0)
         r = confine_keep_folder(kept, conf->socket, CONFINE_REMOVE);
+    /* Of users and groups; the whole folder, because its files are replaced, not written. */
+    if (r == 0)
+        r = confine_keep_folder(kept, USERS_PASSWD, CONFINE_READ);
     return r < 0 ? err_set(err, r, "sandbox: %s", strerror(-r)) : confine_enter(kept, err);
 }

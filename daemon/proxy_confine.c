@@ -31,17 +31,16 @@ static int keep_store(struct confine *kept, const struct proxy_conf *conf)
     return r;
 }
 
-/* A socket to remove, or the TLS files that a reload reads again. */
+/* A socket's file is removed at the end, a certificate is read again at a reload. */
 static int keep_listener(struct confine *kept, const struct listener_conf *l)
 {
+    const char *const files[] = {l->certificate, l->key, l->client_ca};
     int r = l->path ? confine_keep_folder(kept, l->path, CONFINE_REMOVE) : 0;
 
-    if (r < 0 || !l->certificate)
-        return r;
-    r = confine_keep_folder(kept, l->certificate, CONFINE_READ);
-    if (r == 0)
-        r = confine_keep_folder(kept, l->key, CONFINE_READ);
-    return r == 0 ? confine_keep_folder(kept, l->client_ca, CONFINE_READ) : r;
+    for (unsigned i = 0; r == 0 && i < sizeof(files) / sizeof(files[0]); i++)
+        if (files[i])
+            r = confine_keep_folder(kept, files[i], CONFINE_READ);
+    return r;
 }
 
 static int keep_files(struct confine *kept, const struct proxy_conf *conf, const char *conf_path)
@@ -57,7 +56,8 @@ static int keep_files(struct confine *kept, const struct proxy_conf *conf, const
         r = confine_keep(kept, "/etc", CONFINE_READ);
     if (r == 0)
         r = confine_keep_folder(kept, "/etc/resolv.conf", CONFINE_READ);
-    /* The units of clients. */
+    /* The units of local clients (front/process); others' secrets there are closed to the confined.
+     */
     if (r == 0)
         r = confine_keep(kept, "/proc", CONFINE_READ);
     for (unsigned i = 0; r == 0 && i < conf->n_listen; i++)

@@ -1,9 +1,11 @@
 #!/bin/sh
-# Proves the wall from the linked programs: no keystore or signer symbol in the proxy; no TLS, JSON
-# or HTTP code in the keeper. Usage: wall.sh [KEEPER PROXY] (default: those of this build).
+# Proves the wall from the linked programs: no keystore, signer or policy symbol in the proxy; no TLS,
+# JSON or HTTP code in the keeper; no keystore or signer in the tool, which has the keeper's policy.
+# Usage: wall.sh [KEEPER PROXY TOOL] (default: those of this build).
 set -eu
 keeper=${1:-daemon/cention-keeperd}
 proxy=${2:-daemon/cention-proxyd}
+tool=${3:-daemon/cention-proxyctl}
 failed=0
 
 symbols() { # PROGRAM: every symbol it defines or wants, without version suffixes
@@ -30,12 +32,14 @@ needs_not() { # PROGRAM PATTERN WHAT
 symbols "$keeper" | grep -q '^signer_' || { echo "wall: no signer in $keeper?" >&2; exit 1; }
 symbols "$proxy" | grep -q '^http_request_parse' || { echo "wall: no parser in $proxy?" >&2; exit 1; }
 
-none "$proxy" '^(signer|keystore|keyfile|audit|keeper|epoch|record|chain|verify|seal|mac|veil|fields|policy|token|rate|users|permit)_' 'code of the keeper'
+symbols "$tool" | grep -q '^policy_decide' || { echo "wall: no policy in $tool?" >&2; exit 1; }
+none "$proxy" '^(signer|signing|keystore|keyfile|audit|keeper|epoch|record|chain|verify|seal|mac|veil|fields|policy|token|rate|users|permit)_' 'code of the keeper'
 none "$proxy" '^(EVP_MAC|HMAC)' 'the means to sign'
+none "$tool" '^(signer|signing|keystore|keyfile|keeper|epoch|fields_key|permit)_' 'code of the keeper'
 none "$keeper" '^(SSL|TLS|DTLS)_|^SSL' 'TLS'
 none "$keeper" '^json_|^canon_|^api_' 'a JSON parser'
 none "$keeper" '^(http|evhttp|evdns|client|listener|upstream)_' 'HTTP or network code'
-none "$keeper" '^(getaddrinfo|gethostbyname|inet_pton)$' 'name look-ups'
+none "$keeper" '^(getaddrinfo|gethostbyname|inet_pton|get(pw|gr)(nam|uid|gid|ent)(_r)?|getgrouplist|initgroups)$' 'name look-ups'
 needs_not "$keeper" 'libssl|libjson|libevent_extra|libevent-' 'a library from beyond the wall'
 needs_not "$proxy" 'libcunit' 'a test library'
 

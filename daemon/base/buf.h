@@ -30,9 +30,10 @@ static inline size_t buf_len(const struct buf *b)
     return b->tail - b->head;
 }
 
+/* Never NULL: an empty buffer without a block is an empty string. */
 static inline struct slice buf_slice(const struct buf *b)
 {
-    return slice_of(b->data + b->head, b->tail - b->head);
+    return slice_of(b->data ? b->data + b->head : "", b->tail - b->head);
 }
 
 /* Makes room for n more bytes; -ENOBUFS past max, -ENOMEM. May move the data. */

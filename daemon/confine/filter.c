@@ -193,15 +193,8 @@ static const int FATAL[] = {
             *(r) = added_;                                                                         \
     } while (0)
 
-/* In full: the library's own macros leave a member out, which clang warns of. */
-#define IS(n, value)                                                                               \
-    {                                                                                              \
-        n, SCMP_CMP_EQ, (scmp_datum_t)(value), 0                                                   \
-    }
-#define BITS(n, mask, value)                                                                       \
-    {                                                                                              \
-        n, SCMP_CMP_MASKED_EQ, (scmp_datum_t)(mask), value                                         \
-    }
+#define IS(n, value)         SCMP_CMP64(n, SCMP_CMP_EQ, (scmp_datum_t)(value), 0)
+#define BITS(n, mask, value) SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, (scmp_datum_t)(mask), value)
 
 static void add_all(int *r, scmp_filter_ctx f, uint32_t action, const int *calls)
 {

@@ -37,7 +37,8 @@ static int lookup_failed(struct settings_node node, const char *setting, const c
     if (r == -ENOMEM)
         return no_memory(err);
     if (r == -ENOENT)
-        return settings_fail(node, setting, err, "there is no %s \"%.64s\"", setting, name);
+        return settings_fail(node, setting, err, "there is no %s \"%.64s\" in %s", setting, name,
+                             strcmp(setting, "user") == 0 ? USERS_PASSWD : USERS_GROUP);
     return settings_fail(node, setting, err, "%s \"%.64s\" can't be looked up: %s", setting, name,
                          strerror(-r));
 }
@@ -60,14 +61,15 @@ static int read_user(struct settings_node node, struct policy_client *c, struct 
 {
     int r = read_text(node, "user", &c->user, err);
 
-    if (r == 0 && c->user && (r = users_uid(c->user, &c->uid)) < 0)
+    if (r == 0 && c->user && (r = users_uid(USERS_PASSWD, c->user, &c->uid)) < 0)
         return lookup_failed(node, "user", c->user, r, err);
     c->has_uid = c->user;
     if (r == 0)
         r = read_uid(node, c, err);
     if (r == 0)
         r = read_text(node, "group", &c->group, err);
-    if (r == 0 && c->group && (r = users_members(c->group, &c->members, &c->n_members)) < 0)
+    if (r == 0 && c->group &&
+        (r = users_members(USERS_PASSWD, USERS_GROUP, c->group, &c->members, &c->n_members)) < 0)
         return lookup_failed(node, "group", c->group, r, err);
     return r;
 }

@@ -1,57 +1,70 @@
-/*
- * Members by primary group are found by going through the users: a directory service that doesn't
- * list its users has only those that the group itself names.
- */
 #include "policy/users.h"
 
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
-    ROOM_FIRST = 4096,
-    ROOM_MAX = 16 * 1024 * 1024, /* bytes; of a group's entry */
+    ENTRY_MAX = 1024 * 1024, /* bytes; of a line */
 };
 
-int users_uid(const char *name, uint32_t *out)
+/* One of the files, while it is gone through. */
+struct entries {
+    FILE *file;
+    char *text; /* room for an entry's strings */
+};
+
+static int entries_open(struct entries *e, const char *path)
 {
-    struct passwd entry, *found = NULL;
-    int r = ERANGE;
-
-    for (size_t room = ROOM_FIRST; r == ERANGE && room <= ROOM_MAX; room *= 2) {
-        char *text = malloc(room);
-
-        if (!text)
-            return -ENOMEM;
-        r = getpwnam_r(name, &entry, text, room, &found);
-        if (r == 0 && found)
-            *out = entry.pw_uid;
-        free(text);
-    }
-    if (r == 0)
-        return found ? 0 : -ENOENT;
-    /* What getpwnam(3) may also say for a name that is not there. */
-    return r == ESRCH || r == EBADF || r == EPERM ? -ENOENT : -r;
+    *e = (struct entries){.file = fopen(path, "re"), .text = malloc(ENTRY_MAX)};
+    if (e->file && e->text)
+        return 0;
+    return e->file ? -ENOMEM : -errno;
 }
 
-/* The entry with its text, which the caller frees. */
-static int group_of(const char *name, struct group *entry, char **text)
+static void entries_close(struct entries *e)
 {
-    struct group *found = NULL;
-    int r = ERANGE;
+    if (e->file)
+        (void)fclose(e->file);
+    free(e->text);
+}
 
-    *text = NULL;
-    for (size_t room = ROOM_FIRST; r == ERANGE && room <= ROOM_MAX; room *= 2) {
-        free(*text);
-        *text = malloc(room);
-        if (!*text)
-            return -ENOMEM;
-        r = getgrnam_r(name, entry, *text, room, &found);
+/* The next user: 1, 0 at the end, or -errno. Valid until the next one. */
+static int next_user(struct entries *e, struct passwd *out)
+{
+    struct passwd *found;
+    int r = fgetpwent_r(e->file, out, e->text, ENTRY_MAX, &found);
+
+    return r == 0 ? 1 : r == ENOENT ? 0 : -r;
+}
+
+static int next_group(struct entries *e, struct group *out)
+{
+    struct group *found;
+    int r = fgetgrent_r(e->file, out, e->text, ENTRY_MAX, &found);
+
+    return r == 0 ? 1 : r == ENOENT ? 0 : -r;
+}
+
+int users_uid(const char *passwd, const char *name, uint32_t *out)
+{
+    struct entries e;
+    struct passwd user;
+    int r = entries_open(&e, passwd);
+
+    while (r == 0 && (r = next_user(&e, &user)) == 1) {
+        if (strcmp(user.pw_name, name) == 0)
+            break;
+        r = 0;
     }
-    if (r == 0)
-        return found ? 0 : -ENOENT;
-    return r == ESRCH || r == EBADF || r == EPERM ? -ENOENT : -r;
+    entries_close(&e);
+    if (r == 1)
+        *out = user.pw_uid;
+    return r == 1 ? 0 : r == 0 ? -ENOENT : r;
 }
 
 struct members {
@@ -70,31 +83,23 @@ static int add(struct members *m, uint32_t uid)
     return 0;
 }
 
-static int add_named(struct members *m, char *const *names)
+static bool named_in(const struct group *group, const char *user)
 {
-    for (; *names; names++) {
-        uint32_t uid;
-        int r = users_uid(*names, &uid);
-
-        /* A group may name users that are gone. */
-        if (r == 0)
-            r = add(m, uid);
-        if (r < 0 && r != -ENOENT)
-            return r;
-    }
-    return 0;
+    for (char *const *name = group->gr_mem; *name; name++)
+        if (strcmp(*name, user) == 0)
+            return true;
+    return false;
 }
 
-static int add_primary(struct members *m, gid_t gid)
+static int add_members(struct members *m, const char *passwd, const struct group *group)
 {
-    const struct passwd *entry;
-    int r = 0;
+    struct entries e;
+    struct passwd user;
+    int r = entries_open(&e, passwd);
 
-    setpwent();
-    while (r == 0 && (entry = getpwent()))
-        if (entry->pw_gid == gid)
-            r = add(m, entry->pw_uid);
-    endpwent();
+    while (r == 0 && (r = next_user(&e, &user)) == 1)
+        r = user.pw_gid == group->gr_gid || named_in(group, user.pw_name) ? add(m, user.pw_uid) : 0;
+    entries_close(&e);
     return r;
 }
 
@@ -105,19 +110,25 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-int users_members(const char *group, uint32_t **out, size_t *n)
+int users_members(const char *passwd, const char *group_file, const char *name, uint32_t **out,
+                  size_t *n)
 {
     struct members m = {0};
-    struct group entry;
-    char *text;
+    struct entries e;
+    struct group group;
     size_t kept = 0;
-    int r = group_of(group, &entry, &text);
+    int r = entries_open(&e, group_file);
 
+    while (r == 0 && (r = next_group(&e, &group)) == 1) {
+        if (strcmp(group.gr_name, name) == 0)
+            break;
+        r = 0;
+    }
     if (r == 0)
-        r = add_named(&m, entry.gr_mem);
-    if (r == 0)
-        r = add_primary(&m, entry.gr_gid);
-    free(text);
+        r = -ENOENT;
+    else if (r == 1)
+        r = add_members(&m, passwd, &group);
+    entries_close(&e);
     if (r < 0) {
         free(m.list);
         return r;

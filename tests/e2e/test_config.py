@@ -171,8 +171,8 @@ def test_a_description_that_is_broken(make_rig, tmp_path):
 
 def test_new_keys_after_sighup(rig, lookalike):
     assert rig.call("POST", "/v1/org", {"name": "n"}).status == 200
-    lookalike.keys[("fresh-id", "televox")] = "fresh"
-    rig.write_keys([{"id": "fresh-id", "secret": "fresh", "workspace": "televox"}])
+    lookalike.keys[("fresh-id", "televox")] = "the-new-secret"
+    rig.write_keys([{"id": "fresh-id", "secret": "the-new-secret", "workspace": "televox"}])
     rig.keeper.signal(signal.SIGHUP)
     until(lambda: rig.records("config"))
     assert rig.call("POST", "/v1/org", {"name": "n"}).status == 200

@@ -34,7 +34,13 @@ def search(leak_check, make_rig):
 
 
 def log(search, text):
-    Daemon("sh", "-c", "cat $0 >&2", planted(search, text)).stop()
+    ended(Daemon("sh", "-c", "cat $0 >&2", planted(search, text)))
+
+
+def ended(daemon):
+    """Has said all that it had to say."""
+    assert daemon.process.wait(10) == 0
+    daemon._reader.join(10)
 
 
 def planted(search, text):
@@ -44,7 +50,7 @@ def planted(search, text):
 
 
 def output(search, text):
-    Daemon("cat", planted(search, text)).stop()
+    ended(Daemon("cat", planted(search, text)))
 
 
 def command_line(search, text):

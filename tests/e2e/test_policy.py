@@ -274,6 +274,23 @@ def test_reload(make_rig):
     assert "there is no client" in configs[2]["error"]
 
 
+def test_reload_looks_up_users(make_rig):
+    """Also in a keeper that has given up what it can: users and groups are found again."""
+    rig = make_rig().start()
+    rig.keeper_settings["clients"] = [{"name": "me", "uid": ME},
+                                      {"name": "it", "user": "nobody"},
+                                      {"name": "they", "group": "root"}]
+    rig.write_conf()
+    reload(rig)
+    assert call(rig, ME, "PUT", "/v1/org/1", ORG).status == 200
+    if ME == 0:
+        assert call(rig, 65534, "PUT", "/v1/org/1", ORG).status == 200
+        assert [r["client"]["name"] for r in rig.records("intent")] == ["me", "it"]
+    rig.keeper_settings["clients"][1]["user"] = "no-such-user"
+    rig.write_conf()
+    reload(rig, r"event=reload_refused .*there is no user")
+
+
 @pytest.mark.parametrize("settings, says", [
     ({"clients": [{"name": "a", "token": "cpt_plain"}]}, "clients[0].token: is not the hash"),
     ({"clients": [{"name": "a", "user": "no-such-user"}]}, "there is no user \"no-such-user\""),

@@ -124,9 +124,9 @@ static void a_slow_body_is_fine(void)
 
     begin(&w);
     carry(&w, REQUEST);
-    say(&w, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n");
-    for (int i = 0; i < 6; i++) {
-        run(&w, 30000);
+    say(&w, "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n");
+    for (int i = 0; i < 15; i++) {
+        run(&w, 10000);
         say(&w, "x");
     }
     CU_ASSERT_EQUAL(w.ends, 1);

@@ -83,6 +83,10 @@ static void test_group(void)
     CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct wire_client){.uid = 7}), POLICY_NOBODY);
     c.uid = 7;
     CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct wire_client){.uid = 7}), 0);
+    /* Not even where the user database has that number. */
+    members[3] = c.uid = WIRE_UID_UNKNOWN;
+    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct wire_client){.uid = WIRE_UID_UNKNOWN}),
+                    POLICY_NOBODY);
     c.n_members = 0;
     c.members = NULL;
     CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct wire_client){.uid = 7}), POLICY_NOBODY);

@@ -67,6 +67,8 @@ static void test_narrowest(void)
         {1, "POST", "a", "/v1/org/1", POLICY_FORBIDDEN},
         {1, "PUT", "c", "/v1/org/1", POLICY_FORBIDDEN},
         {1, "PUT", "a", "/v1/org/x", POLICY_FORBIDDEN},
+        {1, "PUT", "a", "/v1/route/1", POLICY_ALLOWED},
+        {1, "PUT", "b", "/v1/route/1", POLICY_FORBIDDEN},
         {2, "PUT", "a", "/v1/tag/5", POLICY_ALLOWED},
         {2, "PUT", "a", "/v1/org/5", POLICY_FORBIDDEN},
         {1, "PUT", "a", "/v1/tag/5", POLICY_FORBIDDEN},
@@ -81,15 +83,16 @@ static void test_narrowest(void)
     add(&s, U1, "PUT", "a", "/v1/org/1");
     add(&s, U1, "PUT", "a", "/v1/org/2");
     add(&s, U1, "PUT", "b", "/v1/org/2");
+    add(&s, U1, "PUT", "a", "/v1/route/2"); /* in one workspace only */
     add(&s, U1, "DELETE", "a", "/v1/area/2");
     add(&s, "\"uid\":2", "PUT", "a", "/v1/tag/3");
-    CU_ASSERT_EQUAL(s.n, 7);
+    CU_ASSERT_EQUAL(s.n, 8);
     text = written(&s);
     CU_ASSERT_PTR_NOT_NULL_FATAL(text);
-    CU_ASSERT_PTR_NOT_NULL(strstr(text, "# 6 requests\n    { name = \"crm\"; uid = 1; }"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "# 7 requests\n    { name = \"crm\"; uid = 1; }"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "{ name = \"uid-2\"; uid = 2; }"));
     p = policy_of(text);
-    CU_ASSERT_EQUAL(p->rules.n, 4);
+    CU_ASSERT_EQUAL(p->rules.n, 5);
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++)
         CU_ASSERT_EQUAL(ask(p, CASES[i].uid, CASES[i].method, CASES[i].workspace, CASES[i].path),
                         CASES[i].verdict);

@@ -1,6 +1,6 @@
 /* Plain streams; TLS ones are in test_tls.c. */
-#include "unit/unit.h"
 #include "tls/stream.h"
+#include "unit/unit.h"
 
 #include <string.h>
 #include <sys/socket.h>

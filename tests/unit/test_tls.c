@@ -2,9 +2,9 @@
  * Handshakes in one process over a socket pair: our client against OpenSSL's own server; then the
  * whole room over TLS against a server in a child process.
  */
-#include "unit/unit.h"
 #include "tls/stream.h"
 #include "tls/tls.h"
+#include "unit/unit.h"
 #include "upstream/upstream.h"
 
 #include <arpa/inet.h>
