@@ -68,13 +68,31 @@ static const int EVERYONE[] = {
 
 /* Both daemons: an event loop, accepted sockets, words to the service manager. */
 static const int DAEMON[] = {
-    SCMP_SYS(accept4),     SCMP_SYS(access),      SCMP_SYS(epoll_ctl),
-    SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_wait),  SCMP_SYS(faccessat),
-    SCMP_SYS(fcntl),       SCMP_SYS(getsockname), SCMP_SYS(getsockopt),
-    SCMP_SYS(poll),        SCMP_SYS(ppoll),       SCMP_SYS(readlink),
-    SCMP_SYS(readlinkat),  SCMP_SYS(recvfrom),    SCMP_SYS(recvmsg),
-    SCMP_SYS(sendmsg),     SCMP_SYS(sendto),      SCMP_SYS(shutdown),
-    SCMP_SYS(unlink),      SCMP_SYS(unlinkat),    END,
+    SCMP_SYS(accept4),
+    SCMP_SYS(access),
+    SCMP_SYS(epoll_ctl),
+    SCMP_SYS(epoll_pwait),
+    SCMP_SYS(epoll_wait),
+    SCMP_SYS(faccessat),
+    SCMP_SYS(fcntl),
+    SCMP_SYS(getegid),
+    SCMP_SYS(geteuid),
+    SCMP_SYS(getgid),
+    SCMP_SYS(getuid),
+    SCMP_SYS(getsockname),
+    SCMP_SYS(getsockopt),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(readlink),
+    SCMP_SYS(readlinkat),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(sendto),
+    SCMP_SYS(shutdown),
+    SCMP_SYS(unlink),
+    SCMP_SYS(unlinkat),
+    END,
 };
 
 static const int PROXY[] = {
@@ -93,7 +111,6 @@ static const int KEEPER[] = {
     SCMP_SYS(ftruncate),
     SCMP_SYS(getcwd),
     SCMP_SYS(getdents64),
-    SCMP_SYS(geteuid),
     SCMP_SYS(linkat),
     SCMP_SYS(openat),
     SCMP_SYS(pipe2),
@@ -202,6 +219,13 @@ static void add_everyone(int *r, scmp_filter_ctx f)
     ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), IS(0, getpid()));
 }
 
+/* What sd_notify(3) makes of its socket; the second needs a capability. */
+static void add_notify(int *r, scmp_filter_ctx f)
+{
+    ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), IS(1, SOL_SOCKET), IS(2, SO_SNDBUF));
+    ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), IS(1, SOL_SOCKET), IS(2, SO_SNDBUFFORCE));
+}
+
 static void add_read_only(int *r, scmp_filter_ctx f)
 {
     ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(openat), BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
@@ -220,10 +244,11 @@ static void add_proxy(int *r, scmp_filter_ctx f)
 {
     static const struct {
         int level, option;
-    } OPTIONS[] = {{IPPROTO_TCP, TCP_NODELAY}, {SOL_SOCKET, SO_KEEPALIVE}, {SOL_SOCKET, SO_SNDBUF}};
+    } OPTIONS[] = {{IPPROTO_TCP, TCP_NODELAY}, {SOL_SOCKET, SO_KEEPALIVE}};
     static const int FAMILIES[] = {AF_UNIX, AF_INET, AF_INET6};
 
     add_all(r, f, SCMP_ACT_ALLOW, DAEMON);
+    add_notify(r, f);
     add_all(r, f, SCMP_ACT_ALLOW, PROXY);
     add_read_only(r, f);
     for (unsigned i = 0; i < sizeof(FAMILIES) / sizeof(FAMILIES[0]); i++) {
@@ -243,9 +268,12 @@ static void add_proxy(int *r, scmp_filter_ctx f)
 static void add_keeper(int *r, scmp_filter_ctx f, pid_t command)
 {
     add_all(r, f, SCMP_ACT_ALLOW, DAEMON);
+    add_notify(r, f);
     add_all(r, f, SCMP_ACT_ALLOW, KEEPER);
     add_socket(r, f, AF_UNIX, SOCK_DGRAM);
-    ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), IS(1, SOL_SOCKET), IS(2, SO_SNDBUF));
+    /* The C library asks nscd for users before it reads passwd; that it can't is expected. */
+    ADD(r, f, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), IS(0, AF_UNIX),
+        BITS(1, ~(scmp_datum_t)(SOCK_NONBLOCK | SOCK_CLOEXEC), SOCK_STREAM));
     ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(fchmod), BITS(1, S_ISUID | S_ISGID, 0));
     /* fork(2) as the C library makes it, and nothing else. */
     ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(clone),
