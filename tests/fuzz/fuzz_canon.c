@@ -4,8 +4,8 @@
  * document; across the wall and back, the strings to sign must be the same. Bit 0 of the first byte
  * chooses the form of nested values.
  *
- * json-c can't tell all that is legal: keys with a NUL in them and integers that it would convert
- * are left out.
+ * json-c can't tell all that is legal: keys with a NUL in them, integers that it would convert, and
+ * escaped characters beyond U+FFFF whose low half it takes for a surrogate are left out.
  */
 #include "message/canon.h"
 #include "wire/codec.h"
@@ -185,6 +185,23 @@ static void signed_text(struct buf *out, const struct canon *canon)
     free(fields);
 }
 
+/* Whether a pair of escapes makes a character like U+1DE00: json-c 0.16 puts U+FFFD in its place. */
+static bool has_misread_pair(struct slice body)
+{
+    for (size_t i = 0; i + 12 <= body.len; i++) {
+        unsigned high, low, c;
+        char pair[13] = {0};
+
+        memcpy(pair, body.data + i, 12);
+        if (sscanf(pair, "\\u%4x\\u%4x", &high, &low) != 2)
+            continue;
+        c = 0x10000 + ((high & 0x3ff) << 10) + (low & 0x3ff);
+        if ((high & 0xfc00) == 0xd800 && (low & 0xfc00) == 0xdc00 && (c & 0xf800) == 0xd800)
+            return true;
+    }
+    return false;
+}
+
 /* Whether json-c keeps all of it. */
 static bool comparable(const struct canon *canon, struct slice body)
 {
@@ -197,7 +214,7 @@ static bool comparable(const struct canon *canon, struct slice body)
             (text.len > 18 || slice_eq(text, SLICE_LIT("-0"))))
             return false;
     }
-    return !memmem(body.data, body.len, "\\u0000", 6);
+    return !memmem(body.data, body.len, "\\u0000", 6) && !has_misread_pair(body);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
