@@ -185,7 +185,8 @@ static void signed_text(struct buf *out, const struct canon *canon)
     free(fields);
 }
 
-/* Whether a pair of escapes makes a character like U+1DE00: json-c 0.16 puts U+FFFD in its place. */
+/* Whether a pair of escapes makes a character like U+1DE00: json-c 0.16 puts U+FFFD in its place.
+ */
 static bool has_misread_pair(struct slice body)
 {
     for (size_t i = 0; i + 12 <= body.len; i++) {
