@@ -10,7 +10,7 @@
 #define CENTION_BASE_ERR_H
 
 struct err {
-    char text[512]; /* terminated; one line */
+    char text[512]; /* terminated; one line: no control character */
 };
 
 #define ERR_INIT ((struct err){{0}})

@@ -22,6 +22,8 @@ static void err_is_cut_to_fit(void)
 
     CU_ASSERT_EQUAL(err_set(&err, -EINVAL, "%s: %d", "x", 7), -EINVAL);
     CU_ASSERT_STRING_EQUAL(err.text, "x: 7");
+    (void)err_set(&err, -1, "is \"%s\", not good", "a\nb\x11\x7f\t\xc3\xa9");
+    CU_ASSERT_STRING_EQUAL(err.text, "is \"a?b???\xc3\xa9\", not good");
     memset(much, 'a', sizeof(much) - 1);
     much[sizeof(much) - 1] = '\0';
     CU_ASSERT_EQUAL(err_set(&err, -1, "%s", much), -1);
