@@ -98,6 +98,7 @@ static const int DAEMON[] = {
 static const int PROXY[] = {
     SCMP_SYS(connect),
     SCMP_SYS(getpeername), /* whose connection it is */
+    SCMP_SYS(recvmmsg),    /* whose many connections are */
     SCMP_SYS(uname),       /* the resolver looks for its domain */
     END,
 };

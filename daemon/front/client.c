@@ -1,27 +1,13 @@
 /*
- * The head is parsed when it becomes complete, for the framing, and once more when the body is
- * complete, because the bytes may have moved meanwhile; a request that came in one piece, as
- * nearly all do, is parsed once. Everything that leads on runs from the event loop or from the
- * end-of-turn hook, never from within the handler's calls, so that nothing is re-entered.
+ * Everything that leads on runs from the event loop or from an end-of-turn hook, never from within
+ * the handler's calls, so that nothing is re-entered.
  */
-#include "front/client.h"
-
 #include "base/log.h"
-#include "front/channel.h"
-#include "http/http_chunked.h"
+#include "front/client_parts.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-enum client_state {
-    CLIENT_SHAKE,  /* waits for the rest of a TLS handshake */
-    CLIENT_IDLE,   /* waits for the first byte of a request */
-    CLIENT_HEAD,   /* waits for the rest of a head */
-    CLIENT_BODY,   /* waits for the rest of a body */
-    CLIENT_BUSY,   /* waits for the answer */
-    CLIENT_LINGER, /* waits for the peer to close, so that the answer isn't lost */
-};
 
 enum {
     CLIENT_READ = 16 * 1024,      /* bytes of one read */
@@ -30,32 +16,6 @@ enum {
     CLIENT_KEEP = 32 * 1024,      /* block that an idle connection may hold */
     LINGER_US = 2000000,
     LINGER_BYTES = 4 * 1024 * 1024,
-};
-
-struct client {
-    struct loop *loop;
-    struct channel channel;
-    enum client_state state;
-    struct client_peer peer;
-    struct client_limits limits;
-    const struct client_handler *handler;
-    void *arg;
-    struct client_owner owner;
-    struct client_link link;
-    void *exchange;
-    struct buf in, out;
-    struct http_progress progress;
-    struct http_chunked chunked;
-    enum http_framing framing;
-    size_t head_len, body_len; /* of the running request; body after decoding */
-    size_t wanted;             /* content_length, for HTTP_LENGTH */
-    size_t request_len;        /* all its bytes in `in`, once it is complete */
-    size_t lingered;
-    bool eof, close_after, answered, congested, reading;
-    struct event readable, writable;
-    struct loop_hook hook;
-    struct loop_timer timer;       /* of the state */
-    struct loop_timer write_timer; /* while output waits */
 };
 
 static void client_reading(struct client *c, bool on)
@@ -78,7 +38,7 @@ static void client_waits(struct client *c, bool for_client)
         c->owner.waits(c->owner.arg, c, for_client);
 }
 
-static void client_set(struct client *c, enum client_state state)
+void client_set(struct client *c, enum client_state state)
 {
     c->state = state;
     if (state == CLIENT_SHAKE || state == CLIENT_IDLE || state == CLIENT_BUSY ||
@@ -104,164 +64,10 @@ static void client_set(struct client *c, enum client_state state)
     }
 }
 
-/* The one way a connection ends. */
-static void client_end(struct client *c, const char *why)
+void client_end(struct client *c, const char *why)
 {
     log_debug("client_closed", "address=%s state=%d why=\"%s\"", c->peer.address, c->state, why);
     client_free(c);
-}
-
-/* Hands the running request over as refused; the connection closes after the answer. */
-static void client_refuse(struct client *c, const struct http_head *head, const struct refusal *why)
-{
-    c->close_after = true;
-    client_set(c, CLIENT_BUSY);
-    c->handler->refused(c->arg, c, head, why);
-}
-
-/* The head that stands complete at the start of the input, parsed again. */
-static bool client_head_again(struct client *c, struct http_head *head)
-{
-    struct http_progress progress = {0};
-    const char *why;
-
-    return http_request_parse(c->in.data + c->in.head, c->head_len, &progress, head, &why) ==
-           HTTP_DONE;
-}
-
-/* Refuses in the middle of a body. */
-static void client_refuse_body(struct client *c, const struct refusal *why)
-{
-    struct http_head head;
-
-    client_refuse(c, client_head_again(c, &head) ? &head : NULL, why);
-}
-
-/* True when the body is complete; request_len is set then. Refuses by itself. */
-static bool client_read_body(struct client *c)
-{
-    size_t have = buf_len(&c->in), at = c->head_len + c->body_len, fresh, surplus = 0;
-    struct refusal no;
-    const char *why = NULL;
-    enum http_result r;
-
-    if (c->framing != HTTP_CHUNKED) {
-        c->body_len = c->wanted;
-        c->request_len = c->head_len + c->wanted;
-        return have >= c->request_len;
-    }
-    fresh = have - at;
-    r = http_chunked_decode(&c->chunked, c->in.data + c->in.head + at, &fresh, &surplus, &why);
-    c->body_len += fresh;
-    if (r == HTTP_BAD) {
-        refuse(&no, 400, "bad_request", "the chunked body is malformed: %s", why);
-    } else if (c->body_len > c->limits.body_bytes) {
-        refuse(&no, 413, "too_large", "the body is larger than the limit of %zu bytes",
-               c->limits.body_bytes);
-    } else {
-        c->request_len = r == HTTP_DONE ? have - surplus : 0;
-        if (r == HTTP_PARTIAL)
-            c->in.tail = c->in.head + c->head_len + c->body_len;
-        return r == HTTP_DONE;
-    }
-    client_refuse_body(c, &no);
-    return false;
-}
-
-static void client_deliver(struct client *c, const struct http_head *head)
-{
-    client_set(c, CLIENT_BUSY);
-    if (!head->keep_alive)
-        c->close_after = true;
-    c->handler->request(c->arg, c, head, client_body(c));
-}
-
-static void client_try_body(struct client *c, const struct http_head *parsed)
-{
-    struct http_head again;
-
-    if (!client_read_body(c))
-        return;
-    if (!parsed) {
-        if (!client_head_again(c, &again)) {
-            client_end(c, "a head changed under way");
-            return;
-        }
-        parsed = &again;
-    }
-    client_deliver(c, parsed);
-}
-
-static void client_continue(struct client *c)
-{
-    static const char GO[] = "HTTP/1.1 100 Continue\r\n\r\n";
-
-    if (buf_append(&c->out, GO, sizeof(GO) - 1) == 0)
-        client_push(c);
-}
-
-/* The head is complete and well formed: look at it, then at its body. */
-static void client_accept_head(struct client *c, const struct http_head *head)
-{
-    bool whole = head->framing == HTTP_NO_BODY;
-    struct refusal no;
-
-    if (!origin_check(c->owner.hosts, c->peer.port, head, &no)) {
-        client_refuse(c, head, &no);
-        return;
-    }
-    c->head_len = head->head_len;
-    c->framing = head->framing;
-    c->wanted = head->framing == HTTP_LENGTH ? (size_t)head->content_length : 0;
-    c->body_len = 0;
-    c->chunked = (struct http_chunked){0};
-    if (head->framing == HTTP_LENGTH && head->content_length > c->limits.body_bytes) {
-        refuse(&no, 413, "too_large", "the body of %llu bytes is larger than the limit of %zu",
-               (unsigned long long)head->content_length, c->limits.body_bytes);
-        c->wanted = 0;
-        client_refuse(c, head, &no);
-        return;
-    }
-    whole = whole || (head->framing == HTTP_LENGTH && buf_len(&c->in) >= c->head_len + c->wanted);
-    if (!c->handler->check(c->arg, head, &no)) {
-        /* A body that is still to come would be read as the next request: close then. */
-        if (whole && head->keep_alive) {
-            c->body_len = c->wanted;
-            c->request_len = c->head_len + c->wanted;
-            client_set(c, CLIENT_BUSY);
-            c->handler->refused(c->arg, c, head, &no);
-        } else {
-            client_refuse(c, head, &no);
-        }
-        return;
-    }
-    client_set(c, CLIENT_BODY);
-    if (!whole && head->expect_continue && buf_len(&c->in) == c->head_len)
-        client_continue(c);
-    client_try_body(c, head);
-}
-
-static void client_try_head(struct client *c)
-{
-    struct http_head head;
-    struct refusal no;
-    const char *why = NULL;
-    enum http_result r;
-
-    if (c->state == CLIENT_IDLE)
-        client_set(c, CLIENT_HEAD);
-    r = http_request_parse(c->in.data + c->in.head, buf_len(&c->in), &c->progress, &head, &why);
-    if ((r == HTTP_PARTIAL && buf_len(&c->in) >= c->limits.header_bytes) ||
-        (r == HTTP_DONE && head.head_len > c->limits.header_bytes)) {
-        refuse(&no, 431, "headers_too_large", "the head is larger than the limit of %zu bytes",
-               c->limits.header_bytes);
-        client_refuse(c, NULL, &no);
-    } else if (r == HTTP_BAD) {
-        refuse(&no, 400, "bad_request", "%s", why);
-        client_refuse(c, NULL, &no);
-    } else if (r == HTTP_DONE) {
-        client_accept_head(c, &head);
-    }
 }
 
 /* The running request and its answer are over: on to the next, or to the end. */
@@ -347,6 +153,8 @@ static void client_on_eof(struct client *c)
 {
     c->eof = true;
     client_reading(c, false);
+    if (client_arrived(c))
+        return;
     if (c->state == CLIENT_BUSY) {
         c->close_after = c->close_after || buf_len(&c->in) <= c->request_len;
         return;
@@ -354,6 +162,19 @@ static void client_on_eof(struct client *c)
     client_end(c, c->state == CLIENT_IDLE     ? "closed between requests"
                   : c->state == CLIENT_LINGER ? "closed after its answer"
                                               : "closed within a request");
+}
+
+/* A request has begun. At the turn's end, when all that have are known and identified. */
+static void client_go(void *arg, uint32_t uid)
+{
+    struct client *c = arg;
+
+    c->uid_now = uid;
+    c->identified = true;
+    client_try_head(c);
+    c->identified = false;
+    if (c->eof)
+        client_on_eof(c);
 }
 
 /* What is read while lingering is thrown away. */
@@ -408,11 +229,17 @@ static void client_readable(evutil_socket_t fd, short what, void *arg)
     }
     switch (c->state) {
     case CLIENT_IDLE:
+        if (c->owner.arrivals) {
+            arrivals_add(c->owner.arrivals, &c->arrival, &c->peer, c->channel.fd);
+            break;
+        }
+        client_try_head(c);
+        break;
     case CLIENT_HEAD:
         client_try_head(c);
         break;
     case CLIENT_BODY:
-        client_try_body(c, NULL);
+        client_try_body(c);
         break;
     case CLIENT_BUSY:
         if (buf_len(&c->in) - c->request_len >= CLIENT_AHEAD)
@@ -431,6 +258,8 @@ static void client_late(void *arg)
     struct client *c = arg;
     struct refusal no;
 
+    if (client_arrived(c))
+        return; /* just in time; the next state has a timer of its own */
     if (c->state == CLIENT_HEAD) {
         refuse(&no, 408, "timeout", "the head did not arrive within %g s",
                (double)c->limits.header_timeout_us / 1e6);
@@ -476,6 +305,7 @@ int client_new(struct client **out, struct loop *loop, int fd, const struct clie
     }
     c->peer.tls = NULL;
     c->link.client = c;
+    c->arrival = (struct arrival){.go = client_go, .arg = c};
     c->hook = (struct loop_hook){.run = client_hook, .arg = c};
     loop_timer_init(&c->timer, loop, client_late, c);
     loop_timer_init(&c->write_timer, loop, client_stuck, c);
@@ -501,6 +331,7 @@ void client_free(struct client *c)
     (void)event_del(&c->readable);
     (void)event_del(&c->writable);
     loop_cancel(c->loop, &c->hook);
+    arrivals_drop(&c->arrival);
     loop_timer_deinit(&c->timer);
     loop_timer_deinit(&c->write_timer);
     channel_close(&c->channel);
@@ -522,8 +353,15 @@ void client_turn_away(struct client *c, const struct refusal *why)
 void client_drain(struct client *c)
 {
     c->close_after = true;
+    if (client_arrived(c))
+        return;
     if (c->state == CLIENT_IDLE || c->state == CLIENT_SHAKE)
         client_end(c, "draining");
+}
+
+bool client_arrived(const struct client *c)
+{
+    return arrivals_has(&c->arrival);
 }
 
 struct client_link *client_link(struct client *c)
@@ -543,7 +381,7 @@ const struct client_peer *client_peer(const struct client *c)
 
 uint32_t client_uid(struct client *c)
 {
-    return peer_uid(&c->peer, c->channel.fd);
+    return c->identified ? c->uid_now : peer_uid(&c->peer, c->channel.fd);
 }
 
 struct slice client_body(const struct client *c)

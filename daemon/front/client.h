@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/loop.h"
+#include "front/arrivals.h"
 #include "front/origin.h"
 #include "front/peer.h"
 #include "front/refusal.h"
@@ -66,6 +67,7 @@ struct client_owner {
      */
     void (*waits)(void *arg, struct client *client, bool for_client);
     const struct origin_hosts *hosts; /* that are served; lives as long as the client */
+    struct arrivals *arrivals;        /* as well. NULL: each request goes on at once */
 };
 
 /* A place in the owner's list. */
@@ -81,6 +83,9 @@ int client_new(struct client **out, struct loop *loop, int fd, const struct clie
                const struct client_owner *owner) __attribute__((warn_unused_result));
 
 struct client_link *client_link(struct client *client);
+
+/* Whether a request's first bytes came in this turn: then it isn't idle. */
+bool client_arrived(const struct client *client);
 
 /* Ends the connection at once; an attached exchange hears `gone`. NULL is fine. */
 void client_free(struct client *client);

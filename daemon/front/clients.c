@@ -22,6 +22,7 @@ struct clients {
     const struct client_handler *handler;
     void *arg;
     struct peers *peers;
+    struct arrivals *arrivals;
     struct client_link waiting; /* anchor: it is the client's turn, the longest first */
     struct client_link busy;    /* anchor: all others */
     struct origin_hosts hosts;
@@ -64,6 +65,8 @@ static bool clients_displace(struct clients *s)
     struct client_link *link = s->waiting.next;
     uint64_t now = loop_now();
 
+    while (link != &s->waiting && client_arrived(link->client))
+        link = link->next;
     if (link == &s->waiting || now - link->since < PATIENCE_US)
         return false;
     s->displaced++;
@@ -122,7 +125,7 @@ static void clients_accepted(void *arg, int fd, const struct client_peer *from)
 {
     struct clients *s = arg;
     struct client_peer peer = *from;
-    struct client_owner owner = {clients_closed, s, clients_waits, &s->hosts};
+    struct client_owner owner = {clients_closed, s, clients_waits, &s->hosts, s->arrivals};
     struct client *client;
     struct refusal no;
 
@@ -151,6 +154,10 @@ int clients_new(struct clients **out, struct loop *loop, const struct client_lim
         return -ENOMEM;
     *s = (struct clients){
         .loop = loop, .limits = *limits, .max = max, .handler = handler, .arg = arg};
+    if (arrivals_new(&s->arrivals, loop) < 0) {
+        free(s);
+        return -ENOMEM;
+    }
     s->waiting.next = s->waiting.prev = &s->waiting;
     s->busy.next = s->busy.prev = &s->busy;
     loop_timer_init(&s->rest, loop, clients_rested, s);
@@ -250,5 +257,6 @@ void clients_free(struct clients *s)
     while (s->busy.next != &s->busy)
         client_free(s->busy.next->client);
     loop_timer_deinit(&s->rest);
+    arrivals_free(s->arrivals);
     free(s);
 }

@@ -15,7 +15,7 @@
 #endif
 
 enum {
-    DIAG_STALE_MAX = 16, /* answers to earlier questions that may lie before ours */
+    DIAG_STALE_MAX = 2 * DIAG_BATCH, /* answers to earlier questions that may lie before ours */
 };
 
 struct diag {
@@ -102,13 +102,71 @@ static bool is_address(const uint32_t told[4], unsigned family, const struct in6
     return memcmp(&t, a, sizeof(t)) == 0;
 }
 
+/* One question in netlink's form. */
+struct ask {
+    struct nlmsghdr head;
+    struct inet_diag_req_v2 body;
+};
+
+_Static_assert(sizeof(struct ask) == NLMSG_ALIGN(sizeof(struct ask)), "questions lie in a row");
+
+union reply {
+    struct nlmsghdr head;
+    char bytes[512]; /* longer than any that was asked for */
+};
+
+/* About the socket whose own end is `theirs`. The kernel may fall back to a listening one. */
+static struct ask ask_about(struct diag *d, const struct diag_pair *pair)
+{
+    bool v4 = IN6_IS_ADDR_V4MAPPED(&pair->theirs);
+    struct ask q = {
+        .head = {.nlmsg_len = sizeof(q),
+                 .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+                 .nlmsg_flags = NLM_F_REQUEST,
+                 .nlmsg_seq = ++d->seq},
+        .body = {.sdiag_family = v4 ? AF_INET : AF_INET6,
+                 .sdiag_protocol = IPPROTO_TCP,
+                 .idiag_states = UINT32_MAX,
+                 /* No interface: a socket that is bound to one is not found, and is unknown. */
+                 .id = {.idiag_sport = pair->their_port,
+                        .idiag_dport = pair->our_port,
+                        .idiag_cookie = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE}}},
+    };
+
+    put_address(q.body.id.idiag_src, &pair->theirs, v4);
+    put_address(q.body.id.idiag_dst, &pair->ours, v4);
+    return q;
+}
+
+/* What a whole reply says: 0 and the socket, or a negative errno. */
+static int read_reply(const union reply *reply, struct inet_diag_msg *out)
+{
+    const struct nlmsghdr *head = &reply->head;
+
+    if (head->nlmsg_type == NLMSG_ERROR &&
+        head->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nlmsgerr))) {
+        const struct nlmsgerr *e = NLMSG_DATA(head);
+
+        return e->error < 0 ? e->error : -EPROTO;
+    }
+    if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY || head->nlmsg_len < NLMSG_LENGTH(sizeof(*out)))
+        return -EPROTO;
+    memcpy(out, NLMSG_DATA(head), sizeof(*out));
+    return 0;
+}
+
+static int send_questions(struct diag *d, const struct ask *questions, unsigned n)
+{
+    while (send(d->fd, questions, n * sizeof(*questions), MSG_DONTWAIT) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return 0;
+}
+
 /* The answer to question number d->seq; waits for nothing. */
 static int diag_answer(struct diag *d, struct inet_diag_msg *out)
 {
-    union {
-        struct nlmsghdr head;
-        char bytes[4096];
-    } in;
+    union reply in;
 
     for (unsigned i = 0; i < DIAG_STALE_MAX; i++) {
         ssize_t n = recv(d->fd, &in, sizeof(in), MSG_DONTWAIT);
@@ -117,50 +175,18 @@ static int diag_answer(struct diag *d, struct inet_diag_msg *out)
             continue;
         if (n < 0)
             return -errno;
-        if (!NLMSG_OK(&in.head, (size_t)n) || in.head.nlmsg_seq != d->seq)
-            continue;
-        if (in.head.nlmsg_type == NLMSG_ERROR &&
-            in.head.nlmsg_len >= NLMSG_LENGTH(sizeof(struct nlmsgerr))) {
-            const struct nlmsgerr *e = NLMSG_DATA(&in.head);
-
-            return e->error < 0 ? e->error : -EPROTO;
-        }
-        if (in.head.nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-            in.head.nlmsg_len < NLMSG_LENGTH(sizeof(*out)))
-            return -EPROTO;
-        memcpy(out, NLMSG_DATA(&in.head), sizeof(*out));
-        return 0;
+        if (NLMSG_OK(&in.head, (size_t)n) && in.head.nlmsg_seq == d->seq)
+            return read_reply(&in, out);
     }
     return -EAGAIN;
 }
 
-/* The socket whose own end is `theirs`. The kernel may fall back to a listening one. */
 static int diag_ask(struct diag *d, const struct diag_pair *pair, struct inet_diag_msg *out)
 {
-    bool v4 = IN6_IS_ADDR_V4MAPPED(&pair->theirs);
-    struct {
-        struct nlmsghdr head;
-        struct inet_diag_req_v2 ask;
-    } q = {
-        .head = {.nlmsg_len = sizeof(q),
-                 .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-                 .nlmsg_flags = NLM_F_REQUEST,
-                 .nlmsg_seq = ++d->seq},
-        .ask = {.sdiag_family = v4 ? AF_INET : AF_INET6,
-                .sdiag_protocol = IPPROTO_TCP,
-                .idiag_states = UINT32_MAX,
-                /* No interface: a socket that is bound to one is not found, and is unknown. */
-                .id = {.idiag_sport = pair->their_port,
-                       .idiag_dport = pair->our_port,
-                       .idiag_cookie = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE}}},
-    };
+    struct ask q = ask_about(d, pair);
+    int r = send_questions(d, &q, 1);
 
-    put_address(q.ask.id.idiag_src, &pair->theirs, v4);
-    put_address(q.ask.id.idiag_dst, &pair->ours, v4);
-    while (send(d->fd, &q, sizeof(q), MSG_DONTWAIT) < 0)
-        if (errno != EINTR)
-            return -errno;
-    return diag_answer(d, out);
+    return r < 0 ? r : diag_answer(d, out);
 }
 
 /* Our end has not ended: connected, and perhaps the other side will send no more. */
@@ -173,30 +199,83 @@ static bool is_connected(int fd)
            (state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT);
 }
 
-int diag_find(struct diag *d, int fd, const struct diag_pair *pair, struct diag_socket *out)
+/* Whether it is the very pair that was asked about, in a state to ask for something. */
+static int look_at(const struct inet_diag_msg *m, int fd, const struct diag_pair *pair,
+                   struct diag_socket *out)
 {
-    struct inet_diag_msg m;
-    int r = diag_ask(d, pair, &m);
-
-    if (r == -ENOENT)
-        return DIAG_NOBODY;
-    if (r < 0)
-        return r;
-    if (m.id.idiag_sport != pair->their_port || m.id.idiag_dport != pair->our_port ||
-        !is_address(m.id.idiag_src, m.idiag_family, &pair->theirs) ||
-        !is_address(m.id.idiag_dst, m.idiag_family, &pair->ours))
+    if (m->id.idiag_sport != pair->their_port || m->id.idiag_dport != pair->our_port ||
+        !is_address(m->id.idiag_src, m->idiag_family, &pair->theirs) ||
+        !is_address(m->id.idiag_dst, m->idiag_family, &pair->ours))
         return DIAG_NOBODY;
     /* Half-closed is FIN_WAIT; the rest comes only after we have closed our half. */
-    if (m.idiag_inode == 0 || (m.idiag_state != TCP_ESTABLISHED && m.idiag_state != TCP_FIN_WAIT1 &&
-                               m.idiag_state != TCP_FIN_WAIT2))
+    if (m->idiag_inode == 0 || (m->idiag_state != TCP_ESTABLISHED &&
+                                m->idiag_state != TCP_FIN_WAIT1 && m->idiag_state != TCP_FIN_WAIT2))
         return DIAG_NOBODY;
     if (!is_connected(fd))
         return DIAG_NOBODY;
-    *out =
-        (struct diag_socket){.cookie = (uint64_t)m.id.idiag_cookie[1] << 32 | m.id.idiag_cookie[0],
-                             .inode = m.idiag_inode,
-                             .uid = m.idiag_uid};
+    *out = (struct diag_socket){.cookie =
+                                    (uint64_t)m->id.idiag_cookie[1] << 32 | m->id.idiag_cookie[0],
+                                .inode = m->idiag_inode,
+                                .uid = m->idiag_uid};
     return 0;
+}
+
+static int found(int r, const struct inet_diag_msg *m, int fd, const struct diag_pair *pair,
+                 struct diag_socket *out)
+{
+    if (r == -ENOENT)
+        return DIAG_NOBODY;
+    return r < 0 ? r : look_at(m, fd, pair, out);
+}
+
+int diag_find(struct diag *d, int fd, const struct diag_pair *pair, struct diag_socket *out)
+{
+    struct inet_diag_msg m;
+
+    return found(diag_ask(d, pair, &m), &m, fd, pair, out);
+}
+
+/* What came for the questions that are numbered from `first` on. */
+static void take_replies(struct diag *d, uint32_t first, struct diag_question *questions,
+                         unsigned n)
+{
+    union reply in[DIAG_BATCH];
+    struct iovec at[DIAG_BATCH];
+    struct mmsghdr messages[DIAG_BATCH];
+    int got;
+
+    for (unsigned i = 0; i < n; i++) {
+        at[i] = (struct iovec){&in[i], sizeof(in[i])};
+        messages[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &at[i], .msg_iovlen = 1}};
+    }
+    got = recvmmsg(d->fd, messages, n, MSG_DONTWAIT, NULL);
+    for (int i = 0; i < got; i++) {
+        uint32_t number = in[i].head.nlmsg_seq - first;
+        struct inet_diag_msg m;
+        struct diag_question *q;
+
+        if (!NLMSG_OK(&in[i].head, messages[i].msg_len) || number >= n)
+            continue;
+        q = &questions[number];
+        q->result = found(read_reply(&in[i], &m), &m, q->fd, q->pair, &q->socket);
+    }
+}
+
+void diag_find_all(struct diag *d, struct diag_question *questions, unsigned n)
+{
+    struct ask asks[DIAG_BATCH];
+
+    for (unsigned i = 0; i < n; i++) {
+        questions[i].result = -EAGAIN;
+        asks[i] = ask_about(d, questions[i].pair);
+    }
+    if (n > 1 && send_questions(d, asks, n) == 0)
+        take_replies(d, asks[0].head.nlmsg_seq, questions, n);
+    /* One that got no answer may have been crowded out: alone it is not. */
+    for (unsigned i = 0; i < n; i++)
+        if (questions[i].result == -EAGAIN)
+            questions[i].result =
+                diag_find(d, questions[i].fd, questions[i].pair, &questions[i].socket);
 }
 
 bool diag_same(const struct diag_socket *a, const struct diag_socket *b)

@@ -59,6 +59,22 @@ int diag_pair(const struct diag *d, int fd, struct diag_pair *out)
 int diag_find(struct diag *d, int fd, const struct diag_pair *pair, struct diag_socket *out)
     __attribute__((warn_unused_result));
 
+enum {
+    DIAG_BATCH = 32, /* questions that diag_find_all takes */
+};
+
+/* One of many questions: what diag_find is given, and what it would return. */
+struct diag_question {
+    const struct diag_pair *pair;
+    int fd;
+    int result;
+    struct diag_socket socket;
+};
+
+/* diag_find for at most DIAG_BATCH at a time, for the price of two system calls and one for each.
+ */
+void diag_find_all(struct diag *d, struct diag_question *questions, unsigned n);
+
 bool diag_same(const struct diag_socket *a, const struct diag_socket *b);
 
 #endif

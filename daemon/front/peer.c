@@ -135,19 +135,54 @@ void peer_identify(struct client_peer *peer, int fd, struct peers *peers)
         identify_tcp(peer, fd);
 }
 
-uint32_t peer_uid(struct client_peer *peer, int fd)
+/* Whether the kernel has to be asked again. */
+static bool can_change(const struct client_peer *peer)
 {
-    struct diag_socket now;
-    int r;
+    return peer->uid != PEER_UID_UNKNOWN && strcmp(peer->via, "unix") != 0 && peer->peers;
+}
 
-    if (peer->uid == PEER_UID_UNKNOWN || strcmp(peer->via, "unix") == 0 || !peer->peers)
-        return peer->uid;
-    r = diag_find(peer->peers->diag, fd, &peer->pair, &now);
-    if (r == 0 && diag_same(&now, &peer->socket))
+/* What a look-up that ended with `r` says of the one of accept. */
+static uint32_t uid_now(struct client_peer *peer, int r, const struct diag_socket *now)
+{
+    if (r == 0 && diag_same(now, &peer->socket))
         return peer->uid;
     if (!peer->doubted)
         log_warning("identity_lost", "address=%s uid=%u why=\"%s\"", peer->address, peer->uid,
                     r == 0 ? "another socket is at the other end" : why_not(r));
     peer->doubted = true;
     return PEER_UID_UNKNOWN;
+}
+
+uint32_t peer_uid(struct client_peer *peer, int fd)
+{
+    struct diag_socket now;
+    int r;
+
+    if (!can_change(peer))
+        return peer->uid;
+    r = diag_find(peer->peers->diag, fd, &peer->pair, &now);
+    return uid_now(peer, r, &now);
+}
+
+void peer_uids(struct peer_question *questions, size_t n)
+{
+    struct diag_question asked[DIAG_BATCH];
+    struct peer_question *from[DIAG_BATCH];
+    unsigned n_asked = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        struct peer_question *q = &questions[i];
+
+        q->uid = q->peer->uid;
+        if (can_change(q->peer)) {
+            from[n_asked] = q;
+            asked[n_asked++] = (struct diag_question){.pair = &q->peer->pair, .fd = q->fd};
+        }
+        if (n_asked == 0 || (n_asked < DIAG_BATCH && i + 1 < n))
+            continue;
+        diag_find_all(from[0]->peer->peers->diag, asked, n_asked);
+        for (unsigned k = 0; k < n_asked; k++)
+            from[k]->uid = uid_now(from[k]->peer, asked[k].result, &asked[k].socket);
+        n_asked = 0;
+    }
 }

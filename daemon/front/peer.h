@@ -52,6 +52,16 @@ void peer_identify(struct client_peer *peer, int fd, struct peers *peers);
  */
 uint32_t peer_uid(struct client_peer *peer, int fd);
 
+/* A connection of which peer_uid is wanted. */
+struct peer_question {
+    struct client_peer *peer;
+    int fd;
+    uint32_t uid; /* the answer */
+};
+
+/* peer_uid for many connections that have the same `peers`, in as few calls as can be. */
+void peer_uids(struct peer_question *questions, size_t n);
+
 /*
  * The uid, or PEER_UID_UNKNOWN for the one that stands for all those that this user namespace has
  * no number for (user_namespaces(7)). NULL: no namespace is known of.

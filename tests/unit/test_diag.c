@@ -413,11 +413,62 @@ static void stale_answers(void)
     for (int i = 0; i < 3; i++)
         CU_ASSERT_EQUAL(send(netlink, &q, sizeof(q), 0), sizeof(q));
     check_ours(&w);
-    for (int i = 0; i < 40; i++) /* too many: an error, never a wrong answer */
+    for (int i = 0; i < 160; i++) /* too many: an error, never a wrong answer */
         CU_ASSERT_EQUAL(send(netlink, &q, sizeof(q), 0), sizeof(q));
     CU_ASSERT(find(&w, &s) < 0);
     CU_ASSERT(find(&w, &s) < 0);
     check_ours(&w);
+    finish(&w);
+}
+
+/* Many at once: each gets the answer that it would get alone, crowded or not. */
+static void many(void)
+{
+    enum { MANY = DIAG_BATCH };
+    struct diag_question questions[MANY];
+    struct diag_pair pairs[MANY];
+    int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    int clients[MANY], servers[MANY];
+    struct inet_diag_req_v2 ask = {.sdiag_family = AF_INET, .sdiag_protocol = IPPROTO_TCP};
+    struct {
+        struct nlmsghdr head;
+        struct inet_diag_req_v2 ask;
+    } stale = {{sizeof(stale), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 0xffffff, 0}, ask};
+    struct world w;
+
+    (void)close(netlink); /* diag_open gets the same number */
+    begin(&w);
+    listen_at(&w, "127.0.0.1", "127.0.0.1");
+    for (int i = 0; i < MANY; i++) {
+        clients[i] = dial(&w);
+        servers[i] = accept(w.listener, NULL, NULL);
+        CU_ASSERT_EQUAL(diag_pair(w.diag, servers[i], &pairs[i]), 0);
+    }
+    drop(&clients[3]);
+    CU_ASSERT_EQUAL(shutdown(servers[5], SHUT_WR), 0);
+    pairs[7].our_port++;
+    diag_find_all(w.diag, questions, 0);
+    for (int crowd = 0; crowd <= 40; crowd += 40)
+        for (unsigned n = 1; n <= MANY; n += 31) {
+            for (unsigned i = 0; i < n; i++)
+                questions[i] = (struct diag_question){.pair = &pairs[i], .fd = servers[i]};
+            for (int i = 0; i < crowd; i++)
+                CU_ASSERT_EQUAL(send(netlink, &stale, sizeof(stale), 0), sizeof(stale));
+            diag_find_all(w.diag, questions, n);
+            for (unsigned i = 0; i < n; i++) {
+                if (i == 3 || i == 5 || i == 7) {
+                    CU_ASSERT_EQUAL(questions[i].result, DIAG_NOBODY);
+                    continue;
+                }
+                CU_ASSERT_EQUAL(questions[i].result, 0);
+                CU_ASSERT_EQUAL(questions[i].socket.inode, inode_of(clients[i]));
+                CU_ASSERT_EQUAL(questions[i].socket.uid, geteuid());
+            }
+        }
+    for (int i = 0; i < MANY; i++) {
+        drop(&clients[i]);
+        drop(&servers[i]);
+    }
     finish(&w);
 }
 
@@ -448,6 +499,7 @@ static const struct unit_case CASES[] = {
     {"not loopback", not_loopback},
     {"another network", another_network},
     {"stale answers", stale_answers},
+    {"many", many},
     {"no descriptor", no_descriptor},
 };
 

@@ -190,6 +190,41 @@ static void unix_socket(void)
     finish(&w);
 }
 
+/* More than are asked about at once, of every kind. */
+static void many(void)
+{
+    enum { MANY = 2 * DIAG_BATCH + 5 };
+    static struct client_peer peers[MANY];
+    struct peer_question questions[MANY];
+    int clients[MANY];
+    struct world w, local;
+
+    begin(&w, AF_INET);
+    join(&local, AF_UNIX);
+    for (int i = 0; i < MANY; i++) {
+        clients[i] = dial(&w);
+        questions[i] = (struct peer_question){&peers[i], accept(w.listener, NULL, NULL), 0};
+        peers[i] = (struct client_peer){.via = "tcp"};
+        peer_identify(&peers[i], questions[i].fd, i == 8 ? NULL : w.peers);
+    }
+    drop(&clients[2]);
+    drop(&clients[MANY - 2]);
+    peers[40].socket.cookie++;
+    questions[50].peer = &local.peer;
+    peer_uids(questions, MANY);
+    for (int i = 0; i < MANY; i++) {
+        bool known = i != 2 && i != 8 && i != 40 && i != MANY - 2;
+
+        CU_ASSERT_EQUAL(questions[i].uid, known ? geteuid() : PEER_UID_UNKNOWN);
+        CU_ASSERT_EQUAL(peers[i].doubted, !known && i != 8);
+        (void)close(questions[i].fd);
+        drop(&clients[i]);
+    }
+    peer_uids(questions, 0);
+    finish(&local);
+    finish(&w);
+}
+
 /* Who connected has ended before the connection is accepted: the uid is true all the same. */
 static void unix_of_the_dead(void)
 {
@@ -346,6 +381,7 @@ static const struct unit_case CASES[] = {
     {"tcp changed", tcp_changed},
     {"unix socket", unix_socket},
     {"unix of the dead", unix_of_the_dead},
+    {"many", many},
     {"without peers", without_peers},
     {"netlink refuses", netlink_refuses},
     {"user namespaces", user_namespaces},
