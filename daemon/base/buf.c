@@ -39,13 +39,11 @@ static void buf_compact(struct buf *b)
     b->tail = len;
 }
 
-int buf_reserve(struct buf *b, size_t n)
+int buf_grow(struct buf *b, size_t n)
 {
     size_t len = buf_len(b), cap;
     char *data;
 
-    if (b->data && b->cap - b->tail >= n)
-        return 0;
     if (n > b->max || len > b->max - n)
         return -ENOBUFS;
     if (b->data && b->cap - len >= n && b->head >= len) {
@@ -69,23 +67,15 @@ int buf_reserve(struct buf *b, size_t n)
     return 0;
 }
 
-int buf_append(struct buf *b, const void *data, size_t n)
+int buf_append_number(struct buf *b, uint64_t number)
 {
-    int r;
+    char digits[20];
+    size_t n = sizeof(digits);
 
-    if (n == 0)
-        return 0;
-    r = buf_reserve(b, n);
-    if (r < 0)
-        return r;
-    memcpy(b->data + b->tail, data, n);
-    b->tail += n;
-    return 0;
-}
-
-int buf_append_slice(struct buf *b, struct slice s)
-{
-    return buf_append(b, s.data, s.len);
+    do
+        digits[--n] = (char)('0' + number % 10);
+    while (number /= 10);
+    return buf_append(b, digits + n, sizeof(digits) - n);
 }
 
 int buf_printf(struct buf *b, const char *format, ...)

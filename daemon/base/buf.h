@@ -36,8 +36,14 @@ static inline struct slice buf_slice(const struct buf *b)
     return slice_of(b->data ? b->data + b->head : "", b->tail - b->head);
 }
 
+/* buf_reserve when there is no room yet. */
+int buf_grow(struct buf *b, size_t n) __attribute__((warn_unused_result));
+
 /* Makes room for n more bytes; -ENOBUFS past max, -ENOMEM. May move the data. */
-int buf_reserve(struct buf *b, size_t n) __attribute__((warn_unused_result));
+__attribute__((warn_unused_result)) static inline int buf_reserve(struct buf *b, size_t n)
+{
+    return b->data && b->cap - b->tail >= n ? 0 : buf_grow(b, n);
+}
 
 /* Where to write after buf_reserve; buf_commit then counts the written bytes in. */
 static inline char *buf_space(struct buf *b)
@@ -50,8 +56,26 @@ static inline void buf_commit(struct buf *b, size_t n)
     b->tail += n;
 }
 
-int buf_append(struct buf *b, const void *data, size_t n) __attribute__((warn_unused_result));
-int buf_append_slice(struct buf *b, struct slice s) __attribute__((warn_unused_result));
+__attribute__((warn_unused_result)) static inline int buf_append(struct buf *b, const void *data,
+                                                                 size_t n)
+{
+    int r = n ? buf_reserve(b, n) : 0;
+
+    if (n == 0 || r < 0)
+        return r;
+    memcpy(b->data + b->tail, data, n);
+    b->tail += n;
+    return 0;
+}
+
+__attribute__((warn_unused_result)) static inline int buf_append_slice(struct buf *b,
+                                                                       struct slice s)
+{
+    return buf_append(b, s.data, s.len);
+}
+
+/* A number in decimal digits. */
+int buf_append_number(struct buf *b, uint64_t number) __attribute__((warn_unused_result));
 int buf_printf(struct buf *b, const char *format, ...)
     __attribute__((format(printf, 2, 3), warn_unused_result));
 

@@ -79,7 +79,20 @@ static int put_connection(struct buf *out, unsigned minor, bool keep_alive)
 
 static int put_request_id(struct buf *out, struct slice id)
 {
-    return buf_printf(out, "X-Request-Id: %.*s\r\n", (int)id.len, id.len ? id.data : "");
+    int r = buf_append_slice(out, SLICE_LIT("X-Request-Id: "));
+
+    if (r == 0)
+        r = buf_append_slice(out, id);
+    return r == 0 ? buf_append(out, "\r\n", 2) : r;
+}
+
+static int put_length(struct buf *out, uint64_t length)
+{
+    int r = buf_append_slice(out, SLICE_LIT("Content-Length: "));
+
+    if (r == 0)
+        r = buf_append_number(out, length);
+    return r == 0 ? buf_append(out, "\r\n", 2) : r;
 }
 
 static int put_whole(struct buf *out, const struct answer_to *to, unsigned status, const char *type,
@@ -172,17 +185,24 @@ int answer_head(struct buf *out, const struct answer_to *to, const struct http_h
 {
     bool open_end = head->framing == HTTP_CHUNKED || head->framing == HTTP_UNTIL_CLOSE;
     bool bodiless = head->status == 204 || head->status == 304;
-    int r = buf_printf(out, "HTTP/1.1 %u %.*s\r\n", head->status, (int)head->reason.len,
-                       head->reason.len ? head->reason.data : "");
+    int r = buf_append_slice(out, SLICE_LIT("HTTP/1.1 "));
 
     *chunked = open_end && to->minor >= 1;
     *keep_alive = to->keep_alive && (!open_end || *chunked);
+    if (r == 0)
+        r = buf_append_number(out, head->status);
+    if (r == 0)
+        r = buf_append(out, " ", 1);
+    if (r == 0)
+        r = buf_append_slice(out, head->reason);
+    if (r == 0)
+        r = buf_append(out, "\r\n", 2);
     if (r == 0)
         r = put_fields(out, head);
     if (r == 0 && *chunked)
         r = buf_append_slice(out, SLICE_LIT("Transfer-Encoding: chunked\r\n"));
     if (r == 0 && !open_end && !bodiless)
-        r = buf_printf(out, "Content-Length: %llu\r\n", (unsigned long long)head->content_length);
+        r = put_length(out, head->content_length);
     if (r == 0)
         r = put_request_id(out, to->request_id);
     if (r == 0)

@@ -1,7 +1,6 @@
 #include "exchange/request_id.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <sys/random.h>
 
 int request_ids_init(struct request_ids *ids)
@@ -10,6 +9,13 @@ int request_ids_init(struct request_ids *ids)
     if (getrandom(&ids->start, sizeof(ids->start), 0) != (ssize_t)sizeof(ids->start))
         return -EIO;
     return 0;
+}
+
+static char *put_hex(char *out, uint64_t value, unsigned digits)
+{
+    for (unsigned i = digits; i-- > 0; value >>= 4)
+        out[i] = "0123456789abcdef"[value & 15];
+    return out + digits;
 }
 
 /* Letters, digits and a few marks: nothing that JSON, a log line or a shell would read otherwise.
@@ -38,6 +44,8 @@ void request_id_fill(char out[WIRE_REQUEST_ID_MAX + 1], const struct http_head *
         out[field->value.len] = '\0';
         return;
     }
-    (void)snprintf(out, WIRE_REQUEST_ID_MAX + 1, "%016llx-%08llx", (unsigned long long)ids->start,
-                   (unsigned long long)++ids->serial);
+    out = put_hex(out, ids->start, 16);
+    *out++ = '-';
+    ids->serial++;
+    *put_hex(out, ids->serial, ids->serial >> 32 ? 16 : 8) = '\0';
 }

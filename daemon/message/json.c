@@ -5,9 +5,9 @@
  */
 #include "message/json.h"
 
+#include "base/plain.h"
 #include "base/utf8.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -79,33 +79,6 @@ static inline int push(struct scan *s, enum json_kind type, const unsigned char 
     return 0;
 }
 
-/*
- * To the first byte that isn't plain inside a string: a quote, a backslash, a control or the start
- * of a multi-byte character. Eight bytes a step: `x - 0x01..` borrows out of bytes that are zero.
- */
-static inline const unsigned char *skip_plain(const unsigned char *p, const unsigned char *end)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
-
-    while (end - p >= 8) {
-        uint64_t v, quote, slash, found;
-
-        memcpy(&v, p, sizeof(v));
-        v = le64toh(v);
-        quote = v ^ (ones * '"');
-        slash = v ^ (ones * '\\');
-        found =
-            v | ((v - ones * 0x20) & ~v) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash);
-        found &= tops;
-        if (found)
-            return p + (__builtin_ctzll(found) >> 3);
-        p += 8;
-    }
-    while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
-        p++;
-    return p;
-}
-
 static int hex_digit(unsigned char c)
 {
     if (c >= '0' && c <= '9')
@@ -166,7 +139,7 @@ static int scan_string(struct scan *s)
     for (;;) {
         size_t n;
 
-        p = skip_plain(p, s->end);
+        p = plain_end(p, s->end, true);
         if (p == s->end)
             return bad(s, p, "the text ends inside a string");
         if (*p == '"')

@@ -102,15 +102,28 @@ static bool national(struct slice s)
     return as_many(digits) && !is_date(s);
 }
 
+/* Where a part ends, and where a + may begin a number. */
+static bool is_mark(char c)
+{
+    static const bool MARKS[256] = {
+        [0 ... 0x1f] = true, [','] = true, [':'] = true, [';'] = true, ['"'] = true, ['+'] = true,
+    };
+
+    return MARKS[(unsigned char)c];
+}
+
 static bool has_number(struct slice s)
 {
     const char *p = s.data, *end = s.data + s.len, *part = p;
 
     for (; p < end; p++) {
-        if (*p == '+' && (p == s.data || !is_word(p[-1])) && international(p + 1, end))
-            return true;
-        if (*p != ',' && *p != ':' && *p != ';' && *p != '"' && (unsigned char)*p >= 0x20)
+        if (!is_mark(*p))
             continue;
+        if (*p == '+') {
+            if ((p == s.data || !is_word(p[-1])) && international(p + 1, end))
+                return true;
+            continue;
+        }
         if (national(slice_of(part, (size_t)(p - part))))
             return true;
         part = p + 1;

@@ -4,6 +4,7 @@
  */
 #include "trail/record.h"
 
+#include "base/plain.h"
 #include "base/utf8.h"
 #include "trail/hex.h"
 
@@ -14,7 +15,7 @@ struct writer {
     int failed; /* 0 or a negative errno */
 };
 
-static void put(struct writer *w, const char *data, size_t n)
+static inline void put(struct writer *w, const char *data, size_t n)
 {
     if (!w->failed)
         w->failed = buf_append(w->out, data, n);
@@ -22,30 +23,16 @@ static void put(struct writer *w, const char *data, size_t n)
 
 #define PUT_LIT(w, lit) put((w), "" lit, sizeof(lit) - 1)
 
-static void put_int(struct writer *w, uint64_t v)
-{
-    char digits[20];
-    size_t n = sizeof(digits);
-
-    do
-        digits[--n] = (char)('0' + v % 10);
-    while (v /= 10);
-    put(w, digits + n, sizeof(digits) - n);
-}
-
 bool record_text_ok(struct slice s)
 {
-    for (size_t n; s.len; s.data += n, s.len -= n) {
-        n = utf8_len((const unsigned char *)s.data, s.len);
+    const unsigned char *p = (const unsigned char *)s.data, *end = p + s.len;
+
+    for (size_t n; (p = plain_ascii_end(p, end)) < end; p += n) {
+        n = utf8_len(p, (size_t)(end - p));
         if (n == 0)
             return false;
     }
     return true;
-}
-
-static bool plain(unsigned char c)
-{
-    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
 static void put_escape(struct writer *w, unsigned char c)
@@ -65,10 +52,9 @@ static void put_escape(struct writer *w, unsigned char c)
 static void put_text(struct writer *w, struct slice s)
 {
     while (s.len && !w->failed) {
-        size_t n = 0, one;
+        const unsigned char *p = (const unsigned char *)s.data;
+        size_t n = (size_t)(plain_end(p, p + s.len, false) - p), one;
 
-        while (n < s.len && plain((unsigned char)s.data[n]))
-            n++;
         put(w, s.data, n);
         s = slice_of(s.data + n, s.len - n);
         if (s.len == 0)
@@ -103,7 +89,8 @@ static void put_known(struct writer *w, struct slice name, struct slice value)
 static void put_number(struct writer *w, struct slice name, uint64_t value)
 {
     put(w, name.data, name.len);
-    put_int(w, value);
+    if (!w->failed)
+        w->failed = buf_append_number(w->out, value);
 }
 
 static void put_digits(char *at, unsigned n, uint64_t v)

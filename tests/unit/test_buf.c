@@ -104,7 +104,21 @@ static void over_a_socket(void)
     buf_deinit(&out);
 }
 
+static void numbers(void)
+{
+    struct buf b = BUF_INIT(30);
+
+    CU_ASSERT_EQUAL(buf_append_number(&b, 0), 0);
+    CU_ASSERT_EQUAL(buf_append_number(&b, 907), 0);
+    CU_ASSERT_EQUAL(buf_append_number(&b, UINT64_MAX), 0);
+    CU_ASSERT(slice_eq(buf_slice(&b), SLICE_LIT("090718446744073709551615")));
+    CU_ASSERT_EQUAL(buf_append_number(&b, 1234567), -ENOBUFS);
+    CU_ASSERT_EQUAL(buf_len(&b), 24);
+    buf_deinit(&b);
+}
+
 static const struct unit_case CASES[] = {
+    {"numbers", numbers},
     {"grows and keeps order", grows_and_keeps_order},
     {"never past its limit", never_past_its_limit},
     {"moves to the front", moves_to_the_front},
