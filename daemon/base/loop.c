@@ -15,6 +15,7 @@ enum {
 struct loop {
     struct event_base *base;
     struct loop_hook hooks; /* ring; the anchor is never run */
+    struct loop_hook next;  /* ring of those for the next turn's end */
     bool stop;
 };
 
@@ -42,6 +43,7 @@ int loop_new(struct loop **out)
         return -ENOMEM;
     }
     loop->hooks.next = loop->hooks.prev = &loop->hooks;
+    loop->next.next = loop->next.prev = &loop->next;
     *out = loop;
     return 0;
 }
@@ -51,15 +53,25 @@ struct event_base *loop_base(struct loop *loop)
     return loop->base;
 }
 
-void loop_defer(struct loop *loop, struct loop_hook *hook)
+static void queue(struct loop_hook *ring, struct loop_hook *hook)
 {
     if (hook->queued)
         return;
     hook->queued = true;
-    hook->next = &loop->hooks;
-    hook->prev = loop->hooks.prev;
+    hook->next = ring;
+    hook->prev = ring->prev;
     hook->prev->next = hook;
-    loop->hooks.prev = hook;
+    ring->prev = hook;
+}
+
+void loop_defer(struct loop *loop, struct loop_hook *hook)
+{
+    queue(&loop->hooks, hook);
+}
+
+void loop_defer_next(struct loop *loop, struct loop_hook *hook)
+{
+    queue(&loop->next, hook);
 }
 
 void loop_cancel(struct loop *loop, struct loop_hook *hook)
@@ -82,6 +94,20 @@ static void run_hooks(struct loop *loop)
     }
 }
 
+/* True when there is one: the coming turn must not wait. */
+static bool take_next(struct loop *loop)
+{
+    bool any = loop->next.next != &loop->next;
+
+    while (loop->next.next != &loop->next) {
+        struct loop_hook *hook = loop->next.next;
+
+        loop_cancel(loop, hook);
+        queue(&loop->hooks, hook);
+    }
+    return any;
+}
+
 void loop_free(struct loop *loop)
 {
     if (!loop)
@@ -89,6 +115,7 @@ void loop_free(struct loop *loop)
     /* What ended last may have left something for the next turn: look-ups that were cancelled. */
     for (unsigned i = 0; i < LAST_TURNS; i++) {
         run_hooks(loop);
+        (void)take_next(loop);
         (void)event_base_loop(loop->base, EVLOOP_NONBLOCK);
     }
     run_hooks(loop);
@@ -98,9 +125,12 @@ void loop_free(struct loop *loop)
 
 int loop_run(struct loop *loop)
 {
+    (void)take_next(loop);
     run_hooks(loop);
     while (!loop->stop) {
-        if (event_base_loop(loop->base, EVLOOP_ONCE) < 0)
+        int flags = take_next(loop) ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE;
+
+        if (event_base_loop(loop->base, flags) < 0)
             return -EIO;
         run_hooks(loop);
     }

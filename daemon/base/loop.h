@@ -39,6 +39,8 @@ struct loop_hook {
 };
 
 void loop_defer(struct loop *loop, struct loop_hook *hook);
+/* Likewise, for the end of the next turn, which takes what is there and doesn't wait. */
+void loop_defer_next(struct loop *loop, struct loop_hook *hook);
 void loop_cancel(struct loop *loop, struct loop_hook *hook);
 
 /*

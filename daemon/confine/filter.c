@@ -119,6 +119,7 @@ static const int KEEPER[] = {
     SCMP_SYS(pwrite64),
     SCMP_SYS(renameat),
     SCMP_SYS(renameat2),
+    SCMP_SYS(sched_yield),
     SCMP_SYS(seccomp), /* its child's filter, which can only be stricter */
     SCMP_SYS(set_robust_list),
     SCMP_SYS(setitimer),

@@ -43,6 +43,7 @@ struct answer *answers_add(struct answers *a, struct peer *peer, enum wire_type 
 {
     struct answer *answer = &a->list[a->n++];
 
+    a->n_signed += type == WIRE_SIGNED;
     *answer = (struct answer){.peer = peer, .type = type, .id = id};
     return answer;
 }
@@ -60,7 +61,7 @@ void answers_clear(struct answers *a)
         free(a->list[i].text);
     if (a->n)
         explicit_bzero(a->list, a->n * sizeof(*a->list));
-    a->n = 0;
+    a->n = a->n_signed = 0;
     if (a->room > ANSWERS_KEEP)
         release(a);
 }

@@ -23,6 +23,7 @@ struct answer {
 struct answers {
     struct answer *list;
     size_t n, room;
+    size_t n_signed; /* of n, signatures */
 };
 
 /* Makes sure that the next answers_add has room, before the record is made. -ENOMEM. */

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "keeper/answers.h"
 #include "keeper/check.h"
+#include "keeper/gather.h"
 #include "keeper/pending.h"
 #include "keeper/permit.h"
 #include "keeper/signing.h"
@@ -16,6 +17,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -41,6 +43,7 @@ struct keeper {
     struct keystore *keys;
     struct policy *policy; /* NULL: everyone may everything */
     struct loop_hook commit;
+    struct gather gather;
     struct loop_hook tend;       /* after the answers have left */
     struct loop_timer tend_time; /* what the audit log has to do by the clock */
     struct peer *peers;
@@ -223,18 +226,32 @@ static void tell_trouble(struct keeper *k)
     }
 }
 
-/* The end of a turn: one write, one sync, then every answer. */
-static void keeper_commit(void *arg)
+/* One write, one sync, then every answer. */
+static void keeper_commit(struct keeper *k)
 {
-    struct keeper *k = arg;
     bool durable = audit_commit(k->audit) == 0;
 
+    k->gather = (struct gather){0};
     for (size_t i = 0; i < k->answers.n; i++)
         answer_send(&k->answers.list[i], durable);
     answers_clear(&k->answers);
     tell_trouble(k);
     if (!k->stopped)
         loop_defer(k->loop, &k->tend);
+}
+
+/* The end of a turn that brought records. */
+static void keeper_turn(void *arg)
+{
+    struct keeper *k = arg;
+    size_t open = keeper_pending(k), asked = k->answers.n_signed;
+
+    if (!gather_more(&k->gather, k->answers.n, open > asked ? open - asked : 0, loop_now())) {
+        keeper_commit(k);
+        return;
+    }
+    (void)sched_yield(); /* to a proxy that has more for us, if it is on this processor */
+    loop_defer_next(k->loop, &k->commit);
 }
 
 static uint64_t oldest(const struct keeper *k)
@@ -491,7 +508,7 @@ int keeper_new(struct keeper **out, struct loop *loop, struct audit *audit,
         return -ENOMEM;
     }
     k->keys = keys;
-    k->commit = (struct loop_hook){.run = keeper_commit, .arg = k};
+    k->commit = (struct loop_hook){.run = keeper_turn, .arg = k};
     k->tend = (struct loop_hook){.run = keeper_tend, .arg = k};
     loop_timer_init(&k->tend_time, loop, keeper_tend, k);
     *out = k;

@@ -87,13 +87,15 @@ void cleanup(struct fixture *f)
     unit_remove(f->folder);
 }
 
-/* One turn: what arrived is handled, then the hooks. */
+/* What arrived is handled, then the hooks; once more, because the keeper looks for more first. */
 void turn(const struct fixture *f)
 {
-    CU_ASSERT(event_base_loop(loop_base(f->loop), EVLOOP_ONCE | EVLOOP_NONBLOCK) >= 0);
-    /* A loop that was stopped before it runs still runs its hooks. */
-    loop_stop(f->loop);
-    CU_ASSERT_EQUAL(loop_run(f->loop), 0);
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT(event_base_loop(loop_base(f->loop), EVLOOP_ONCE | EVLOOP_NONBLOCK) >= 0);
+        /* A loop that was stopped before it runs still runs its hooks. */
+        loop_stop(f->loop);
+        CU_ASSERT_EQUAL(loop_run(f->loop), 0);
+    }
 }
 
 void put(const struct proxy *p, const struct wire_message *m)

@@ -165,12 +165,57 @@ static void a_cleared_timer_does_not_fire(void)
     loop_free(w.loop);
 }
 
+/* Its turn doesn't wait, takes what is there, and a hook that is put off again has one more. */
+static void run_later(void *arg)
+{
+    struct world *w = arg;
+
+    note(w, 'l');
+    if (w->fired++ < 2)
+        loop_defer_next(w->loop, &w->b);
+    else
+        loop_stop(w->loop);
+}
+
+static void a_hook_of_the_next_turn(void)
+{
+    struct world w = {0};
+    struct event event;
+    int fds[2];
+
+    CU_ASSERT_EQUAL_FATAL(loop_new(&w.loop), 0);
+    CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    (void)event_assign(&event, loop_base(w.loop), fds[0], EV_READ, on_socket, &w);
+    CU_ASSERT_EQUAL(event_add(&event, NULL), 0);
+    CU_ASSERT_EQUAL(write(fds[1], "x", 1), 1);
+    w.a = (struct loop_hook){.run = run_b, .arg = &w};
+    w.b = (struct loop_hook){.run = run_later, .arg = &w};
+    w.c = (struct loop_hook){.run = run_c, .arg = &w};
+    w.fired = 1;
+    loop_defer(w.loop, &w.b);
+    CU_ASSERT_EQUAL(loop_run(w.loop), 0); /* the socket's c stops it */
+    CU_ASSERT_STRING_EQUAL(w.order, "l.lbc");
+    memset(w.order, 0, sizeof(w.order));
+    w.fired = 0;
+    loop_defer_next(w.loop, &w.b);
+    loop_defer(w.loop, &w.b); /* once only */
+    loop_defer_next(w.loop, &w.a);
+    loop_cancel(w.loop, &w.a);
+    CU_ASSERT_EQUAL(loop_run(w.loop), 0);
+    CU_ASSERT_STRING_EQUAL(w.order, "lll");
+    (void)event_del(&event);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    loop_free(w.loop);
+}
+
 static const struct unit_case CASES[] = {
     {"hooks run once, at the end of the turn", hooks_run_once_at_the_end_of_the_turn},
     {"a cancelled hook does not run", a_cancelled_hook_does_not_run},
     {"deferred work is done before the end", deferred_work_is_done_before_the_end},
     {"a timer that is pushed back fires once, and late",
      a_timer_that_is_pushed_back_fires_once_and_late},
+    {"a hook of the next turn", a_hook_of_the_next_turn},
     {"an earlier deadline wins", an_earlier_deadline_wins},
     {"a cleared timer does not fire", a_cleared_timer_does_not_fire},
 };
