@@ -200,7 +200,7 @@ static bool is_connected(int fd)
 }
 
 /* Whether it is the very pair that was asked about, in a state to ask for something. */
-static int look_at(const struct inet_diag_msg *m, int fd, const struct diag_pair *pair,
+static int look_at(const struct inet_diag_msg *m, const struct diag_pair *pair,
                    struct diag_socket *out)
 {
     if (m->id.idiag_sport != pair->their_port || m->id.idiag_dport != pair->our_port ||
@@ -211,8 +211,6 @@ static int look_at(const struct inet_diag_msg *m, int fd, const struct diag_pair
     if (m->idiag_inode == 0 || (m->idiag_state != TCP_ESTABLISHED &&
                                 m->idiag_state != TCP_FIN_WAIT1 && m->idiag_state != TCP_FIN_WAIT2))
         return DIAG_NOBODY;
-    if (!is_connected(fd))
-        return DIAG_NOBODY;
     *out = (struct diag_socket){.cookie =
                                     (uint64_t)m->id.idiag_cookie[1] << 32 | m->id.idiag_cookie[0],
                                 .inode = m->idiag_inode,
@@ -220,19 +218,20 @@ static int look_at(const struct inet_diag_msg *m, int fd, const struct diag_pair
     return 0;
 }
 
-static int found(int r, const struct inet_diag_msg *m, int fd, const struct diag_pair *pair,
+static int found(int r, const struct inet_diag_msg *m, const struct diag_pair *pair,
                  struct diag_socket *out)
 {
     if (r == -ENOENT)
         return DIAG_NOBODY;
-    return r < 0 ? r : look_at(m, fd, pair, out);
+    return r < 0 ? r : look_at(m, pair, out);
 }
 
 int diag_find(struct diag *d, int fd, const struct diag_pair *pair, struct diag_socket *out)
 {
     struct inet_diag_msg m;
+    int r = found(diag_ask(d, pair, &m), &m, pair, out);
 
-    return found(diag_ask(d, pair, &m), &m, fd, pair, out);
+    return r == 0 && !is_connected(fd) ? DIAG_NOBODY : r;
 }
 
 /* What came for the questions that are numbered from `first` on. */
@@ -257,7 +256,7 @@ static void take_replies(struct diag *d, uint32_t first, struct diag_question *q
         if (!NLMSG_OK(&in[i].head, messages[i].msg_len) || number >= n)
             continue;
         q = &questions[number];
-        q->result = found(read_reply(&in[i], &m), &m, q->fd, q->pair, &q->socket);
+        q->result = found(read_reply(&in[i], &m), &m, q->pair, &q->socket);
     }
 }
 
@@ -269,7 +268,7 @@ void diag_find_all(struct diag *d, struct diag_question *questions, unsigned n)
         questions[i].result = -EAGAIN;
         asks[i] = ask_about(d, questions[i].pair);
     }
-    if (n > 1 && send_questions(d, asks, n) == 0)
+    if (n && send_questions(d, asks, n) == 0)
         take_replies(d, asks[0].head.nlmsg_seq, questions, n);
     /* One that got no answer may have been crowded out: alone it is not. */
     for (unsigned i = 0; i < n; i++)
