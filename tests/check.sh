@@ -101,6 +101,16 @@ e2e() { # ROUND
     rm -f "$out"
 }
 
+# A first look with the fuzzers themselves; `make check` only replays what they once found.
+fuzz() {
+    CONFIG_H_DIR="$top/build-plain" sh tests/fuzz/fuzz.sh all 4 >build-plain/fuzz.log 2>&1 || {
+        tail -n 60 build-plain/fuzz.log
+        return 1
+    }
+    grep -c '^stat::number_of_executed_units' build-plain/fuzz.log | sed 's/$/ targets, no finding/'
+    awk '/^stat::number_of_executed_units/ { n += $2 } END { print n " runs" }' build-plain/fuzz.log
+}
+
 for round in $rounds; do
     say "build ($round)"
     if build "$round"; then count 1 0 0; else
@@ -110,5 +120,6 @@ for round in $rounds; do
     fi
     unit "$round"
     e2e "$round"
+    [ "$round" != plain ] || step "fuzzing, 4 s for each target" fuzz
 done
 finish

@@ -11,7 +11,7 @@ for set in $sets; do
     case $set in
     build) wanted="$wanted build-essential autoconf automake pkg-config libevent-dev libssl-dev
         libjson-c-dev libconfig-dev libsystemd-dev libzstd-dev libseccomp-dev libcunit1-dev ca-certificates openssl curl python3" ;;
-    test) wanted="$wanted python3-pytest python3-pytest-xdist python3-cryptography clang-format strace systemd tinyproxy zstd man-db wrk"
+    test) wanted="$wanted python3-pytest python3-pytest-xdist python3-cryptography clang clang-format libclang-rt-14-dev strace systemd tinyproxy zstd man-db wrk"
         optional="$optional chromium" ;;
     *)
         echo "usage: install-deps.sh [build] [test]" >&2
