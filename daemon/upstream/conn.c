@@ -113,8 +113,7 @@ static void conn_fail(struct conn *c, enum upstream_failure why, const char *tex
     }
     c->owner.ended(c->owner.arg, call, false);
     call->events->failed(call->arg, why, call->sent, copy);
-    buf_deinit(&call->request);
-    free(call);
+    upstream_call_free(call);
 }
 
 static void conn_idle(struct conn *c)
@@ -140,8 +139,7 @@ static void conn_end(struct conn *c)
         conn_die(c, "the answer is the last one");
     c->owner.ended(c->owner.arg, call, true);
     call->events->end(call->arg);
-    buf_deinit(&call->request);
-    free(call);
+    upstream_call_free(call);
     if (c->state == CONN_IDLE)
         c->owner.idle(c->owner.arg, c);
 }
@@ -497,6 +495,13 @@ void conn_drop_call(struct conn *c)
     c->call = NULL;
     call->conn = NULL;
     conn_die(c, "the call was cancelled");
+}
+
+void upstream_call_free(struct upstream_call *call)
+{
+    buf_deinit(&call->request);
+    buf_deinit(&call->body);
+    free(call);
 }
 
 struct conn_link *conn_link(struct conn *c)
