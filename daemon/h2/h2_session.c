@@ -33,7 +33,8 @@ struct h2_session {
     uint64_t filled;
     struct h2_stream *whole; /* its last byte is in the frame that is being collected */
     bool settled, goaway, stopped;
-    int32_t last_id; /* of GOAWAY */
+    int32_t last_id;  /* of GOAWAY */
+    int32_t reset_id; /* of the last RST_STREAM */
     char why[160];
 };
 
@@ -232,6 +233,9 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
         s->goaway = true;
         s->last_id = frame->goaway.last_stream_id;
         break;
+    case NGHTTP2_RST_STREAM:
+        s->reset_id = id;
+        break;
     case NGHTTP2_HEADERS:
         stream = stream_of(s, id);
         if (stream && !stream->final)
@@ -306,7 +310,9 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void 
                        "the upstream says that it left the request alone (REFUSED_STREAM); it was "
                        "not sent again");
     else
-        (void)snprintf(why, sizeof(why), "the upstream reset the request's stream (%s)",
+        (void)snprintf(why, sizeof(why), "the upstream %s (%s)",
+                       s->reset_id == id ? "reset the request's stream"
+                                         : "broke the rules of HTTP/2",
                        nghttp2_http2_strerror(code));
     forget(s, stream);
     s->events.failed(s->events.arg, stream, why);

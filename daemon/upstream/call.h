@@ -33,4 +33,18 @@ struct upstream_call {
 /* Gives it back, with its bytes wiped; it is in no ring. */
 void upstream_call_free(struct upstream_call *call);
 
+/* Rings of calls: an anchor, of which only next and prev are used. A call is in one at most. */
+void call_ring_init(struct upstream_call *ring);
+void call_ring_add(struct upstream_call *ring, struct upstream_call *call); /* at the end */
+void call_ring_add_first(struct upstream_call *ring, struct upstream_call *call);
+void call_ring_leave(struct upstream_call *call);
+struct upstream_call *call_ring_first(const struct upstream_call *ring); /* NULL: empty */
+
+/*
+ * The request in parts, for HTTP/2: names are made lower case. The slices are the request's. False
+ * with *why when it is no HTTP/1.1 request.
+ */
+bool call_parts(struct upstream_call *call, struct http_head *head, struct slice *body,
+                const char **why);
+
 #endif

@@ -497,13 +497,6 @@ void conn_drop_call(struct conn *c)
     conn_die(c, "the call was cancelled");
 }
 
-void upstream_call_free(struct upstream_call *call)
-{
-    buf_deinit(&call->request);
-    buf_deinit(&call->body);
-    free(call);
-}
-
 struct conn_link *conn_link(struct conn *c)
 {
     return &c->link;

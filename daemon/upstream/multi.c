@@ -57,38 +57,13 @@ struct multi {
 
 static void multi_work(void *arg);
 
-static void ring_init(struct upstream_call *ring)
-{
-    ring->next = ring->prev = ring;
-}
-
-static void ring_out(struct upstream_call *call)
-{
-    call->prev->next = call->next;
-    call->next->prev = call->prev;
-    call->next = call->prev = NULL;
-}
-
-static void ring_in(struct upstream_call *ring, struct upstream_call *call)
-{
-    call->next = ring;
-    call->prev = ring->prev;
-    call->prev->next = call;
-    ring->prev = call;
-}
-
-static struct upstream_call *ring_first(struct upstream_call *ring)
-{
-    return ring->next == ring ? NULL : ring->next;
-}
-
 static struct upstream_call *any_call(struct multi *m)
 {
-    struct upstream_call *call = ring_first(&m->waiting);
+    struct upstream_call *call = call_ring_first(&m->waiting);
 
     if (!call)
-        call = ring_first(&m->paused);
-    return call ? call : ring_first(&m->resumed);
+        call = call_ring_first(&m->paused);
+    return call ? call : call_ring_first(&m->resumed);
 }
 
 static struct upstream_call *call_of(struct h2_stream *stream)
@@ -99,14 +74,14 @@ static struct upstream_call *call_of(struct h2_stream *stream)
 /* All have the same time, so the one whose time begins last is the last. */
 static void call_wait(struct multi *m, struct upstream_call *call)
 {
-    ring_out(call);
+    call_ring_leave(call);
     call->deadline = loop_now() + m->limits.response_timeout_us;
-    ring_in(&m->waiting, call);
+    call_ring_add(&m->waiting, call);
 }
 
 static void multi_arm(struct multi *m)
 {
-    struct upstream_call *first = ring_first(&m->waiting);
+    struct upstream_call *first = call_ring_first(&m->waiting);
     uint64_t now;
 
     if (m->state == MULTI_DEAD || m->state == MULTI_OPENING)
@@ -143,7 +118,7 @@ static void call_out(struct multi *m, struct upstream_call *call)
     call->sent = multi_sent(call);
     if (m->telling == call)
         m->telling = NULL;
-    ring_out(call);
+    call_ring_leave(call);
     call->multi = NULL;
     m->n_calls--;
     if (m->state == MULTI_OPEN)
@@ -351,8 +326,12 @@ static void multi_read(struct multi *m, bool to_the_end)
         if (n == STREAM_WANT_READ || n == STREAM_WANT_WRITE)
             return;
         if (n <= 0) {
-            multi_die(m, n == 0 ? "the upstream closed the connection before the end of its answer"
-                                : m->stream.error);
+            if (n < 0)
+                multi_die(m, m->stream.error);
+            else
+                multi_die(m, m->n_calls ? "the upstream closed the connection before the end of "
+                                          "its answer"
+                                        : "the upstream closed the connection");
             return;
         }
         m->heard = loop_now();
@@ -366,25 +345,13 @@ static void multi_read(struct multi *m, bool to_the_end)
     }
 }
 
-static void lower_names(struct upstream_call *call, const struct http_head *head)
-{
-    for (size_t i = 0; i < head->n_fields; i++) {
-        char *name = call->request.data + (head->fields[i].name.data - call->request.data);
-
-        for (size_t k = 0; k < head->fields[i].name.len; k++)
-            if (name[k] >= 'A' && name[k] <= 'Z')
-                name[k] = (char)(name[k] + ('a' - 'A'));
-    }
-}
-
 /* Takes one waiting call. False when there is none or no room. */
 static bool multi_take(struct multi *m)
 {
-    struct http_progress progress = {0};
     struct upstream_call *call;
     struct http_head head;
-    struct slice request;
-    const char *why = NULL;
+    struct slice body;
+    const char *why = "out of memory";
 
     if (!m->woken || multi_room(m) == 0)
         return false;
@@ -396,18 +363,12 @@ static bool multi_take(struct multi *m)
     call->multi = m;
     call->body = BUF_INIT(2 * H2_STREAM_WINDOW);
     call->deadline = loop_now() + m->limits.response_timeout_us;
-    ring_in(call->paused ? &m->paused : &m->waiting, call);
+    call_ring_add(call->paused ? &m->paused : &m->waiting, call);
     m->n_calls++;
     m->n_requests++;
-    request = buf_slice(&call->request);
-    if (http_request_parse(request.data, request.len, &progress, &head, &why) == HTTP_DONE) {
-        lower_names(call, &head);
-        if (h2_session_submit(
-                m->session, &call->stream, &head,
-                slice_of(request.data + head.head_len, request.len - head.head_len)) == 0)
-            return true;
-    }
-    call_fail(m, call, UPSTREAM_BROKEN, why ? why : "out of memory");
+    if (!call_parts(call, &head, &body, &why) ||
+        h2_session_submit(m->session, &call->stream, &head, body) < 0)
+        call_fail(m, call, UPSTREAM_BROKEN, why);
     return m->state != MULTI_DEAD;
 }
 
@@ -473,7 +434,7 @@ static void multi_work(void *arg)
     struct multi *m = arg;
     struct upstream_call *call;
 
-    while (m->state != MULTI_DEAD && (call = ring_first(&m->resumed)))
+    while (m->state != MULTI_DEAD && (call = call_ring_first(&m->resumed)))
         call_resume(m, call);
     /* Before new requests go out: is the peer still there, and does it want them? */
     if (m->state != MULTI_DEAD && m->woken && multi_room(m) && buf_len(&m->out) == 0)
@@ -524,7 +485,8 @@ static void multi_late(void *arg)
         multi_part(m, "idle");
         return;
     }
-    while (m->state != MULTI_DEAD && (call = ring_first(&m->waiting)) && now >= call->deadline) {
+    while (m->state != MULTI_DEAD && (call = call_ring_first(&m->waiting)) &&
+           now >= call->deadline) {
         /* Silence may mean that nobody is there: new calls better go elsewhere. */
         if (m->state == MULTI_OPEN && m->heard + m->limits.response_timeout_us <= now) {
             m->state = MULTI_LEAVING;
@@ -559,9 +521,9 @@ int multi_new(struct multi **out, struct loop *loop, struct stream stream,
     m->link.multi = m;
     m->out = BUF_INIT_SECRET(H2_OUT_MAX);
     m->born = m->heard = loop_now();
-    ring_init(&m->waiting);
-    ring_init(&m->paused);
-    ring_init(&m->resumed);
+    call_ring_init(&m->waiting);
+    call_ring_init(&m->paused);
+    call_ring_init(&m->resumed);
     m->work = (struct loop_hook){.run = multi_work, .arg = m};
     m->bury = (struct loop_hook){.run = multi_bury, .arg = m};
     stream_read_ahead(&m->stream);
@@ -603,7 +565,8 @@ unsigned multi_streams(const struct multi *m)
 
 bool multi_opening(const struct multi *m)
 {
-    return m->state == MULTI_OPENING;
+    return m->state == MULTI_OPENING ||
+           (m->state == MULTI_OPEN && m->n_calls == 0 && h2_session_streams(m->session) == 0);
 }
 
 unsigned multi_calls(const struct multi *m)
@@ -637,8 +600,8 @@ void multi_update(struct upstream_call *call)
 
     if (m->state == MULTI_DEAD)
         return;
-    ring_out(call);
-    ring_in(call->paused ? &m->paused : &m->resumed, call);
+    call_ring_leave(call);
+    call_ring_add(call->paused ? &m->paused : &m->resumed, call);
     if (!call->paused)
         loop_defer(m->loop, &m->work);
 }

@@ -48,7 +48,7 @@ void multi_free(struct multi *m);
 unsigned multi_room(const struct multi *m);
 /* How many it takes at a time, as far as is known. */
 unsigned multi_streams(const struct multi *m);
-bool multi_opening(const struct multi *m);
+bool multi_opening(const struct multi *m); /* also while the peer allows no call at all */
 unsigned multi_calls(const struct multi *m);
 bool multi_used(const struct multi *m); /* it carried a call before */
 

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "upstream/conn.h"
 #include "upstream/dial.h"
-#include "upstream/multi.h"
+#include "upstream/multis.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -43,10 +43,10 @@ struct upstream {
     enum speaks speaks;
     unsigned streams;            /* calls that one HTTP/2 connection takes, as far as is known */
     struct conn_link idle, busy; /* rings */
-    struct multi_link multis;    /* ring: HTTP/2 connections */
+    struct multis multis;        /* in HTTP/2 */
     struct dialing dialing;      /* ring */
     struct upstream_call queue;  /* ring; only next and prev are used */
-    unsigned n_idle, n_busy, n_multis, n_dialing, n_queued;
+    unsigned n_idle, n_busy, n_dialing, n_queued;
     struct upstream_counters counters;
     struct loop_hook serve;
     struct loop_hook bury; /* frees it after upstream_free */
@@ -76,21 +76,17 @@ static void ring_enter(struct upstream *u, struct conn_link *l, bool idle)
 
 static void queue_out(struct upstream *u, struct upstream_call *call)
 {
-    call->prev->next = call->next;
-    call->next->prev = call->prev;
-    call->next = call->prev = NULL;
+    call_ring_leave(call);
     u->n_queued--;
 }
 
 /* At the end; one that is tried again goes to the front. */
 static void queue_in(struct upstream *u, struct upstream_call *call, bool front)
 {
-    struct upstream_call *before = front ? &u->queue : u->queue.prev;
-
-    call->prev = before;
-    call->next = before->next;
-    before->next->prev = call;
-    before->next = call;
+    if (front)
+        call_ring_add_first(&u->queue, call);
+    else
+        call_ring_add(&u->queue, call);
     u->n_queued++;
     if (!loop_timer_armed(&u->queue_timer))
         loop_timer_set(&u->queue_timer, u->conf.queue_timeout_us);
@@ -173,11 +169,7 @@ static void dialing_end(struct dialing *d)
 /* Connections that are being made; for those in HTTP/2 the peer's settings belong to it. */
 static unsigned count_coming(const struct upstream *u)
 {
-    unsigned n = u->n_dialing;
-
-    for (const struct multi_link *l = u->multis.next; l != &u->multis; l = l->next)
-        n += multi_opening(l->multi);
-    return n;
+    return u->n_dialing + multis_opening(&u->multis);
 }
 
 /* How many calls a connection that is made now will take. */
@@ -189,11 +181,10 @@ static unsigned per_connection(const struct upstream *u)
 /* A connection can't be made: calls that no other connection will come free for learn it now. */
 static void fail_waiting(struct upstream *u, const char *why)
 {
-    unsigned hopeful = count_coming(u) * per_connection(u) + u->n_busy, n = u->n_queued;
+    unsigned hopeful = count_coming(u) * per_connection(u) + u->n_busy + multis_calls(&u->multis) +
+                       multis_room(&u->multis);
+    unsigned n = u->n_queued;
     char text[400];
-
-    for (const struct multi_link *l = u->multis.next; l != &u->multis; l = l->next)
-        hopeful += multi_calls(l->multi) + multi_room(l->multi);
 
     (void)snprintf(text, sizeof(text), "%s: %s", u->url.authority, why);
     log_warning("upstream_unreachable", "why=%s", log_quote(slice_str(text)).text);
@@ -229,11 +220,8 @@ static void on_changed(void *arg, struct multi *m)
 static void on_multi_gone(void *arg, struct multi *m, bool opened, const char *why)
 {
     struct upstream *u = arg;
-    struct multi_link *l = multi_link(m);
 
-    l->prev->next = l->next;
-    l->next->prev = l->prev;
-    u->n_multis--;
+    multis_remove(&u->multis, m);
     if (u->closing || u->n_queued == 0)
         return;
     if (!opened)
@@ -243,51 +231,13 @@ static void on_multi_gone(void *arg, struct multi *m, bool opened, const char *w
     loop_defer(u->loop, &u->serve);
 }
 
-static int multi_enter(struct upstream *u, struct stream stream)
-{
-    struct multi *m = NULL;
-    struct multi_link *l;
-    int r = multi_new(&m, u->loop, stream, &u->multi_limits, &u->multi_owner);
-
-    if (r < 0)
-        return r;
-    /* The oldest stays first: it is filled first, so that the others grow old and close. */
-    l = multi_link(m);
-    l->next = &u->multis;
-    l->prev = u->multis.prev;
-    l->prev->next = l;
-    u->multis.prev = l;
-    u->n_multis++;
-    return 0;
-}
-
-/* How many of the waiting calls will be taken at the end of this turn. */
-static unsigned wake_multis(struct upstream *u)
-{
-    unsigned room = 0;
-
-    for (struct multi_link *l = u->multis.next, *next; l != &u->multis; l = next) {
-        next = l->next;
-        if (room < u->n_queued)
-            room += multi_wake(l->multi);
-    }
-    return room;
-}
-
-static void close_multis(struct upstream *u)
-{
-    for (struct multi_link *l = u->multis.next, *next; l != &u->multis; l = next) {
-        next = l->next;
-        multi_leave(l->multi);
-    }
-}
-
 /* ---- making connections ---- */
 
 static void on_dialed(void *arg, struct stream stream, const char *why)
 {
     struct dialing *d = arg;
     struct upstream *u = d->upstream;
+    struct multi *m = NULL;
     struct conn *c = NULL;
 
     dialing_end(d);
@@ -305,8 +255,10 @@ static void on_dialed(void *arg, struct stream stream, const char *why)
     log_debug("upstream_connected", "protocol=%s resumed=%d",
               u->speaks == SPEAKS_H2 ? "h2" : "http/1.1", stream.tls && tls_resumed(stream.tls));
     if (u->speaks == SPEAKS_H2) {
-        if (multi_enter(u, stream) < 0)
+        if (multi_new(&m, u->loop, stream, &u->multi_limits, &u->multi_owner) < 0)
             fail_waiting(u, "out of memory");
+        else
+            multis_add(&u->multis, m);
         upstream_serve(u);
         return;
     }
@@ -394,10 +346,10 @@ static void upstream_serve(void *arg)
 
     if (u->closing) {
         fail_closing(u);
-        close_multis(u);
+        multis_leave(&u->multis);
         return;
     }
-    room = wake_multis(u);
+    room = multis_wake(&u->multis, u->n_queued);
     while (u->n_queued > room) {
         struct upstream_call *call = u->queue.next;
         struct conn *c = take_idle(u);
@@ -408,7 +360,7 @@ static void upstream_serve(void *arg)
         conn_carry(c, call);
     }
     while (u->n_queued > room && wanted_dials(u, u->n_queued - room) &&
-           u->n_idle + u->n_busy + u->n_multis + u->n_dialing < u->conf.max_connections) {
+           u->n_idle + u->n_busy + u->multis.n + u->n_dialing < u->conf.max_connections) {
         unsigned before = u->n_dialing;
 
         upstream_dial(u);
@@ -434,7 +386,7 @@ static void queue_late(void *arg)
         }
         /* One that waits for a connection that is being made has the connect timeout's time. */
         if (count_coming(u) && now < call->queued + u->conf.connect_timeout_us &&
-            u->n_busy + u->n_idle + u->n_multis == count_coming(u) - u->n_dialing) {
+            u->n_busy + u->n_idle + u->multis.n == count_coming(u) - u->n_dialing) {
             loop_timer_set(&u->queue_timer, call->queued + u->conf.connect_timeout_us - now);
             return;
         }
@@ -488,9 +440,9 @@ int upstream_new(struct upstream **out, struct loop *loop, const struct upstream
     u->conf = *conf;
     u->idle.next = u->idle.prev = &u->idle;
     u->busy.next = u->busy.prev = &u->busy;
-    u->multis.next = u->multis.prev = &u->multis;
+    multis_init(&u->multis);
     u->dialing.next = u->dialing.prev = &u->dialing;
-    u->queue.next = u->queue.prev = &u->queue;
+    call_ring_init(&u->queue);
     u->limits =
         (struct conn_limits){conf->response_timeout_us, conf->idle_timeout_us, conf->head_bytes};
     u->owner = (struct conn_owner){on_idle, on_gone, on_unsent, on_ended, u};
@@ -525,7 +477,7 @@ void upstream_close(struct upstream *u)
     u->closing = true;
     cancel_dials(u);
     close_idle(u);
-    close_multis(u);
+    multis_leave(&u->multis);
     fail_closing(u);
 }
 
@@ -551,8 +503,7 @@ void upstream_free(struct upstream *u)
         if (call)
             upstream_call_free(call);
     }
-    while (u->multis.next != &u->multis)
-        multi_free(u->multis.next->multi);
+    multis_free(&u->multis);
     resolve_free(u->resolve);
     tls_context_free(u->tls);
     loop_cancel(u->loop, &u->serve);
@@ -586,12 +537,10 @@ int upstream_call(struct upstream *u, struct buf *request, const struct upstream
 
 bool upstream_full(const struct upstream *u)
 {
-    size_t more = u->conf.max_connections - u->n_busy - u->n_multis;
-    size_t places = u->conf.queue + more * per_connection(u);
+    size_t more = u->conf.max_connections - u->n_busy - u->multis.n;
 
-    for (const struct multi_link *l = u->multis.next; l != &u->multis; l = l->next)
-        places += multi_opening(l->multi) ? u->streams : multi_room(l->multi);
-    return u->n_queued >= places;
+    more = (more + multis_opening(&u->multis)) * per_connection(u);
+    return u->n_queued >= u->conf.queue + more + multis_room(&u->multis);
 }
 
 static void call_update(struct upstream_call *call)
@@ -637,9 +586,7 @@ void upstream_cancel(struct upstream_call *call)
 void upstream_counters(const struct upstream *u, struct upstream_counters *out)
 {
     *out = u->counters;
-    out->open = u->n_idle + u->n_busy + u->n_multis;
-    out->idle = u->n_idle;
-    for (const struct multi_link *l = u->multis.next; l != &u->multis; l = l->next)
-        out->idle += !multi_opening(l->multi) && multi_calls(l->multi) == 0;
+    out->open = u->n_idle + u->n_busy + u->multis.n;
+    out->idle = u->n_idle + multis_idle(&u->multis);
     out->queued = u->n_queued;
 }
