@@ -28,8 +28,8 @@ struct h2_session {
     } lens[HTTP_FIELDS_MAX];
     size_t n_fields, block; /* of that head; decoded bytes of its block */
     unsigned status;
-    unsigned open;        /* streams that count for the peer */
-    unsigned idle_frames; /* since something useful came */
+    unsigned open;                  /* streams that count for the peer */
+    size_t idle_frames, idle_bytes; /* since something useful came */
     uint64_t filled;
     struct h2_stream *whole; /* its last byte is in the frame that is being collected */
     bool settled, goaway, stopped;
@@ -79,10 +79,13 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
     struct h2_session *s = arg;
 
     (void)ng;
-    (void)hd;
-    if (++s->idle_frames <= H2_IDLE_FRAMES)
+    if (hd->type ==
+        NGHTTP2_PUSH_PROMISE) /* the library takes it until the settings are confirmed */
+        say_why(s, "the upstream pushes what was not asked for");
+    else if (++s->idle_frames > H2_IDLE_FRAMES)
+        say_why(s, "the upstream sends frames of no use without end");
+    else
         return go_on(s);
-    say_why(s, "the upstream sends frames of no use without end");
     return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
@@ -213,7 +216,7 @@ static void answer_head(struct h2_session *s, struct h2_stream *stream, bool end
         head.framing = HTTP_NO_BODY;
     stream->final = true;
     stream->bodiless = head.framing == HTTP_NO_BODY;
-    s->idle_frames = 0;
+    s->idle_frames = s->idle_bytes = 0;
     s->events.head(s->events.arg, stream, &head);
 }
 
@@ -269,7 +272,7 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
         stream_fail(s, stream, NGHTTP2_PROTOCOL_ERROR, "there is a body where none may be");
         return go_on(s);
     }
-    s->idle_frames = 0;
+    s->idle_frames = s->idle_bytes = 0;
     s->events.body(s->events.arg, stream, (const char *)data, len);
     return go_on(s);
 }
@@ -454,8 +457,14 @@ bool h2_session_feed(struct h2_session *s, const char *data, size_t len)
 {
     ssize_t n = nghttp2_session_mem_recv(s->ng, (const uint8_t *)data, len);
 
-    if (n >= 0)
+    /* Of frames that it doesn't know the library tells nothing. */
+    s->idle_bytes += len;
+    if (n >= 0 && s->idle_bytes <= H2_IDLE_BYTES)
         return true;
+    if (n >= 0) {
+        say_why(s, "the upstream sends bytes of no use without end");
+        return false;
+    }
     say_why(s, nghttp2_strerror((int)n));
     return false;
 }
@@ -467,7 +476,6 @@ static int set_up(struct h2_session *s, nghttp2_session_callbacks *callbacks,
 {
     const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_STREAM_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)s->head_bytes},
     };
 

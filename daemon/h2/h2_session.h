@@ -15,11 +15,12 @@
 #include "http/http_parse.h"
 
 enum {
-    H2_STREAM_WINDOW = 64 * 1024,       /* bytes that the peer may send ahead on a stream */
+    H2_STREAM_WINDOW = 65535, /* bytes that the peer may send ahead on a stream: the default */
     H2_CONNECTION_WINDOW = 1024 * 1024, /* given back at once: no stream can hold it up */
     H2_STREAMS = 128,                   /* at a time, where the peer allows as many */
     H2_1XX_MAX = 8,                     /* interim answers to one request */
     H2_IDLE_FRAMES = 10000,             /* frames without a head or a byte of a body */
+    H2_IDLE_BYTES = 16 * 1024 * 1024,   /* and bytes */
     H2_FILL = 16 * 1024,                /* bytes: what one TLS record holds */
     H2_OUT_MAX = 64 * 1024,             /* what the buffer for h2_session_fill must allow */
 };
