@@ -31,6 +31,7 @@ static const char *const UPSTREAM[] = {"url",
                                        "queue",
                                        "queue_timeout",
                                        "idle_timeout",
+                                       "http2",
                                        NULL};
 static const char *const LIMITS[] = {"header_bytes",  "body_bytes",   "header_timeout",
                                      "body_timeout",  "idle_timeout", "write_timeout",
@@ -58,6 +59,7 @@ static void set_defaults(struct proxy_conf *c)
                      .idle_timeout_us = 30 * S,
                      .max_connections = 64,
                      .queue = 1024,
+                     .http2 = true,
                      .head_bytes = 64 * 1024},
         .limits = {.header_bytes = 16384,
                    .body_bytes = 1048576,
@@ -244,7 +246,8 @@ static int read_upstream(struct upstream_conf *u, struct settings_node root, str
         (r = settings_seconds(g, "idle_timeout", 10 * MS, 3600 * S, &u->idle_timeout_us, err)) <
             0 ||
         (r = read_unsigned(g, "max_connections", 1, 10000, &u->max_connections, err)) < 0 ||
-        (r = read_unsigned(g, "queue", 0, 100000, &u->queue, err)) < 0)
+        (r = read_unsigned(g, "queue", 0, 100000, &u->queue, err)) < 0 ||
+        (r = settings_bool(g, "http2", &u->http2, err)) < 0)
         return r;
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "exchange/answer.h"
 
 #include "base/utf8.h"
+#include "http/http_reason.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,44 +9,6 @@
 enum {
     ANSWER_BODY_MAX = 1024 * 1024,
 };
-
-static const char *reason_of(unsigned status)
-{
-    switch (status) {
-    case 200:
-        return "OK";
-    case 400:
-        return "Bad Request";
-    case 401:
-        return "Unauthorized";
-    case 403:
-        return "Forbidden";
-    case 404:
-        return "Not Found";
-    case 405:
-        return "Method Not Allowed";
-    case 408:
-        return "Request Timeout";
-    case 413:
-        return "Content Too Large";
-    case 415:
-        return "Unsupported Media Type";
-    case 422:
-        return "Unprocessable Content";
-    case 431:
-        return "Request Header Fields Too Large";
-    case 500:
-        return "Internal Server Error";
-    case 502:
-        return "Bad Gateway";
-    case 503:
-        return "Service Unavailable";
-    case 504:
-        return "Gateway Timeout";
-    default:
-        return "Error";
-    }
-}
 
 int answer_json_string(struct buf *out, struct slice s)
 {
@@ -98,11 +61,12 @@ static int put_length(struct buf *out, uint64_t length)
 static int put_whole(struct buf *out, const struct answer_to *to, unsigned status, const char *type,
                      const char *allow, bool again, struct slice body)
 {
+    struct slice reason = http_reason(status);
     int r = buf_printf(out,
                        "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
                        "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
                        "Cross-Origin-Resource-Policy: same-origin\r\n",
-                       status, reason_of(status), type, body.len);
+                       status, *reason.data ? reason.data : "Error", type, body.len);
 
     if (r == 0 && allow)
         r = buf_printf(out, "Allow: %s\r\n", allow);

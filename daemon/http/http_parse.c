@@ -265,6 +265,11 @@ bool http_hop_by_hop(const struct http_head *head, struct slice name)
     return connection_names(head, name);
 }
 
+bool http_field_good(struct slice name, struct slice value)
+{
+    return name.len > 0 && all(name, TOKEN) && all(value, VALUE) && trim(value).len == value.len;
+}
+
 static enum http_result read_length(struct slice value, struct http_head *head, const char **why)
 {
     if (value.len == 0 || value.len > LENGTH_DIGITS_MAX || !all(value, DIGIT))
@@ -428,6 +433,17 @@ enum http_result http_request_parse(const char *data, size_t len, struct http_pr
     return r == HTTP_DONE ? check_request(head, why) : r;
 }
 
+static enum http_result answer_framing(struct http_head *head, bool to_head, const char **why)
+{
+    if (read_framing(head, why) != HTTP_DONE)
+        return HTTP_BAD;
+    if (to_head || head->status < 200 || head->status == 204 || head->status == 304)
+        head->framing = HTTP_NO_BODY;
+    else if (head->framing == HTTP_NO_BODY && !head->has_content_length)
+        head->framing = HTTP_UNTIL_CLOSE;
+    return HTTP_DONE;
+}
+
 enum http_result http_answer_parse(const char *data, size_t len, bool to_head,
                                    struct http_progress *progress, struct http_head *head,
                                    const char **why)
@@ -438,12 +454,21 @@ enum http_result http_answer_parse(const char *data, size_t len, bool to_head,
     if (r != HTTP_DONE)
         return r;
     gather(data, end, false, head);
-    r = read_framing(head, why);
-    if (r != HTTP_DONE)
-        return r;
-    if (to_head || head->status < 200 || head->status == 204 || head->status == 304)
-        head->framing = HTTP_NO_BODY;
-    else if (head->framing == HTTP_NO_BODY && !head->has_content_length)
-        head->framing = HTTP_UNTIL_CLOSE;
-    return HTTP_DONE;
+    return answer_framing(head, to_head, why);
+}
+
+enum http_result http_answer_check(struct http_head *head, const char **why)
+{
+    if (head->status < 100 || head->status > 599)
+        return bad(why, "the status is not from 100 to 599");
+    for (size_t i = 0; i < head->n_fields; i++)
+        if (!http_field_good(head->fields[i].name, head->fields[i].value))
+            return bad(why, "a field's name or value holds what may not be in one");
+    head->framing = HTTP_NO_BODY;
+    head->content_length = 0;
+    head->has_content_length = false;
+    head->minor = 1;
+    if (answer_framing(head, false, why) != HTTP_DONE)
+        return HTTP_BAD;
+    return head->framing == HTTP_CHUNKED ? bad(why, "there is a Transfer-Encoding") : HTTP_DONE;
 }

@@ -81,6 +81,15 @@ enum http_result http_answer_parse(const char *data, size_t len, bool to_head,
                                    struct http_progress *progress, struct http_head *head,
                                    const char **why);
 
+/*
+ * The same checks for an answer whose status and fields came in another form than text (HTTP/2):
+ * fills in the framing; HTTP_UNTIL_CLOSE means that no length was told. Transfer-Encoding is bad.
+ */
+enum http_result http_answer_check(struct http_head *head, const char **why);
+
+/* A token, and a value without control characters and without white space around it. */
+bool http_field_good(struct slice name, struct slice value);
+
 /* The first field of that name, without case; NULL when there is none. */
 const struct http_field *http_field(const struct http_head *head, struct slice name);
 size_t http_field_count(const struct http_head *head, struct slice name);

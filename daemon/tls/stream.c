@@ -77,6 +77,17 @@ bool stream_pending(const struct stream *s)
     return s->tls && tls_pending(s->tls);
 }
 
+bool stream_h2(const struct stream *s)
+{
+    return s->tls && tls_h2(s->tls);
+}
+
+void stream_read_ahead(struct stream *s)
+{
+    if (s->tls)
+        tls_read_ahead(s->tls);
+}
+
 void stream_close(struct stream *s)
 {
     if (s->tls)

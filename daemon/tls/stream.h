@@ -33,6 +33,11 @@ uint64_t stream_written(const struct stream *s);
 /* True when bytes wait that no event of the socket will tell of. */
 bool stream_pending(const struct stream *s);
 
+bool stream_h2(const struct stream *s); /* HTTP/2 was agreed on */
+/* One call to the kernel for several TLS records; stream_pending then tells of parts of one, too.
+ */
+void stream_read_ahead(struct stream *s);
+
 void stream_close(struct stream *s);
 
 #endif

@@ -12,6 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
+enum {
+    TLS_READ_AHEAD = 32 * 1024, /* bytes */
+};
+
 static const char SYSTEM_CA[] = "/etc/ssl/certs/ca-certificates.crt";
 
 /*
@@ -126,6 +130,13 @@ int tls_context_new(struct tls_context **out, const char *host, bool literal, co
     return 0;
 }
 
+int tls_context_offer_h2(struct tls_context *c)
+{
+    static const unsigned char ALPN[] = "\x02h2\x08http/1.1";
+
+    return SSL_CTX_set_alpn_protos(c->ssl, ALPN, sizeof(ALPN) - 1) == 0 ? 0 : -ENOMEM;
+}
+
 void tls_context_free(struct tls_context *c)
 {
     if (!c)
@@ -214,6 +225,21 @@ int tls_handshake(struct tls *t)
 bool tls_resumed(const struct tls *t)
 {
     return SSL_session_reused(t->ssl) == 1;
+}
+
+bool tls_h2(const struct tls *t)
+{
+    const unsigned char *name = NULL;
+    unsigned len = 0;
+
+    SSL_get0_alpn_selected(t->ssl, &name, &len);
+    return slice_eq(slice_of(name, len), SLICE_LIT("h2"));
+}
+
+void tls_read_ahead(struct tls *t)
+{
+    SSL_set_default_read_buffer_len(t->ssl, TLS_READ_AHEAD);
+    SSL_set_read_ahead(t->ssl, 1);
 }
 
 ssize_t tls_read(struct tls *t, char *data, size_t len)

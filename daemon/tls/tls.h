@@ -26,6 +26,9 @@ enum {
 /* Reads the CA store now (ca_file "" is the system's). `literal`: host is an IP address. */
 int tls_context_new(struct tls_context **out, const char *host, bool literal, const char *ca_file,
                     struct err *err) __attribute__((warn_unused_result));
+/* From now on its sessions offer HTTP/2 before HTTP/1.1 (ALPN, RFC 7301). -ENOMEM. */
+int tls_context_offer_h2(struct tls_context *context) __attribute__((warn_unused_result));
+
 /*
  * For the server's side, TLS 1.2 or later: its chain and private key (PEM; the key's file closed to
  * others), and the CAs that clients' certificates must come from. Every client must have one; no
@@ -45,6 +48,11 @@ void tls_free(struct tls *tls); /* NULL is fine */
 /* 0 when done, TLS_WANT_*, or TLS_FAILED. */
 int tls_handshake(struct tls *tls) __attribute__((warn_unused_result));
 bool tls_resumed(const struct tls *tls);
+bool tls_h2(const struct tls *tls); /* the server chose HTTP/2 */
+
+/* Takes all that the socket has with one call to the kernel, up to two records' worth, rather than
+ * each record's length and content apart. */
+void tls_read_ahead(struct tls *tls);
 
 /*
  * The name in the peer's verified certificate: the first DNS name of its subjectAltName, else its

@@ -113,8 +113,7 @@ static void conn_fail(struct conn *c, enum upstream_failure why, const char *tex
     }
     c->owner.ended(c->owner.arg, call, false);
     call->events->failed(call->arg, why, call->sent, copy);
-    buf_deinit(&call->request);
-    free(call);
+    upstream_call_free(call);
 }
 
 static void conn_idle(struct conn *c)
@@ -140,8 +139,7 @@ static void conn_end(struct conn *c)
         conn_die(c, "the answer is the last one");
     c->owner.ended(c->owner.arg, call, true);
     call->events->end(call->arg);
-    buf_deinit(&call->request);
-    free(call);
+    upstream_call_free(call);
     if (c->state == CONN_IDLE)
         c->owner.idle(c->owner.arg, c);
 }

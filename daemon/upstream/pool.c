@@ -5,19 +5,28 @@
 #include "base/log.h"
 #include "upstream/conn.h"
 #include "upstream/dial.h"
+#include "upstream/multis.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
-    TRIES_MAX = 2, /* dead connections before a call gets a fresh one; the next ends it */
+    STREAMS_UNKNOWN = 100, /* what RFC 9113, 6.5.2, wants to be the least */
+    TRIES_MAX = 2,         /* dead connections before a call gets a fresh one; the next ends it */
 };
 
 struct dialing {
     struct upstream *upstream;
     struct dial *dial;
     struct dialing *next, *prev;
+};
+
+/* What the last handshake agreed on. */
+enum speaks {
+    SPEAKS_UNKNOWN, /* one connection is made first, and all calls wait for it */
+    SPEAKS_H1,
+    SPEAKS_H2,
 };
 
 struct upstream {
@@ -29,7 +38,12 @@ struct upstream {
     struct resolve *resolve;
     struct conn_limits limits;
     struct conn_owner owner;
+    struct multi_limits multi_limits;
+    struct multi_owner multi_owner;
+    enum speaks speaks;
+    unsigned streams;            /* calls that one HTTP/2 connection takes, as far as is known */
     struct conn_link idle, busy; /* rings */
+    struct multis multis;        /* in HTTP/2 */
     struct dialing dialing;      /* ring */
     struct upstream_call queue;  /* ring; only next and prev are used */
     unsigned n_idle, n_busy, n_dialing, n_queued;
@@ -62,21 +76,17 @@ static void ring_enter(struct upstream *u, struct conn_link *l, bool idle)
 
 static void queue_out(struct upstream *u, struct upstream_call *call)
 {
-    call->prev->next = call->next;
-    call->next->prev = call->prev;
-    call->next = call->prev = NULL;
+    call_ring_leave(call);
     u->n_queued--;
 }
 
 /* At the end; one that is tried again goes to the front. */
 static void queue_in(struct upstream *u, struct upstream_call *call, bool front)
 {
-    struct upstream_call *before = front ? &u->queue : u->queue.prev;
-
-    call->prev = before;
-    call->next = before->next;
-    before->next->prev = call;
-    before->next = call;
+    if (front)
+        call_ring_add_first(&u->queue, call);
+    else
+        call_ring_add(&u->queue, call);
     u->n_queued++;
     if (!loop_timer_armed(&u->queue_timer))
         loop_timer_set(&u->queue_timer, u->conf.queue_timeout_us);
@@ -89,8 +99,7 @@ static void call_fail(struct upstream *u, struct upstream_call *call, enum upstr
     queue_out(u, call);
     u->counters.failures++;
     call->events->failed(call->arg, why, WIRE_SENT_NONE, text);
-    buf_deinit(&call->request);
-    free(call);
+    upstream_call_free(call);
 }
 
 /* ---- connections ---- */
@@ -157,10 +166,24 @@ static void dialing_end(struct dialing *d)
     free(d);
 }
 
+/* Connections that are being made; for those in HTTP/2 the peer's settings belong to it. */
+static unsigned count_coming(const struct upstream *u)
+{
+    return u->n_dialing + multis_opening(&u->multis);
+}
+
+/* How many calls a connection that is made now will take. */
+static unsigned per_connection(const struct upstream *u)
+{
+    return u->speaks == SPEAKS_H2 ? u->streams : 1;
+}
+
 /* A connection can't be made: calls that no other connection will come free for learn it now. */
 static void fail_waiting(struct upstream *u, const char *why)
 {
-    unsigned hopeful = u->n_dialing + u->n_busy, n = u->n_queued;
+    unsigned hopeful = count_coming(u) * per_connection(u) + u->n_busy + multis_calls(&u->multis) +
+                       multis_room(&u->multis);
+    unsigned n = u->n_queued;
     char text[400];
 
     (void)snprintf(text, sizeof(text), "%s: %s", u->url.authority, why);
@@ -170,10 +193,51 @@ static void fail_waiting(struct upstream *u, const char *why)
         call_fail(u, u->queue.next, UPSTREAM_UNREACHABLE, text);
 }
 
+/* ---- HTTP/2 ---- */
+
+static struct upstream_call *on_next(void *arg, struct multi *m)
+{
+    struct upstream *u = arg;
+    struct upstream_call *call = u->queue.next;
+
+    if (call == &u->queue || u->closing)
+        return NULL;
+    queue_out(u, call);
+    u->counters.reused += multi_used(m);
+    return call;
+}
+
+static void on_changed(void *arg, struct multi *m)
+{
+    struct upstream *u = arg;
+
+    if (!multi_opening(m) && multi_streams(m))
+        u->streams = multi_streams(m);
+    if (u->n_queued)
+        loop_defer(u->loop, &u->serve);
+}
+
+static void on_multi_gone(void *arg, struct multi *m, bool opened, const char *why)
+{
+    struct upstream *u = arg;
+
+    multis_remove(&u->multis, m);
+    if (u->closing || u->n_queued == 0)
+        return;
+    if (!opened)
+        fail_waiting(u, why);
+    else if (!multi_used(m))
+        call_retry(u, u->queue.next);
+    loop_defer(u->loop, &u->serve);
+}
+
+/* ---- making connections ---- */
+
 static void on_dialed(void *arg, struct stream stream, const char *why)
 {
     struct dialing *d = arg;
     struct upstream *u = d->upstream;
+    struct multi *m = NULL;
     struct conn *c = NULL;
 
     dialing_end(d);
@@ -185,6 +249,18 @@ static void on_dialed(void *arg, struct stream stream, const char *why)
     if (stream.tls) {
         u->counters.handshakes++;
         u->counters.resumed += tls_resumed(stream.tls);
+    }
+    if (u->tls)
+        u->speaks = stream_h2(&stream) ? SPEAKS_H2 : SPEAKS_H1;
+    log_debug("upstream_connected", "protocol=%s resumed=%d",
+              u->speaks == SPEAKS_H2 ? "h2" : "http/1.1", stream.tls && tls_resumed(stream.tls));
+    if (u->speaks == SPEAKS_H2) {
+        if (multi_new(&m, u->loop, stream, &u->multi_limits, &u->multi_owner) < 0)
+            fail_waiting(u, "out of memory");
+        else
+            multis_add(&u->multis, m);
+        upstream_serve(u);
+        return;
     }
     if (conn_new(&c, u->loop, stream, &u->limits, &u->owner) < 0) {
         fail_waiting(u, "out of memory");
@@ -234,12 +310,25 @@ static struct conn *take_idle(struct upstream *u)
     return NULL;
 }
 
-/* Those that came last and have no place in the queue beside calls that wait for a dial. */
-static void fail_surplus(struct upstream *u)
+/* Connections that are being made for the calls that wait, and those that may be. */
+static unsigned wanted_dials(const struct upstream *u, unsigned unserved)
 {
-    unsigned n = u->n_queued;
+    unsigned coming = count_coming(u), each = per_connection(u);
+    unsigned wanted = unserved / each + (unserved % each != 0);
 
-    for (; n > u->n_dialing && n - u->n_dialing > u->conf.queue && u->n_queued; n--)
+    if (u->speaks == SPEAKS_UNKNOWN && wanted > 1)
+        wanted = 1;
+    return wanted > coming ? wanted - coming : 0;
+}
+
+/* Those that came last and have no place in the queue beside calls that wait for a dial. */
+static void fail_surplus(struct upstream *u, unsigned served)
+{
+    /* Until it is known what the upstream speaks, calls wait for one dial in place of many. */
+    size_t dials = u->speaks == SPEAKS_UNKNOWN ? u->conf.max_connections : count_coming(u);
+    size_t places = served + dials * per_connection(u) + u->conf.queue;
+
+    for (unsigned n = u->n_queued; n > places && u->n_queued; n--)
         call_fail(u, u->queue.prev, UPSTREAM_OVERLOADED, "too many requests wait for the upstream");
 }
 
@@ -253,12 +342,15 @@ static void fail_closing(struct upstream *u)
 static void upstream_serve(void *arg)
 {
     struct upstream *u = arg;
+    unsigned room;
 
     if (u->closing) {
         fail_closing(u);
+        multis_leave(&u->multis);
         return;
     }
-    while (u->queue.next != &u->queue) {
+    room = multis_wake(&u->multis, u->n_queued);
+    while (u->n_queued > room) {
         struct upstream_call *call = u->queue.next;
         struct conn *c = take_idle(u);
 
@@ -267,8 +359,8 @@ static void upstream_serve(void *arg)
         queue_out(u, call);
         conn_carry(c, call);
     }
-    while (u->n_queued > u->n_dialing &&
-           u->n_idle + u->n_busy + u->n_dialing < u->conf.max_connections) {
+    while (u->n_queued > room && wanted_dials(u, u->n_queued - room) &&
+           u->n_idle + u->n_busy + u->multis.n + u->n_dialing < u->conf.max_connections) {
         unsigned before = u->n_dialing;
 
         upstream_dial(u);
@@ -277,7 +369,7 @@ static void upstream_serve(void *arg)
             return;
         }
     }
-    fail_surplus(u);
+    fail_surplus(u, room);
 }
 
 static void queue_late(void *arg)
@@ -293,8 +385,8 @@ static void queue_late(void *arg)
             return;
         }
         /* One that waits for a connection that is being made has the connect timeout's time. */
-        if (u->n_dialing && now < call->queued + u->conf.connect_timeout_us &&
-            u->n_busy + u->n_idle == 0) {
+        if (count_coming(u) && now < call->queued + u->conf.connect_timeout_us &&
+            u->n_busy + u->n_idle + u->multis.n == count_coming(u) - u->n_dialing) {
             loop_timer_set(&u->queue_timer, call->queued + u->conf.connect_timeout_us - now);
             return;
         }
@@ -320,9 +412,12 @@ static int upstream_init(struct upstream *u, struct err *err)
                         "signatures off this machine in plain text",
                         u->conf.url);
     }
+    u->speaks = u->url.tls && u->conf.http2 ? SPEAKS_UNKNOWN : SPEAKS_H1;
     if (r == 0 && u->url.tls)
         r = tls_context_new(&u->tls, u->url.host, u->url.literal,
                             u->conf.ca_file ? u->conf.ca_file : "", err);
+    if (r == 0 && u->url.tls && u->conf.http2 && (r = tls_context_offer_h2(u->tls)) < 0)
+        (void)err_set(err, r, "out of memory");
     if (r == 0 && (r = resolve_new(&u->resolve, u->loop, first->host, first->port)) < 0)
         (void)err_set(err, r, "out of memory");
     return r;
@@ -345,11 +440,16 @@ int upstream_new(struct upstream **out, struct loop *loop, const struct upstream
     u->conf = *conf;
     u->idle.next = u->idle.prev = &u->idle;
     u->busy.next = u->busy.prev = &u->busy;
+    multis_init(&u->multis);
     u->dialing.next = u->dialing.prev = &u->dialing;
-    u->queue.next = u->queue.prev = &u->queue;
+    call_ring_init(&u->queue);
     u->limits =
         (struct conn_limits){conf->response_timeout_us, conf->idle_timeout_us, conf->head_bytes};
     u->owner = (struct conn_owner){on_idle, on_gone, on_unsent, on_ended, u};
+    u->multi_limits = (struct multi_limits){conf->connect_timeout_us, conf->response_timeout_us,
+                                            conf->idle_timeout_us, conf->head_bytes};
+    u->multi_owner = (struct multi_owner){on_next, on_changed, on_multi_gone, on_ended, u};
+    u->streams = STREAMS_UNKNOWN;
     u->serve = (struct loop_hook){.run = upstream_serve, .arg = u};
     u->bury = (struct loop_hook){.run = upstream_bury, .arg = u};
     loop_timer_init(&u->queue_timer, loop, queue_late, u);
@@ -377,13 +477,8 @@ void upstream_close(struct upstream *u)
     u->closing = true;
     cancel_dials(u);
     close_idle(u);
+    multis_leave(&u->multis);
     fail_closing(u);
-}
-
-static void call_free(struct upstream_call *call)
-{
-    buf_deinit(&call->request);
-    free(call);
 }
 
 /* The struct itself stays until the turn's end: a callback may have been in the middle of it. */
@@ -395,7 +490,7 @@ void upstream_free(struct upstream *u)
         struct upstream_call *call = u->queue.next;
 
         queue_out(u, call);
-        call_free(call);
+        upstream_call_free(call);
     }
     u->closing = true;
     cancel_dials(u);
@@ -406,8 +501,9 @@ void upstream_free(struct upstream *u)
 
         conn_free(c);
         if (call)
-            call_free(call);
+            upstream_call_free(call);
     }
+    multis_free(&u->multis);
     resolve_free(u->resolve);
     tls_context_free(u->tls);
     loop_cancel(u->loop, &u->serve);
@@ -441,7 +537,18 @@ int upstream_call(struct upstream *u, struct buf *request, const struct upstream
 
 bool upstream_full(const struct upstream *u)
 {
-    return u->n_queued >= u->conf.queue + (u->conf.max_connections - u->n_busy);
+    size_t more = u->conf.max_connections - u->n_busy - u->multis.n;
+
+    more = (more + multis_opening(&u->multis)) * per_connection(u);
+    return u->n_queued >= u->conf.queue + more + multis_room(&u->multis);
+}
+
+static void call_update(struct upstream_call *call)
+{
+    if (call->conn)
+        conn_update(call->conn);
+    else if (call->multi)
+        multi_update(call);
 }
 
 void upstream_pause(struct upstream_call *call)
@@ -449,8 +556,7 @@ void upstream_pause(struct upstream_call *call)
     if (call->paused)
         return;
     call->paused = true;
-    if (call->conn)
-        conn_update(call->conn);
+    call_update(call);
 }
 
 void upstream_resume(struct upstream_call *call)
@@ -458,28 +564,29 @@ void upstream_resume(struct upstream_call *call)
     if (!call->paused)
         return;
     call->paused = false;
-    if (call->conn)
-        conn_update(call->conn);
+    call_update(call);
 }
 
 enum wire_sent upstream_sent(const struct upstream_call *call)
 {
-    return call->sent;
+    return call->multi ? multi_sent(call) : call->sent;
 }
 
 void upstream_cancel(struct upstream_call *call)
 {
     if (call->conn)
         conn_drop_call(call->conn);
+    else if (call->multi)
+        multi_drop_call(call);
     else if (call->next)
         queue_out(call->upstream, call);
-    call_free(call);
+    upstream_call_free(call);
 }
 
 void upstream_counters(const struct upstream *u, struct upstream_counters *out)
 {
     *out = u->counters;
-    out->open = u->n_idle + u->n_busy;
-    out->idle = u->n_idle;
+    out->open = u->n_idle + u->n_busy + u->multis.n;
+    out->idle = u->n_idle + multis_idle(&u->multis);
     out->queued = u->n_queued;
 }

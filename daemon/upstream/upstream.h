@@ -1,9 +1,11 @@
 /*
- * The way to the API: one upstream server, a bounded pool of keep-alive connections to it with a
- * bounded, timed queue in front, TLS whose verification can't be turned off, and the retry rule:
- * once a byte of a request was handed to a connection, that request is never sent again.
+ * The way to the API: one upstream server, a bounded pool of keep-alive connections to it (HTTP/2
+ * where it speaks that) with a bounded, timed queue in front, TLS whose verification can't be
+ * turned off, and the retry rule: once a byte of a request was handed to a connection, that request
+ * is never sent again.
  *
- * This is the room's whole face; resolve, tls, dial, pool and h1 are behind it.
+ * This is the room's whole face; resolve, dial, pool, conn (HTTP/1.1) and multi (HTTP/2) are behind
+ * it.
  */
 #ifndef CENTION_UPSTREAM_UPSTREAM_H
 #define CENTION_UPSTREAM_UPSTREAM_H
@@ -24,6 +26,7 @@ struct upstream_conf {
     uint64_t idle_timeout_us; /* a pooled connection older than this unused is closed */
     unsigned max_connections;
     unsigned queue;    /* calls that may wait for a connection */
+    bool http2;        /* offer HTTP/2 in the TLS handshake; many calls then share a connection */
     size_t head_bytes; /* the longest answer head */
 };
 
@@ -69,10 +72,11 @@ void upstream_free(struct upstream *u);
 struct slice upstream_host(const struct upstream *u);
 
 /*
- * Sends one complete HTTP/1.1 request (head and body in `request`, whose bytes are taken over:
- * *request is left empty; the bytes are wiped once they were sent). Events come later, never from
- * within this call. `changes`: the request changes something, so a pooled connection is used only
- * when it was just seen clean, and nothing is sent twice. -ENOMEM, or 0 with *out set.
+ * Sends one complete request, in HTTP/1.1's words whatever the upstream speaks (head and body in
+ * `request`, whose bytes are taken over: *request is left empty; the bytes are wiped once they were
+ * sent). Events come later, never from within this call. `changes`: the request changes something,
+ * so a pooled connection is used only when it was just seen clean, and nothing is sent twice.
+ * -ENOMEM, or 0 with *out set.
  */
 int upstream_call(struct upstream *u, struct buf *request, const struct upstream_events *events,
                   void *arg, struct upstream_call **out) __attribute__((warn_unused_result));
@@ -88,7 +92,8 @@ void upstream_resume(struct upstream_call *call);
 /* How much was handed over so far. */
 enum wire_sent upstream_sent(const struct upstream_call *call);
 
-/* Ends the call without further events; its connection is closed if anything was sent on it. */
+/* Ends the call without further events; its connection is closed if anything was sent on it, or in
+ * HTTP/2 its stream is reset. */
 void upstream_cancel(struct upstream_call *call);
 
 void upstream_counters(const struct upstream *u, struct upstream_counters *out);

@@ -1,0 +1,622 @@
+/*
+ * The work of a turn is done by one hook at its end: bodies that were held back are handed on, the
+ * socket is read, waiting calls are taken, everything is written. The buffer `out` is either empty
+ * or was offered to the stream as a whole, so a frame that was collected is one that may be on its
+ * way: there is no third state of a call.
+ */
+#include "upstream/multi.h"
+
+#include "base/log.h"
+#include "http/http_parse.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum multi_state {
+    MULTI_OPENING,
+    MULTI_OPEN,
+    MULTI_LEAVING,
+    MULTI_DEAD,
+};
+
+enum {
+    MULTI_READ = 16 * 1024,  /* bytes of one read; what a TLS record holds */
+    MULTI_TURN = 256 * 1024, /* bytes of one turn, read or written */
+    /*
+     * Servers end a connection after a number of requests or a time of their own (nginx: 1,000 and
+     * an hour), and what reaches them after that is lost, if not done. So this side is first.
+     */
+    MULTI_REQUESTS = 900,
+    MULTI_AGE_US = 1800000000,
+};
+
+struct multi {
+    struct loop *loop;
+    struct stream stream;
+    struct multi_limits limits;
+    struct multi_owner owner;
+    struct multi_link link;
+    enum multi_state state;
+    struct h2_session *session;
+    struct buf out;                /* secret */
+    uint64_t written;              /* bytes of the session that the stream took */
+    struct upstream_call waiting;  /* ring, by deadline; only next and prev are used */
+    struct upstream_call paused;   /* ring */
+    struct upstream_call resumed;  /* ring; go on in this turn's end */
+    struct upstream_call *telling; /* NULL when the callback that runs has ended its call */
+    unsigned n_calls, n_requests;
+    uint64_t born, heard; /* monotonic microseconds; when the last bytes came */
+    struct event readable, writable;
+    struct loop_hook work, bury;
+    struct loop_timer timer;
+    bool opened, told, failed_write, idle;
+    bool woken; /* calls wait at the owner, as far as is known */
+};
+
+static void multi_work(void *arg);
+
+static struct upstream_call *any_call(struct multi *m)
+{
+    struct upstream_call *call = call_ring_first(&m->waiting);
+
+    if (!call)
+        call = call_ring_first(&m->paused);
+    return call ? call : call_ring_first(&m->resumed);
+}
+
+static struct upstream_call *call_of(struct h2_stream *stream)
+{
+    return (struct upstream_call *)((char *)stream - offsetof(struct upstream_call, stream));
+}
+
+/* All have the same time, so the one whose time begins last is the last. */
+static void call_wait(struct multi *m, struct upstream_call *call)
+{
+    call_ring_leave(call);
+    call->deadline = loop_now() + m->limits.response_timeout_us;
+    call_ring_add(&m->waiting, call);
+}
+
+static void multi_arm(struct multi *m)
+{
+    struct upstream_call *first = call_ring_first(&m->waiting);
+    uint64_t now;
+
+    if (m->state == MULTI_DEAD || m->state == MULTI_OPENING)
+        return;
+    if (m->n_calls == 0) {
+        if (!m->idle)
+            loop_timer_set(&m->timer, m->limits.idle_timeout_us);
+        m->idle = true;
+        return;
+    }
+    m->idle = false;
+    if (first) {
+        now = loop_now();
+        loop_timer_set(&m->timer, first->deadline > now ? first->deadline - now : 0);
+    } else {
+        loop_timer_clear(&m->timer);
+    }
+}
+
+/* ---- how calls end ---- */
+
+enum wire_sent multi_sent(const struct upstream_call *call)
+{
+    if (!call->stream.begun)
+        return WIRE_SENT_NONE;
+    if (call->stream.whole_at && call->stream.whole_at <= call->multi->written)
+        return WIRE_SENT_ALL;
+    return WIRE_SENT_PARTIAL;
+}
+
+/* It is no longer this connection's. */
+static void call_out(struct multi *m, struct upstream_call *call)
+{
+    call->sent = multi_sent(call);
+    if (m->telling == call)
+        m->telling = NULL;
+    call_ring_leave(call);
+    call->multi = NULL;
+    m->n_calls--;
+    if (m->state == MULTI_OPEN)
+        m->owner.changed(m->owner.arg, m);
+}
+
+static void call_fail(struct multi *m, struct upstream_call *call, enum upstream_failure why,
+                      const char *text)
+{
+    h2_session_reset(m->session, &call->stream);
+    call_out(m, call);
+    m->owner.ended(m->owner.arg, call, false);
+    call->events->failed(call->arg, why, call->sent, text);
+    upstream_call_free(call);
+}
+
+static void call_end(struct multi *m, struct upstream_call *call)
+{
+    call_out(m, call);
+    m->owner.ended(m->owner.arg, call, true);
+    call->events->end(call->arg);
+    upstream_call_free(call);
+}
+
+static void multi_bury(void *arg)
+{
+    struct multi *m = arg;
+
+    loop_timer_deinit(&m->timer);
+    h2_session_free(m->session);
+    buf_deinit(&m->out);
+    free(m);
+}
+
+static void multi_tell_gone(struct multi *m, const char *why)
+{
+    if (m->told)
+        return;
+    m->told = true;
+    m->owner.gone(m->owner.arg, m, m->opened, why);
+}
+
+/* Whatever runs on it fails; what waits at the owner's does not. */
+static void multi_die(struct multi *m, const char *text)
+{
+    char why[256];
+
+    if (m->state == MULTI_DEAD)
+        return;
+    (void)snprintf(why, sizeof(why), "%s", text);
+    log_debug("upstream_closed", "protocol=h2 requests=%u running=%u why=%s", m->n_requests,
+              m->n_calls, log_quote(slice_str(why)).text);
+    m->state = MULTI_DEAD;
+    h2_session_stop(m->session);
+    (void)event_del(&m->readable);
+    (void)event_del(&m->writable);
+    loop_cancel(m->loop, &m->work);
+    loop_timer_clear(&m->timer);
+    stream_close(&m->stream);
+    loop_defer(m->loop, &m->bury);
+    for (struct upstream_call *call = any_call(m); call; call = any_call(m))
+        call_fail(m, call, UPSTREAM_BROKEN, why);
+    multi_tell_gone(m, why);
+}
+
+/* Writes what the session says at its end, if that takes no waiting. */
+static void multi_last_words(struct multi *m)
+{
+    struct slice rest = buf_slice(&m->out);
+
+    if (rest.len && !m->failed_write && stream_write(&m->stream, rest.data, rest.len) < 0)
+        log_debug("upstream_goodbye_unsent", "%s", "");
+}
+
+static void multi_part(struct multi *m, const char *why)
+{
+    if (m->state == MULTI_DEAD)
+        return;
+    h2_session_goodbye(m->session);
+    if (!h2_session_fill(m->session, &m->out, H2_OUT_MAX / 2))
+        multi_last_words(m);
+    multi_die(m, why);
+}
+
+void multi_leave(struct multi *m)
+{
+    if (m->state == MULTI_OPENING || m->n_calls == 0) {
+        multi_part(m, "no longer needed");
+    } else if (m->state == MULTI_OPEN) {
+        m->state = MULTI_LEAVING;
+        m->owner.changed(m->owner.arg, m);
+    }
+}
+
+/* ---- what the session tells ---- */
+
+static void on_head(void *arg, struct h2_stream *stream, const struct http_head *head)
+{
+    struct multi *m = arg;
+    struct upstream_call *call = call_of(stream);
+
+    call->headed = true;
+    if (!call->paused)
+        call_wait(m, call);
+    call->events->head(call->arg, head);
+}
+
+static void on_body(void *arg, struct h2_stream *stream, const char *data, size_t len)
+{
+    struct multi *m = arg;
+    struct upstream_call *call = call_of(stream);
+
+    if (call->paused || buf_len(&call->body)) {
+        /* Not more than the stream's window: the room comes back when it is handed on. */
+        if (buf_append(&call->body, data, len) < 0)
+            call_fail(m, call, UPSTREAM_BROKEN, "out of memory");
+        return;
+    }
+    call_wait(m, call);
+    m->telling = call;
+    call->events->body(call->arg, data, len);
+    if (m->telling)
+        h2_session_consumed(m->session, stream, len);
+    m->telling = NULL;
+}
+
+static void on_end(void *arg, struct h2_stream *stream)
+{
+    struct multi *m = arg;
+    struct upstream_call *call = call_of(stream);
+
+    if (call->paused || buf_len(&call->body))
+        call->ended = true;
+    else
+        call_end(m, call);
+}
+
+static void on_failed(void *arg, struct h2_stream *stream, const char *why)
+{
+    call_fail(arg, call_of(stream), UPSTREAM_BROKEN, why);
+}
+
+static void on_progress(void *arg, struct h2_stream *stream)
+{
+    struct upstream_call *call = call_of(stream);
+
+    if (!call->headed && !call->paused)
+        call_wait(arg, call);
+    if (stream->body.len == 0)
+        buf_deinit(&call->request);
+}
+
+/* Hands on what was held back. */
+static void call_resume(struct multi *m, struct upstream_call *call)
+{
+    size_t len = buf_len(&call->body);
+
+    call_wait(m, call);
+    if (len) {
+        m->telling = call;
+        call->events->body(call->arg, buf_slice(&call->body).data, len);
+        if (!m->telling)
+            return;
+        m->telling = NULL;
+        h2_session_consumed(m->session, &call->stream, len);
+        buf_deinit(&call->body);
+    }
+    if (call->ended && !call->paused)
+        call_end(m, call);
+}
+
+/* ---- bytes ---- */
+
+/* True while it lives. */
+static bool multi_heard(struct multi *m)
+{
+    if (m->state == MULTI_OPENING && h2_session_settled(m->session)) {
+        m->state = MULTI_OPEN;
+        m->opened = true;
+        m->owner.changed(m->owner.arg, m);
+    }
+    if (m->state == MULTI_OPEN && h2_session_leaving(m->session)) {
+        log_debug("upstream_leaving", "requests=%u running=%u", m->n_requests, m->n_calls);
+        m->state = MULTI_LEAVING;
+        m->owner.changed(m->owner.arg, m);
+    }
+    if (h2_session_wants_fill(m->session))
+        loop_defer(m->loop, &m->work);
+    return m->state != MULTI_DEAD;
+}
+
+/*
+ * Reads what is there. `to_the_end`: until the kernel says that there is no more, so that an end
+ * that is here already is seen.
+ */
+static void multi_read(struct multi *m, bool to_the_end)
+{
+    char data[MULTI_READ];
+
+    for (size_t done = 0; done < MULTI_TURN || stream_pending(&m->stream);) {
+        ssize_t n = stream_read(&m->stream, data, sizeof(data));
+
+        if (n == STREAM_WANT_WRITE)
+            (void)event_add(&m->writable, NULL);
+        if (n == STREAM_WANT_READ || n == STREAM_WANT_WRITE)
+            return;
+        if (n <= 0) {
+            if (n < 0)
+                multi_die(m, m->stream.error);
+            else
+                multi_die(m, m->n_calls ? "the upstream closed the connection before the end of "
+                                          "its answer"
+                                        : "the upstream closed the connection");
+            return;
+        }
+        m->heard = loop_now();
+        done += (size_t)n;
+        if (!h2_session_feed(m->session, data, (size_t)n) && m->state != MULTI_DEAD)
+            multi_die(m, h2_session_why(m->session));
+        if (m->state == MULTI_DEAD || !multi_heard(m))
+            return;
+        if (!to_the_end && (size_t)n < sizeof(data) && !stream_pending(&m->stream))
+            return;
+    }
+}
+
+/* Takes one waiting call. False when there is none or no room. */
+static bool multi_take(struct multi *m)
+{
+    struct upstream_call *call;
+    struct http_head head;
+    struct slice body;
+    const char *why = "out of memory";
+
+    if (!m->woken || multi_room(m) == 0)
+        return false;
+    call = m->owner.next(m->owner.arg, m);
+    if (!call) {
+        m->woken = false;
+        return false;
+    }
+    call->multi = m;
+    call->body = BUF_INIT(2 * H2_STREAM_WINDOW);
+    call->deadline = loop_now() + m->limits.response_timeout_us;
+    call_ring_add(call->paused ? &m->paused : &m->waiting, call);
+    m->n_calls++;
+    m->n_requests++;
+    if (!call_parts(call, &head, &body, &why) ||
+        h2_session_submit(m->session, &call->stream, &head, body) < 0)
+        call_fail(m, call, UPSTREAM_BROKEN, why);
+    return m->state != MULTI_DEAD;
+}
+
+/* Fills the empty buffer: what the session has to say, and as many waiting calls as go in. */
+static bool multi_fill(struct multi *m)
+{
+    do {
+        bool going = h2_session_fill(m->session, &m->out, H2_FILL);
+
+        if (m->state == MULTI_DEAD)
+            return false;
+        if (!going) {
+            multi_last_words(m);
+            multi_die(m, h2_session_why(m->session));
+            return false;
+        }
+    } while (buf_len(&m->out) < H2_FILL && multi_take(m));
+    return m->state != MULTI_DEAD;
+}
+
+static void multi_write(struct multi *m)
+{
+    for (size_t done = 0; done < MULTI_TURN && !m->failed_write;) {
+        struct slice s;
+        ssize_t n;
+
+        if (buf_len(&m->out) == 0 && !multi_fill(m))
+            return;
+        s = buf_slice(&m->out);
+        if (s.len == 0)
+            return;
+        n = stream_write(&m->stream, s.data, s.len);
+        if (n == STREAM_WANT_WRITE)
+            (void)event_add(&m->writable, NULL);
+        if (n == STREAM_WANT_WRITE || n == STREAM_WANT_READ)
+            return;
+        if (n < 0) {
+            /* The upstream may have answered before it stopped reading; what comes next ends it. */
+            m->failed_write = true;
+            multi_read(m, true);
+            if (m->state != MULTI_DEAD)
+                multi_die(m, "the upstream stopped reading");
+            return;
+        }
+        buf_consume(&m->out, (size_t)n);
+        m->written += (uint64_t)n;
+        done += (size_t)n;
+    }
+    if (!m->failed_write)
+        (void)event_add(&m->writable, NULL);
+}
+
+static void multi_settle(struct multi *m)
+{
+    if (m->state == MULTI_LEAVING && m->n_calls == 0 && buf_len(&m->out) == 0)
+        multi_part(m, "its last answer is here");
+    if (m->state != MULTI_DEAD)
+        multi_arm(m);
+}
+
+static void multi_work(void *arg)
+{
+    struct multi *m = arg;
+    struct upstream_call *call;
+
+    while (m->state != MULTI_DEAD && (call = call_ring_first(&m->resumed)))
+        call_resume(m, call);
+    /* Before new requests go out: is the peer still there, and does it want them? */
+    if (m->state != MULTI_DEAD && m->woken && multi_room(m) && buf_len(&m->out) == 0)
+        multi_read(m, true);
+    if (m->state != MULTI_DEAD && !event_pending(&m->writable, EV_WRITE, NULL))
+        multi_write(m);
+    if (m->state != MULTI_DEAD) {
+        loop_cancel(m->loop, &m->work); /* what the read above asked for is done */
+        multi_settle(m);
+    }
+}
+
+static void multi_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct multi *m = arg;
+
+    (void)fd;
+    (void)what;
+    multi_read(m, false);
+    if (m->state == MULTI_DEAD)
+        return;
+    /* TLS may have had to read before it could write. */
+    if (buf_len(&m->out))
+        loop_defer(m->loop, &m->work);
+    multi_settle(m);
+}
+
+static void multi_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct multi *m = arg;
+
+    (void)fd;
+    (void)what;
+    multi_work(m);
+}
+
+static void multi_late(void *arg)
+{
+    struct multi *m = arg;
+    struct upstream_call *call;
+    uint64_t now = loop_now();
+
+    if (m->state == MULTI_OPENING) {
+        multi_die(m, "no HTTP/2 settings came in time");
+        return;
+    }
+    if (m->n_calls == 0) {
+        multi_part(m, "idle");
+        return;
+    }
+    while (m->state != MULTI_DEAD && (call = call_ring_first(&m->waiting)) &&
+           now >= call->deadline) {
+        /* Silence may mean that nobody is there: new calls better go elsewhere. */
+        if (m->state == MULTI_OPEN && m->heard + m->limits.response_timeout_us <= now) {
+            m->state = MULTI_LEAVING;
+            m->owner.changed(m->owner.arg, m);
+        }
+        call_fail(m, call, UPSTREAM_TIMEOUT,
+                  call->headed ? "the answer stopped coming" : "no answer in time");
+    }
+    if (m->state == MULTI_DEAD)
+        return;
+    loop_defer(m->loop, &m->work);
+    multi_arm(m);
+}
+
+/* ---- the face ---- */
+
+int multi_new(struct multi **out, struct loop *loop, struct stream stream,
+              const struct multi_limits *limits, const struct multi_owner *owner)
+{
+    struct multi *m = calloc(1, sizeof(*m));
+    struct h2_events events = {on_head, on_body, on_end, on_failed, on_progress, m};
+
+    if (!m || h2_session_new(&m->session, &events, limits->head_bytes) < 0) {
+        stream_close(&stream);
+        free(m);
+        return -ENOMEM;
+    }
+    m->loop = loop;
+    m->stream = stream;
+    m->limits = *limits;
+    m->owner = *owner;
+    m->link.multi = m;
+    m->out = BUF_INIT_SECRET(H2_OUT_MAX);
+    m->born = m->heard = loop_now();
+    call_ring_init(&m->waiting);
+    call_ring_init(&m->paused);
+    call_ring_init(&m->resumed);
+    m->work = (struct loop_hook){.run = multi_work, .arg = m};
+    m->bury = (struct loop_hook){.run = multi_bury, .arg = m};
+    stream_read_ahead(&m->stream);
+    loop_timer_init(&m->timer, loop, multi_late, m);
+    loop_timer_set(&m->timer, limits->open_timeout_us);
+    (void)event_assign(&m->readable, loop_base(loop), stream.fd, EV_READ | EV_PERSIST,
+                       multi_readable, m);
+    (void)event_assign(&m->writable, loop_base(loop), stream.fd, EV_WRITE, multi_writable, m);
+    (void)event_add(&m->readable, NULL);
+    loop_defer(loop, &m->work);
+    *out = m;
+    return 0;
+}
+
+void multi_free(struct multi *m)
+{
+    for (struct upstream_call *call = any_call(m); call; call = any_call(m)) {
+        multi_drop_call(call);
+        upstream_call_free(call);
+    }
+    multi_die(m, "freed");
+    multi_tell_gone(m, "freed");
+}
+
+unsigned multi_room(const struct multi *m)
+{
+    unsigned left = MULTI_REQUESTS - m->n_requests, room;
+
+    if (m->state != MULTI_OPEN)
+        return 0;
+    room = h2_session_room(m->session);
+    return room < left ? room : left;
+}
+
+unsigned multi_streams(const struct multi *m)
+{
+    return h2_session_streams(m->session);
+}
+
+bool multi_opening(const struct multi *m)
+{
+    return m->state == MULTI_OPENING ||
+           (m->state == MULTI_OPEN && m->n_calls == 0 && h2_session_streams(m->session) == 0);
+}
+
+unsigned multi_calls(const struct multi *m)
+{
+    return m->n_calls;
+}
+
+bool multi_used(const struct multi *m)
+{
+    return m->n_requests > 0;
+}
+
+unsigned multi_wake(struct multi *m)
+{
+    unsigned room;
+
+    if (m->state == MULTI_OPEN &&
+        (m->n_requests >= MULTI_REQUESTS || loop_now() - m->born >= MULTI_AGE_US))
+        multi_leave(m);
+    room = multi_room(m);
+    if (room) {
+        m->woken = true;
+        loop_defer(m->loop, &m->work);
+    }
+    return room;
+}
+
+void multi_update(struct upstream_call *call)
+{
+    struct multi *m = call->multi;
+
+    if (m->state == MULTI_DEAD)
+        return;
+    call_ring_leave(call);
+    call_ring_add(call->paused ? &m->paused : &m->resumed, call);
+    if (!call->paused)
+        loop_defer(m->loop, &m->work);
+}
+
+void multi_drop_call(struct upstream_call *call)
+{
+    struct multi *m = call->multi;
+
+    h2_session_reset(m->session, &call->stream);
+    call_out(m, call);
+    if (m->state != MULTI_DEAD)
+        loop_defer(m->loop, &m->work);
+}
+
+struct multi_link *multi_link(struct multi *m)
+{
+    return &m->link;
+}
