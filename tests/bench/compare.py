@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -26,6 +27,8 @@ import report  # noqa: E402
 import soak  # noqa: E402
 from lookalike import Authority, signing  # noqa: E402
 from measure import Failed  # noqa: E402
+
+WARM_MOST = 20  # seconds, after those asked for
 
 
 def numbers(text):
@@ -117,6 +120,16 @@ class Bench:
     def wrk(self, server, load, connections, seconds):
         return loads.Wrk(self.folder, self.other_core, server.port, load, connections, seconds)
 
+    def warm(self, server, load, connections):
+        """Load for the seconds of the warm-up, and until the connections to the upstream are made."""
+        began, wanted = time.monotonic(), self.upstream.requests() + 4 * connections + 50
+        wrk = self.wrk(server, load, connections, self.chosen.warm_up + WARM_MOST)
+        while wrk.process.poll() is None and (time.monotonic() - began < self.chosen.warm_up or
+                                              self.upstream.requests() < wanted):
+            time.sleep(0.05)
+        wrk.process.send_signal(signal.SIGINT)  # it tells what it saw
+        return wrk.result()
+
 
 def check_signatures(bench, names):
     """Raises unless each signs as an independent reading of the API's document does."""
@@ -148,6 +161,8 @@ def problems_of(seen, length, connections, came):
     found = ["%d %s errors" % (n, kind) for kind, n in seen["errors"].items()]
     if not seen["requests"]:
         found.append("nothing was answered")
+    elif seen["requests"] < connections:
+        found.append("%d answers on %d connections: too short" % (seen["requests"], connections))
     elif not 0 <= seen["bytes"] - seen["requests"] * length <= connections * length:
         found.append("%(bytes)d bytes in %(requests)d answers" % seen + " of %d bytes" % length)
     if not 0 <= came - seen["requests"] <= connections:
@@ -169,7 +184,7 @@ def cell(bench, name, connections, size, round_):
             return void(["the answer was %d %r" % (status, body[:80].decode(errors="replace"))], row)
         problems = []
         if chosen.warm_up:
-            seen = bench.wrk(server, load, connections, chosen.warm_up).result()
+            seen = bench.warm(server, load, connections)
             problems += ["warm-up: %d %s errors" % (n, kind) for kind, n in seen["errors"].items()]
             measure.quiet(server.pid)
         measure.reset_peak(server.pid)
@@ -235,7 +250,7 @@ def main(arguments=None):
         signal.signal(number, lambda n, _frame: sys.exit(
             "it took too long" if n == signal.SIGALRM else 128 + n))
     cells = chosen.rounds * len(chosen.bodies) * len(chosen.connections) * len(names)
-    signal.alarm(600 + (chosen.soak or 0) // 200 + cells * (chosen.seconds + chosen.warm_up + 30))
+    signal.alarm(600 + (chosen.soak or 0) // 200 + cells * (chosen.seconds + chosen.warm_up + 50))
     with Bench(chosen) as bench:
         if chosen.profile:
             return profiling.run(bench)

@@ -156,8 +156,16 @@ def memory_kb(root, name="VmHWM"):
     return total
 
 
+def names(root):
+    """{pid: name} of the tree."""
+    return {pid: _stat(pid)[0] for pid in tree(root)}
+
+
 def memory_by_name(root, name="VmRSS"):
-    return {_stat(pid)[0]: _status(pid, name) for pid in tree(root)}
+    told = {}
+    for pid, who in names(root).items():
+        told[who] = told.get(who, 0) + _status(pid, name)
+    return told
 
 
 def reset_peak(root):

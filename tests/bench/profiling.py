@@ -20,32 +20,37 @@ def perf_works(folder):
 
 
 def with_perf(bench, seconds):
-    data, load = bench.folder / "perf.data", loads.load(SIZE)
+    load = loads.load(SIZE)
     server = bench.start("cention-proxy")
-    bench.wrk(server, load, CONNECTIONS, 1).result()
-    pids = {pid: measure._stat(pid)[0] for pid in measure.tree(server.pid)}
+    bench.warm(server, load, CONNECTIONS)
     wrk = bench.wrk(server, load, CONNECTIONS, seconds)
+    recording = {}
     try:
-        perf = subprocess.run(["perf", "record", "-q", "-g", "-F", "1999", "-o", str(data), "-p",
-                               ",".join(map(str, pids)), "--", "sleep", str(max(1, seconds - 1))],
-                              capture_output=True, text=True, timeout=seconds + 60, check=False)
+        for pid, name in measure.names(server.pid).items():
+            data = bench.folder / ("perf.%d" % pid)
+            recording[pid, name, data] = measure.spawn(
+                ["perf", "record", "-q", "-g", "-F", "1999", "-o", data, "-p", pid, "--",
+                 "sleep", max(1, seconds - 1)], bench.other_core, bench.folder / "perf.log")
         seen = wrk.result()
+        for process in recording.values():
+            process.wait(60)
     finally:
         wrk.stop()
-    if perf.returncode:
-        raise Failed("perf: %s" % perf.stderr[-400:])
+        for process in recording.values():
+            measure.end(process)
+    server.stop()
+    if any(process.returncode for process in recording.values()):
+        raise Failed("perf: %s" % (bench.folder / "perf.log").read_text()[-400:])
     print("%.0f requests/s, errors: %s" % (seen["requests"] / seen["seconds"], seen["errors"] or "none"))
-    for pid, name in sorted(pids.items(), key=lambda item: item[1]):
-        # The sorted columns: what is spent in the function itself, then with all that it calls.
+    for pid, name, data in recording:
+        # The sorted column: what is spent in the function itself, then with all that it calls.
         for children, what in (("--no-children", "self"), ("--children", "with children, self")):
             out = subprocess.run(
-                ["perf", "report", "-i", str(data), "--stdio", "-g", "none", children, "--pid", str(pid),
-                 "--sort", "dso,symbol", "--percentage", "relative"], capture_output=True, text=True,
-                timeout=300, check=False).stdout
+                ["perf", "report", "-i", data, "--stdio", "-g", "none", children, "--sort", "dso,symbol"],
+                capture_output=True, text=True, timeout=300, check=False).stdout
             lines = [line for line in out.splitlines() if line.strip() and not line.startswith("#")]
             print("\n== %s (%d), %s" % (name, pid, what))
-            print("\n".join(lines[:LINES]))
-    server.stop()
+            print("\n".join(re.sub(r"[\s-]+$", "", line) for line in lines[:LINES]))
 
 
 def with_callgrind(bench, seconds):

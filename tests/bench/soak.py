@@ -1,4 +1,5 @@
 """Many requests through cention-proxy alone: does its memory grow, and does retention hold the disk down?"""
+import signal
 import time
 
 import loads
@@ -44,12 +45,14 @@ def run(bench, count):
                 time.sleep(0.2)
             marks.append(measure.memory_by_name(server.pid))
             tell("%s (%d)" % (what, done), server, used_kb(server.audit))
-        wrk.process.send_signal(2)  # it tells what it saw
+        wrk.process.send_signal(signal.SIGINT)  # it tells what it saw
         seen = wrk.result()
     finally:
         wrk.stop()
     measure.quiet(server.pid)
-    came, intents = bench.upstream.requests() - first, server.metric("cention_signatures_total")
+    came = bench.upstream.requests() - first
+    measure.until(lambda: server.metric("cention_signatures_total") >= came, "a signature for each request")
+    intents = server.metric("cention_signatures_total")
     seconds = time.monotonic() - began
     server.stop()
     print("%d answers in %.0f s; errors: %s; %d requests came to the upstream; %d signatures" % (
