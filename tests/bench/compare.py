@@ -28,6 +28,8 @@ import soak  # noqa: E402
 from lookalike import Authority, signing  # noqa: E402
 from measure import Failed  # noqa: E402
 
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM)
+ROOM = 4 * 1024 ** 3  # bytes of free disk: the audit log of one run of 60 s may become 3 GiB
 WARM_MOST = 20  # seconds, after those asked for
 
 
@@ -61,11 +63,13 @@ def options(arguments):
         chosen.connections, chosen.bodies = [8], [30]
     chosen.contestants = chosen.contestants.split(",")
     unknown = set(chosen.contestants) - set(contestants.ALL)
+    if chosen.soak is not None and not 0 < chosen.soak <= 100000000:
+        parser.error("--soak takes 1 to 100000000 requests")
     if unknown or not all(0 < n <= 900 for n in chosen.connections) or len(chosen.cores) != 2 or \
             not all(body in loads.KINDS for body in chosen.bodies) or \
-            not (0 < chosen.rounds <= 100 and 0 < chosen.seconds <= 600 and 0 <= chosen.warm_up <= 60):
+            not (0 < chosen.rounds <= 100 and 0 < chosen.seconds <= 60 and 0 <= chosen.warm_up <= 60):
         parser.error("no such contestant: %s" % ", ".join(unknown) if unknown else
-                     "connections are 1 to 900, bodies %s, rounds to 100, seconds to 600" %
+                     "connections are 1 to 900, bodies %s, rounds to 100, seconds to 60" %
                      ", ".join(map(str, loads.KINDS)))
     top = pathlib.Path(__file__).resolve().parents[2]
     chosen.build = (chosen.build or top / "build-bench").resolve()
@@ -87,7 +91,6 @@ class Bench:
 
     def __enter__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cention-bench-"))
-        self.chosen.out.mkdir(parents=True, exist_ok=True)
         # Not in the temporary folder, which may be memory.
         self.audit = pathlib.Path(tempfile.mkdtemp(prefix="audit-", dir=self.chosen.out))
         self.upstream = None
@@ -102,6 +105,8 @@ class Bench:
         return self
 
     def __exit__(self, *_why):
+        for number in ENDING:  # once is enough: this must come to its end
+            signal.signal(number, signal.SIG_IGN)
         for server in (self.running, self.upstream):
             if server and server.process:
                 measure.end(server.process)
@@ -246,7 +251,10 @@ def main(arguments=None):
         sys.exit(contestants.CentionProxy.missing(chosen.build))
     if not names:
         sys.exit("nobody to compare")
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(chosen.out).free < ROOM:
+        sys.exit("less than %d MiB are free in %s" % (ROOM >> 20, chosen.out))
+    for number in ENDING:
         signal.signal(number, lambda n, _frame: sys.exit(
             "it took too long" if n == signal.SIGALRM else 128 + n))
     cells = chosen.rounds * len(chosen.bodies) * len(chosen.connections) * len(names)
@@ -271,4 +279,7 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except Failed as why:
+        sys.exit("run.sh: %s" % why)

@@ -225,7 +225,7 @@ def cpu_model():
 
 def machine(folder):
     append, overwrite = disk(folder)
-    return ("%s, %d cores, Linux %s; fdatasync of 4 KiB on %s: %.0f us appended, %.0f us overwritten; "
+    return ("%s, %d cores, Linux %s; fdatasync of 4 KiB on %s: %.0f us appended, %.0f us overwritten, "
             "load average %.1f at the start" % (
                 cpu_model(), os.cpu_count(), platform.release(), file_system(folder), append,
                 overwrite, os.getloadavg()[0]))

@@ -2,7 +2,7 @@
 import math
 from xml.sax.saxutils import escape
 
-WIDTH, PANEL, TOP, LEFT, RIGHT, LABELS = 900, 220, 96, 56, 16, 52
+WIDTH, PANEL, TOP, LEFT, RIGHT, LABELS = 900, 220, 142, 56, 16, 52
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #24292f; }
 .title { font-size: 16px; font-weight: 600; }
@@ -49,11 +49,11 @@ def _text(x, y, words, kind=""):
 
 
 def _legend(contestants):
-    out, x = [], LEFT
-    for name, label in contestants:
-        out.append('<rect class="b%d" x="%.1f" y="58" width="11" height="11" rx="2"/>' % (COLOURS[name], x))
-        out.append(_text(x + 16, 68, label))
-        x += 34 + 6.2 * len(label)
+    out = []
+    for i, (name, label) in enumerate(contestants):
+        x, y = LEFT + i % 3 * 270, 82 + i // 3 * 18
+        out.append('<rect class="b%d" x="%d" y="%d" width="11" height="11" rx="2"/>' % (COLOURS[name], x, y - 10))
+        out.append(_text(x + 17, y, label))
     return out
 
 
@@ -89,7 +89,9 @@ def bars(title, small, contestants, panels):
     height = TOP + len(panels) * (PANEL + LABELS)
     out = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">' % (
         WIDTH, height, WIDTH, height), "<title>%s</title>" % escape(title), "<style>%s</style>" % STYLE,
-        _text(LEFT, 24, title, "title"), _text(LEFT, 42, small, "small")] + _legend(contestants)
+        _text(LEFT, 24, title, "title")] + [
+            _text(LEFT, 42 + 14 * i, line, "small") for i, line in enumerate(small.split("; ")[:2])]
+    out += _legend(contestants)
     for i, panel in enumerate(panels):
         out += _panel(panel, contestants, TOP + i * (PANEL + LABELS))
     return "\n".join(out + ["</svg>", ""])

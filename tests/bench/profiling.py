@@ -60,11 +60,12 @@ def with_callgrind(bench, seconds):
     pattern = bench.folder / "callgrind.%p"
     server = bench.start("cention-proxy", sandbox="off", wrapper=(
         "valgrind", "-q", "--tool=callgrind", "--trace-children=yes", "--callgrind-out-file=%s" % pattern))
-    seen = bench.wrk(server, loads.load(SIZE), CONNECTIONS, seconds).result()
+    bench.warm(server, loads.load(SIZE), CONNECTIONS)
+    seen = bench.wrk(server, loads.load(SIZE), CONNECTIONS, 3 * seconds).result()
     server.stop()
     print("%d requests under callgrind, errors: %s" % (seen["requests"], seen["errors"] or "none"))
     for path in sorted(bench.folder.glob("callgrind.*")):
-        found = re.search(r"^cmd: (\S+)", path.read_text(errors="replace"), re.M)
+        found = re.search(r"^cmd:\s+(\S+)", path.read_text(errors="replace"), re.M)
         for inclusive in ("no", "yes"):
             out = subprocess.run(["callgrind_annotate", "--inclusive=%s" % inclusive, str(path)],
                                  capture_output=True, text=True, timeout=300, check=False).stdout

@@ -39,7 +39,10 @@ if [ -z "$build" ]; then
 fi
 
 child=
-trap '[ -z "$child" ] || kill "$child" 2>/dev/null || true' EXIT
+stop() {
+    [ -z "$child" ] || { kill "$child" 2>/dev/null && wait "$child"; } || true
+}
+trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 /usr/bin/python3 "$top/tests/bench/compare.py" "$@" &
