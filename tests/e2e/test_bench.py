@@ -10,6 +10,8 @@ import pytest
 BENCH = pathlib.Path(__file__).resolve().parents[1] / "bench"
 sys.path.insert(0, str(BENCH))
 
+from lookalike import Authority  # noqa: E402
+
 import compare  # noqa: E402
 import contestants  # noqa: E402
 import loads  # noqa: E402
@@ -67,6 +69,33 @@ def test_errors_are_void(tmp_path):
     assert status == 1 and "2 of 2 runs are void" in said
     assert all("the answer was 500" in row["void"] and row["rps"] == "" for row in rows)
     assert (tmp_path / "table.md").read_text().count("| void |") == 2
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory, authority):
+    server = contestants.Upstream(tmp_path_factory.mktemp("upstream"), None, authority)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("name", contestants.ALL)
+def test_all_verify_the_upstream(name, request, authority, tmp_path):
+    """None is cheaper for it: with another CA nobody gets through, with the right one everybody does."""
+    why = contestants.ALL[name].missing(BUILD) or (not contestants.which("nginx") and "nginx is not installed")
+    if why:
+        pytest.skip(why)
+    upstream, load = request.getfixturevalue("upstream"), loads.load(600)
+    for ca, passes in ((Authority(tmp_path / "other"), False), (authority, True)):
+        came = upstream.requests()
+        server = contestants.ALL[name](tmp_path / name, None, upstream.port, ca, BUILD).start()
+        try:
+            status, body, length = loads.ask(server.port, load)
+        finally:
+            server.stop()
+        assert (status == 200) == passes and upstream.requests() - came == int(passes)
+    assert body.decode() == contestants.ANSWER and length > len(body)
 
 
 def test_what_makes_a_run_void():
