@@ -194,8 +194,10 @@ def cell(bench, name, connections, size, round_):
             measure.quiet(server.pid)
         measure.reset_peak(server.pid)
         came, cpu = bench.upstream.requests(), measure.quiet(server.pid)
+        core, began = measure.core_us(bench.core), time.monotonic()
         seen = bench.wrk(server, load, connections, chosen.seconds).result()
         after = measure.quiet(server.pid)
+        core, took = measure.core_us(bench.core) - core, time.monotonic() - began
         peak = measure.memory_kb(server.pid)
         last = bench.upstream.requests()
         server.stop()
@@ -215,7 +217,8 @@ def cell(bench, name, connections, size, round_):
                    p99_us=seen["p99_us"], cpu_us="%.2f" % ((after.total - cpu.total) / count),
                    user_us="%.2f" % ((after.user - cpu.user) / count),
                    system_us="%.2f" % ((after.system - cpu.system) / count),
-                   busy="%.2f" % ((after.total - cpu.total) / 1e6 / seen["seconds"]), peak_kb=peak,
+                   busy="%.2f" % ((after.total - cpu.total) / 1e6 / seen["seconds"]),
+                   others="%.2f" % max(0.0, (core - (after.total - cpu.total)) / 1e6 / took), peak_kb=peak,
                    cpu_us_by_process=" ".join("%s=%.2f" % (who, used / count)
                                               for who, used in sorted(by_name.items())))
     return void(problems, row)

@@ -334,9 +334,12 @@ def word(value):
 
 
 class CentionProxy(Server):
-    """Everything on: validation, policy, signing, durable audit, sandbox."""
+    """Everything on: validation, policy, signing, durable audit, sandbox. A subclass with more settings is
+    another contestant, when it is added to ALL and has a colour in plot.py.
+    """
 
     name, label, signs = "cention-proxy", "cention-proxy, everything on", True
+    more_proxy, more_upstream, more_keeper = {}, {}, {}
 
     def __init__(self, folder, core, upstream_port, authority, build, audit=None, log_level="warning",
                  sandbox="enforce", wrapper=()):
@@ -370,14 +373,15 @@ class CentionProxy(Server):
             "audit": {"directory": self.audit, "durability": "fsync", **self.more_audit},
             "clients": [{"name": "load", "uid": os.getuid()}],
             "rules": [{"client": "load", "workspaces": [WORKSPACE], "methods": ["PUT"],
-                       "paths": ["/v1/org/:id", "/v1/area/:id"]}]}.items()))
+                       "paths": ["/v1/org/:id", "/v1/area/:id"]}], **self.more_keeper}.items()))
         proxy.write_text("".join("%s = %s;\n" % (k, word(v)) for k, v in {
             "listen": [{"address": "127.0.0.1", "port": self.port}],
             "admin": {"address": "127.0.0.1", "port": self.admin_port},
             "keeper": link, "workspace": WORKSPACE, "api": TOP / "conf" / "cention-openapi.json",
             "validation": "enforce", "sandbox": self.sandbox,
             "upstream": {"url": "https://127.0.0.1:%d" % self.upstream_port,
-                         "ca_file": self.authority.file}}.items()))
+                         "ca_file": self.authority.file, **self.more_upstream},
+            **self.more_proxy}.items()))
         return self.wrapper + [self.program(self.build, "cention-keeperd"), "-c", keeper, "--",
                                self.program(self.build, "cention-proxyd"), "-c", proxy]
 

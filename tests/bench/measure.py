@@ -125,6 +125,16 @@ class Cpu:
         return sum(self.by_name.values())
 
 
+def core_us(core):
+    """Microseconds that a core (None: all) has been busy with anything, stolen ones included."""
+    for line in (PROC / "stat").read_text().splitlines():
+        name, *ticks = line.split()
+        if name == ("cpu" if core is None else "cpu%d" % core):
+            # user, nice, system, then not idle and iowait, irq, softirq, steal
+            return sum(int(t) for t in ticks[:3] + ticks[5:8]) / TICK * 1e6
+    return 0.0
+
+
 def quiet(root, seconds=5.0):
     """Waits until the tree has used no more CPU for a twentieth of a second; what it used."""
     end_at = time.monotonic() + seconds

@@ -7,8 +7,8 @@ import loads
 import plot
 
 COLUMNS = ("round", "contestant", "connections", "body_bytes", "requests", "answers", "seconds", "rps",
-           "p50_us", "p99_us", "cpu_us", "user_us", "system_us", "cpu_us_by_process", "busy", "peak_kb",
-           "void")
+           "p50_us", "p99_us", "cpu_us", "user_us", "system_us", "cpu_us_by_process", "busy", "others",
+           "peak_kb", "void")
 BASE = "haproxy"
 
 
@@ -36,9 +36,9 @@ def line(row):
     start = "round %(round)s %(contestant)-13s %(connections)4s connections %(body_bytes)6s bytes: " % row
     if row["void"]:
         return start + "VOID: " + row["void"]
-    return start + ("%8s requests/s, p50 %6s us, p99 %6s us, CPU %7s us each (%s), busy %s, "
+    return start + ("%8s requests/s, p50 %6s us, p99 %6s us, CPU %7s us each (%s), busy %s, others %s, "
                     "peak %6s kB" % tuple(row[name] for name in (
-                        "rps", "p50_us", "p99_us", "cpu_us", "cpu_us_by_process", "busy", "peak_kb")))
+                        "rps", "p50_us", "p99_us", "cpu_us", "cpu_us_by_process", "busy", "others", "peak_kb")))
 
 
 def medians(rows):
@@ -60,12 +60,22 @@ def ratio(value, base):
     return "%.2f" % (value / base) if base else "-"
 
 
+def disturbance(rows):
+    """How much else there was on the contestants' core: what to believe of the times."""
+    shares = [100 * float(row["others"]) for row in rows if not row["void"]]
+    if not shares:
+        return "Every run is void."
+    return ("Other processes used %.0f %% of the contestants' core during the median run, %.0f %% during the "
+            "worst." % (statistics.median(shares), max(shares)))
+
+
 def markdown(rows, machine, chosen):
     """The table for README.md; x is how many times HAProxy's value of the same cell."""
     told = medians(rows)
     text = [
         "Medians of %d rounds of %d s; x: times HAProxy's value in the same rounds." % (
             chosen.rounds, chosen.seconds), "", machine + ".", "",
+        disturbance(rows), "",
         "| body | connections | contestant | requests/s | x | p50 ms | p99 ms | CPU us/request | x | "
         "peak MiB | core busy |", "|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|"]
     for (name, connections, body), cell in sorted(told.items(), key=lambda item: (

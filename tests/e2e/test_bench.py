@@ -45,7 +45,7 @@ def test_quick(tmp_path):
         assert float(row["rps"]) == pytest.approx(int(row["answers"]) / float(row["seconds"]), rel=0.01)
         assert 5 < float(row["cpu_us"]) < 50000
         assert float(row["busy"]) < 1.5 and int(row["p50_us"]) <= int(row["p99_us"])
-        assert int(row["peak_kb"]) > 1000
+        assert int(row["peak_kb"]) > 1000 and 0 <= float(row["others"]) < 1.5
     assert status == 0, said
     told = {row["contestant"]: row for row in rows}
     assert "cention-keeperd=" in told["cention-proxy"]["cpu_us_by_process"]
@@ -138,6 +138,12 @@ def test_void_rounds_are_not_in_the_medians():
     rows = [{**row, "rps": rps, "void": void} for rps, void in (("10", ""), ("30", ""), ("999", "errors"))]
     cell = report.medians(rows)["nginx", 64, 600]
     assert cell["rps"] == 20 and cell["void"] == 1 and cell["rounds"] == 3
+
+
+def test_disturbance_is_told():
+    rows = [{"others": others, "void": void} for others, void in (("0.1", ""), ("0.5", ""), ("0.2", ""), ("", "x"))]
+    assert "20 %" in report.disturbance(rows) and "50 %" in report.disturbance(rows)
+    assert report.disturbance(rows[3:]) == "Every run is void."
 
 
 def test_axis():
