@@ -199,27 +199,27 @@ def file_system(folder):
     return best[1]
 
 
-def _sync_us(descriptor, offsets, count):
-    block, times = os.urandom(4096), []
-    for i in range(count):
-        began = time.perf_counter()
-        os.pwrite(descriptor, block, offsets(i))
-        os.fdatasync(descriptor)
-        times.append((time.perf_counter() - began) * 1e6)
-    return statistics.median(times)
-
-
 def disk(folder, count=100):
-    """Median microseconds of a 4 KiB write and its fdatasync: appended, and over written blocks."""
-    path = pathlib.Path(folder) / "fdatasync.tmp"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    """Median microseconds of a 4 KiB write and its fdatasync: appended, and over written blocks. By turns, so
+    that what else the disk does is in both."""
+    paths = [pathlib.Path(folder) / ("fdatasync.%d" % i) for i in range(2)]
+    files, times, block = [], ([], []), os.urandom(4096)
     try:
-        append = _sync_us(descriptor, lambda i: i * 4096, count)
-        overwrite = _sync_us(descriptor, lambda i: i * 4096, count)
+        for path in paths:
+            files.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        os.pwrite(files[1], block * count, 0)
+        os.fsync(files[1])
+        for i in range(count):
+            for file, spent in zip(files, times):
+                began = time.perf_counter()
+                os.pwrite(file, block, i * 4096)
+                os.fdatasync(file)
+                spent.append((time.perf_counter() - began) * 1e6)
     finally:
-        os.close(descriptor)
-        path.unlink()
-    return append, overwrite
+        for file, path in zip(files, paths):
+            os.close(file)
+            path.unlink()
+    return tuple(statistics.median(spent) for spent in times)
 
 
 def cpu_model():
