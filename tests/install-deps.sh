@@ -1,11 +1,12 @@
 #!/bin/sh
 # Installs with apt what is missing on a Debian 12 machine.
 #
-#     install-deps.sh [build] [test]     (default: build)
+#     install-deps.sh [build] [test] [bench]     (default: build)
 set -eu
 sets=${*:-build}
 wanted=
 optional= # without these, some tests are skipped
+services= # that their packages would start
 
 for set in $sets; do
     case $set in
@@ -13,8 +14,10 @@ for set in $sets; do
         libjson-c-dev libconfig-dev libsystemd-dev libzstd-dev libseccomp-dev libcunit1-dev ca-certificates openssl curl python3" ;;
     test) wanted="$wanted python3-pytest python3-pytest-xdist python3-cryptography clang clang-format libclang-rt-14-dev strace systemd tinyproxy zstd man-db wrk"
         optional="$optional chromium" ;;
+    bench) wanted="$wanted nginx libnginx-mod-http-js haproxy wrk openssl python3"
+        optional="$optional linux-perf valgrind" services="nginx haproxy" ;;
     *)
-        echo "usage: install-deps.sh [build] [test]" >&2
+        echo "usage: install-deps.sh [build] [test] [bench]" >&2
         exit 2
         ;;
     esac
@@ -36,6 +39,16 @@ as_root=
 [ "$(id -u)" = 0 ] || as_root=sudo
 export DEBIAN_FRONTEND=noninteractive
 $as_root apt-get -qq update
+
+# Programs are wanted, not services: those that come now are not started, now or at the next boot.
+quiet=
+if [ -n "$services" ] && [ -d /run/systemd/system ]; then
+    for service in $services; do
+        case " $missing " in *" $service "*) quiet="$quiet $service.service" ;; esac
+    done
+    # shellcheck disable=SC2086 # lists of words
+    [ -z "$quiet" ] || $as_root systemctl --quiet mask --runtime $quiet
+fi
 # shellcheck disable=SC2086 # lists of words
 if [ -n "$missing" ]; then
     $as_root apt-get -qq install -y --no-install-recommends $missing >/dev/null
@@ -44,3 +57,9 @@ for package in $more; do
     $as_root apt-get -qq install -y --no-install-recommends "$package" >/dev/null ||
         echo "$package can't be installed: its tests will be skipped"
 done
+if [ -n "$quiet" ]; then
+    # shellcheck disable=SC2086 # lists of words
+    $as_root systemctl --quiet unmask --runtime $quiet
+    # shellcheck disable=SC2086 # lists of words
+    $as_root systemctl --quiet disable $quiet
+fi
