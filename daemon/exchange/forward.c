@@ -99,14 +99,32 @@ static bool passes(struct slice name)
            slice_eq_nocase(name, SLICE_LIT("user-agent"));
 }
 
+enum {
+    FORWARD_REST = 1024, /* bytes of the line, of our own fields and of Authorization, as a rule */
+};
+
+static int put_line(struct buf *out, const struct http_head *head, const struct target *target)
+{
+    int r = buf_append_slice(out, head->method);
+
+    if (r == 0)
+        r = buf_append_slice(out, SLICE_LIT(" /s/"));
+    if (r == 0)
+        r = buf_append_slice(out, target->workspace);
+    if (r == 0)
+        r = buf_append_slice(out, target->path);
+    return r == 0 ? buf_append_slice(out, SLICE_LIT(" HTTP/1.1\r\n")) : r;
+}
+
 int forward_head(struct buf *out, const struct setup *setup, const struct http_head *head,
                  const struct target *target, struct slice request_id, size_t body_len)
 {
     struct slice host = upstream_host(setup->upstream);
-    int r = buf_printf(out, "%.*s /s/%.*s%.*s HTTP/1.1\r\n", (int)head->method.len,
-                       head->method.data, (int)target->workspace.len, target->workspace.data,
-                       (int)target->path.len, target->path.data);
+    /* Once for all of it: a secret buffer that grows is wiped each time. */
+    int r = buf_reserve(out, head->head_len + body_len + FORWARD_REST);
 
+    if (r == 0)
+        r = put_line(out, head, target);
     if (r == 0)
         r = put_field(out, SLICE_LIT("Host"), host);
     for (size_t i = 0; r == 0 && i < head->n_fields; i++)
@@ -114,7 +132,11 @@ int forward_head(struct buf *out, const struct setup *setup, const struct http_h
             r = put_field(out, head->fields[i].name, head->fields[i].value);
     if (r == 0)
         r = put_field(out, SLICE_LIT("X-Request-Id"), request_id);
-    return r == 0 ? buf_printf(out, "Content-Length: %zu\r\n", body_len) : r;
+    if (r == 0)
+        r = buf_append_slice(out, SLICE_LIT("Content-Length: "));
+    if (r == 0)
+        r = buf_append_number(out, body_len);
+    return r == 0 ? buf_append(out, "\r\n", 2) : r;
 }
 
 int forward_signed(struct buf *out, bool literal, const struct wire_signed *s, struct slice body)

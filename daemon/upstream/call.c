@@ -1,6 +1,7 @@
 #include "upstream/call.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void upstream_call_free(struct upstream_call *call)
 {
@@ -44,21 +45,45 @@ struct upstream_call *call_ring_first(const struct upstream_call *ring)
     return ring->next == ring ? NULL : ring->next;
 }
 
-bool call_parts(struct upstream_call *call, struct http_head *head, struct slice *body,
-                const char **why)
+/* Takes what stands before `end` off *rest, and `end` itself. */
+static bool take_to(struct slice *rest, const char *end, struct slice *out)
 {
-    struct http_progress progress = {0};
-    struct slice all = buf_slice(&call->request);
+    const char *at = rest->len ? memmem(rest->data, rest->len, end, strlen(end)) : NULL;
 
-    if (http_request_parse(all.data, all.len, &progress, head, why) != HTTP_DONE)
+    if (!at)
         return false;
-    for (size_t i = 0; i < head->n_fields; i++) {
-        char *name = call->request.data + (head->fields[i].name.data - call->request.data);
+    *out = slice_of(rest->data, (size_t)(at - rest->data));
+    *rest = slice_of(at + strlen(end), rest->len - out->len - strlen(end));
+    return true;
+}
 
-        for (size_t k = 0; k < head->fields[i].name.len; k++)
-            if (name[k] >= 'A' && name[k] <= 'Z')
-                name[k] = (char)(name[k] + ('a' - 'A'));
+static void lower(struct upstream_call *call, struct slice name)
+{
+    char *p = call->request.data + (name.data - call->request.data);
+
+    for (size_t i = 0; i < name.len; i++)
+        if (p[i] >= 'A' && p[i] <= 'Z')
+            p[i] |= 0x20;
+}
+
+/* The text is our own (exchange/forward), so what it holds was looked at before. */
+bool call_parts(struct upstream_call *call, struct http_head *head, struct slice *body)
+{
+    struct slice rest = buf_slice(&call->request), line;
+
+    head->n_fields = 0;
+    if (!take_to(&rest, " ", &head->method) || !take_to(&rest, " ", &head->target) ||
+        !take_to(&rest, "\r\n", &line))
+        return false;
+    while (rest.len < 2 || rest.data[0] != '\r') {
+        struct http_field *field = &head->fields[head->n_fields];
+
+        if (head->n_fields == HTTP_FIELDS_MAX || !take_to(&rest, ": ", &field->name) ||
+            !take_to(&rest, "\r\n", &field->value))
+            return false;
+        lower(call, field->name);
+        head->n_fields++;
     }
-    *body = slice_of(all.data + head->head_len, all.len - head->head_len);
+    *body = slice_of(rest.data + 2, rest.len - 2);
     return true;
 }

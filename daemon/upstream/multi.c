@@ -351,7 +351,6 @@ static bool multi_take(struct multi *m)
     struct upstream_call *call;
     struct http_head head;
     struct slice body;
-    const char *why = "out of memory";
 
     if (!m->woken || multi_room(m) == 0)
         return false;
@@ -366,9 +365,9 @@ static bool multi_take(struct multi *m)
     call_ring_add(call->paused ? &m->paused : &m->waiting, call);
     m->n_calls++;
     m->n_requests++;
-    if (!call_parts(call, &head, &body, &why) ||
+    if (!call_parts(call, &head, &body) ||
         h2_session_submit(m->session, &call->stream, &head, body) < 0)
-        call_fail(m, call, UPSTREAM_BROKEN, why);
+        call_fail(m, call, UPSTREAM_BROKEN, "out of memory");
     return m->state != MULTI_DEAD;
 }
 
