@@ -82,10 +82,9 @@ bool stream_h2(const struct stream *s)
     return s->tls && tls_h2(s->tls);
 }
 
-void stream_read_ahead(struct stream *s)
+int stream_read_ahead(struct stream *s)
 {
-    if (s->tls)
-        tls_read_ahead(s->tls);
+    return s->tls ? tls_read_ahead(s->tls) : 0;
 }
 
 void stream_close(struct stream *s)

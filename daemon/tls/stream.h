@@ -35,8 +35,8 @@ bool stream_pending(const struct stream *s);
 
 bool stream_h2(const struct stream *s); /* HTTP/2 was agreed on */
 /* One call to the kernel for several TLS records; stream_pending then tells of parts of one, too.
- */
-void stream_read_ahead(struct stream *s);
+ * -ENOMEM. */
+int stream_read_ahead(struct stream *s) __attribute__((warn_unused_result));
 
 void stream_close(struct stream *s);
 

@@ -236,10 +236,22 @@ bool tls_h2(const struct tls *t)
     return slice_eq(slice_of(name, len), SLICE_LIT("h2"));
 }
 
-void tls_read_ahead(struct tls *t)
+/*
+ * A buffer of its own between socket and session: the library's read-ahead moves all that it holds
+ * for each record, which costs more than it saves when many small records come at once.
+ */
+int tls_read_ahead(struct tls *t)
 {
-    SSL_set_default_read_buffer_len(t->ssl, TLS_READ_AHEAD);
-    SSL_set_read_ahead(t->ssl, 1);
+    BIO *buffer = BIO_new(BIO_f_buffer()), *socket = SSL_get_rbio(t->ssl);
+
+    if (!buffer || BIO_set_read_buffer_size(buffer, TLS_READ_AHEAD) != 1 ||
+        BIO_up_ref(socket) != 1) {
+        BIO_free(buffer);
+        return -ENOMEM;
+    }
+    SSL_set0_rbio(t->ssl, BIO_push(buffer, socket));
+    t->ahead = true;
+    return 0;
 }
 
 ssize_t tls_read(struct tls *t, char *data, size_t len)
@@ -266,7 +278,7 @@ ssize_t tls_write(struct tls *t, const char *data, size_t len)
 
 bool tls_pending(const struct tls *t)
 {
-    return SSL_has_pending(t->ssl) == 1;
+    return SSL_has_pending(t->ssl) == 1 || (t->ahead && BIO_ctrl_pending(SSL_get_rbio(t->ssl)) > 0);
 }
 
 uint64_t tls_written(const struct tls *t)

@@ -50,9 +50,11 @@ int tls_handshake(struct tls *tls) __attribute__((warn_unused_result));
 bool tls_resumed(const struct tls *tls);
 bool tls_h2(const struct tls *tls); /* the server chose HTTP/2 */
 
-/* Takes all that the socket has with one call to the kernel, up to two records' worth, rather than
- * each record's length and content apart. */
-void tls_read_ahead(struct tls *tls);
+/*
+ * From now on takes all that the socket has with one call to the kernel, up to two records' worth,
+ * rather than each record's length and content apart. Once for a session. -ENOMEM.
+ */
+int tls_read_ahead(struct tls *tls) __attribute__((warn_unused_result));
 
 /*
  * The name in the peer's verified certificate: the first DNS name of its subjectAltName, else its
@@ -66,7 +68,8 @@ ssize_t tls_read(struct tls *tls, char *data, size_t len) __attribute__((warn_un
 ssize_t tls_write(struct tls *tls, const char *data, size_t len)
     __attribute__((warn_unused_result));
 
-/* True when decrypted bytes wait that no event of the socket will tell of. */
+/* True when bytes wait that no event of the socket will tell of; they need not be a whole record.
+ */
 bool tls_pending(const struct tls *tls);
 
 /* Raw bytes that the kernel took so far; grows with the first byte of anything sent. */

@@ -23,6 +23,7 @@ struct tls_context {
 
 struct tls {
     SSL *ssl;
+    bool ahead; /* its reading BIO is a buffer */
     char error[256];
 };
 

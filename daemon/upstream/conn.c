@@ -420,8 +420,9 @@ int conn_new(struct conn **out, struct loop *loop, struct stream stream,
 {
     struct conn *c = calloc(1, sizeof(*c));
 
-    if (!c) {
+    if (!c || stream_read_ahead(&stream) < 0) {
         stream_close(&stream);
+        free(c);
         return -ENOMEM;
     }
     c->loop = loop;

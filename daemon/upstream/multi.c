@@ -508,7 +508,8 @@ int multi_new(struct multi **out, struct loop *loop, struct stream stream,
     struct multi *m = calloc(1, sizeof(*m));
     struct h2_events events = {on_head, on_body, on_end, on_failed, on_progress, m};
 
-    if (!m || h2_session_new(&m->session, &events, limits->head_bytes) < 0) {
+    if (!m || stream_read_ahead(&stream) < 0 ||
+        h2_session_new(&m->session, &events, limits->head_bytes) < 0) {
         stream_close(&stream);
         free(m);
         return -ENOMEM;
@@ -525,7 +526,6 @@ int multi_new(struct multi **out, struct loop *loop, struct stream stream,
     call_ring_init(&m->resumed);
     m->work = (struct loop_hook){.run = multi_work, .arg = m};
     m->bury = (struct loop_hook){.run = multi_bury, .arg = m};
-    stream_read_ahead(&m->stream);
     loop_timer_init(&m->timer, loop, multi_late, m);
     loop_timer_set(&m->timer, limits->open_timeout_us);
     (void)event_assign(&m->readable, loop_base(loop), stream.fd, EV_READ | EV_PERSIST,
