@@ -45,15 +45,16 @@ struct upstream_call *call_ring_first(const struct upstream_call *ring)
     return ring->next == ring ? NULL : ring->next;
 }
 
-/* Takes what stands before `end` off *rest, and `end` itself. */
-static bool take_to(struct slice *rest, const char *end, struct slice *out)
+/* Takes what stands before `end` off *rest, and `end` and `behind`, which must follow it. */
+static bool take_to(struct slice *rest, char end, char behind, struct slice *out)
 {
-    const char *at = rest->len ? memmem(rest->data, rest->len, end, strlen(end)) : NULL;
+    const char *at = rest->len ? memchr(rest->data, end, rest->len) : NULL;
+    size_t used = at ? (size_t)(at - rest->data) + 1 + (behind != '\0') : 0;
 
-    if (!at)
+    if (!at || used > rest->len || (behind && at[1] != behind))
         return false;
     *out = slice_of(rest->data, (size_t)(at - rest->data));
-    *rest = slice_of(at + strlen(end), rest->len - out->len - strlen(end));
+    *rest = slice_of(rest->data + used, rest->len - used);
     return true;
 }
 
@@ -72,14 +73,14 @@ bool call_parts(struct upstream_call *call, struct http_head *head, struct slice
     struct slice rest = buf_slice(&call->request), line;
 
     head->n_fields = 0;
-    if (!take_to(&rest, " ", &head->method) || !take_to(&rest, " ", &head->target) ||
-        !take_to(&rest, "\r\n", &line))
+    if (!take_to(&rest, ' ', '\0', &head->method) || !take_to(&rest, ' ', '\0', &head->target) ||
+        !take_to(&rest, '\r', '\n', &line))
         return false;
     while (rest.len < 2 || rest.data[0] != '\r') {
         struct http_field *field = &head->fields[head->n_fields];
 
-        if (head->n_fields == HTTP_FIELDS_MAX || !take_to(&rest, ": ", &field->name) ||
-            !take_to(&rest, "\r\n", &field->value))
+        if (head->n_fields == HTTP_FIELDS_MAX || !take_to(&rest, ':', ' ', &field->name) ||
+            !take_to(&rest, '\r', '\n', &field->value))
             return false;
         lower(call, field->name);
         head->n_fields++;
