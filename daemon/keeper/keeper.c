@@ -330,18 +330,6 @@ static void accept_sign(struct peer *p, const struct wire_sign *sign,
     explicit_bzero(signature, sizeof(signature));
 }
 
-/* NULL, or why it can't be asked for on this link, whoever asks. */
-static const char *malformed(struct peer *p, const struct wire_sign *sign)
-{
-    const char *why = check_sign(sign);
-
-    if (!why && pending_find(&p->pending, sign->id))
-        why = "the message's id is already in use";
-    if (!why && p->pending.n >= WIRE_PENDING_MAX)
-        why = "too many requests without an outcome";
-    return why;
-}
-
 static void on_sign(struct peer *p, const struct wire_sign *in)
 {
     struct keeper *k = p->keeper;
@@ -356,7 +344,9 @@ static void on_sign(struct peer *p, const struct wire_sign *in)
         return;
     }
     who = permit_who(k->policy, &sign.client);
-    why = malformed(p, &sign);
+    why = check_sign(&sign);
+    if (!why)
+        why = pending_refusal(&p->pending, sign.id, WIRE_PENDING_MAX);
     if (why) {
         refuse(p, &sign, WIRE_REASON_MALFORMED, why);
         return;

@@ -50,6 +50,13 @@ int pending_add(struct pending *p, uint64_t id, struct slice request_id, size_t 
     return 0;
 }
 
+const char *pending_refusal(const struct pending *p, uint64_t id, size_t max)
+{
+    if (pending_find(p, id))
+        return "the message's id is already in use";
+    return p->n >= max ? "too many requests without an outcome" : NULL;
+}
+
 struct pending_request *pending_find(const struct pending *p, uint64_t id)
 {
     struct pending_request key = {.id = id}, *const * found;
