@@ -15,6 +15,8 @@ import tempfile
 
 import pytest
 
+import leaks
+
 from lookalike import Authority
 from rig import head, program, until
 from test_listen_tls import listener
@@ -76,6 +78,9 @@ WAYS = {
     "closed, TCP, token": ("gone", OTHER, "tcp", "site", None, "site"),
     "closed, TCP, token's uid": ("gone", OTHER, "tcp", "ours", None, None),
     "closed by root, TCP": ("gone", ME, "tcp", (), None, None),
+    "closed late, TCP": ("late", OTHER, "tcp", (), None, None),
+    "late, by root, TCP": ("late", ME, "tcp", (), None, None),
+    "closed late, TCP, token": ("late", OTHER, "tcp", "site", None, "site"),
     "passed to stranger, Unix": ("pass", (OTHER, STRANGER), "unix", (), OTHER, "other"),
     "passed to stranger, TCP": ("pass", (OTHER, STRANGER), "tcp", (), OTHER, "other"),
     "passed by stranger, Unix": ("pass", (STRANGER, OTHER), "unix", (), STRANGER, None),
@@ -103,6 +108,9 @@ closed, TCP                200   401x    401x  401x  401x  401x   401x  401x  40
 closed, TCP, token         200   200     200   200   403r  403r   403r  403v  403f  403r   401t
 closed, TCP, token's uid   200   401t    401t  401t  401t  401t   401t  401t  401t  401t   401t
 closed by root, TCP        200   401x    401x  401x  401x  401x   401x  401x  401x  401x   401x
+closed late, TCP           200   401x    401x  401x  401x  401x   401x  401x  401x  401x   401x
+late, by root, TCP         200   401x    401x  401x  401x  401x   401x  401x  401x  401x   401x
+closed late, TCP, token     200   200     200  200   403r  403r   403r  403v  403f  403r   401t
 passed to stranger, Unix   200   200     200   200   403r  403r   403r  403v  403f  403r   401u
 passed to stranger, TCP    200   200     200   200   403r  403r   403r  403v  403f  403r   401u
 passed by stranger, Unix   200   401u    401u  401u  401u  401u   401u  401u  401u  401u   401u
@@ -114,7 +122,7 @@ certificate of nobody      200   401u    401u  401u  401u  401u   401u  401u  40
 # Does what its arguments say as the given user, or users; prints the answer's status and body.
 CLIENT = """
 import array, json, os, socket, ssl, sys
-how, users, where, data, tls = json.load(sys.stdin)
+how, users, where, data, tls = json.loads(sys.stdin.readline())
 mine = os.geteuid()
 def become(uid):
     if uid != mine:
@@ -150,8 +158,11 @@ else:
     become(users[0])
     s = connected()
 s.settimeout(30)
+if how == "late":
+    print("connected", flush=True)
+    sys.stdin.readline()
 s.sendall(data.encode())
-if how == "gone":
+if how in ("gone", "late"):
     s.close()
     sys.exit(0)
 got = s.makefile("rb")
@@ -209,25 +220,42 @@ class Matrix:
                  "tls": ["127.0.0.2", self.tls_port]}[via]
         tls = [self.ca] + self.certificates[more] if via == "tls" else None
         data = head("PUT", "/v1/org/1", BODY, extra=extra).decode()
-        if how == "gone":  # the proxy sees it when it is over
-            self.rig.proxy.signal(signal.SIGSTOP)
-        try:
-            done = subprocess.run([sys.executable, "-I", "-c", CLIENT], capture_output=True,
-                                  input=json.dumps([how, users, where, data, tls]), text=True,
-                                  timeout=60, cwd="/")
-        finally:
-            if how == "gone":
-                self.rig.proxy.signal(signal.SIGCONT)
-        assert done.returncode == 0, (way, done.stderr)
-        if how == "gone":
+        client = subprocess.Popen([sys.executable, "-I", "-c", CLIENT], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True, cwd="/")
+        order = json.dumps([how, users, where, data, tls]) + "\n"
+        if how in ("gone", "late"):
+            self.leave(client, how, order)
             return None
-        status, body = json.loads(done.stdout)
+        out = client.communicate(order, timeout=60)[0]
+        assert client.returncode == 0, way
+        status, body = json.loads(out)
+        leaks.note_answer([], body.encode())
         return status, json.loads(body)
 
-    def record(self, request_id):
-        return until(lambda: next((r for r in self.rig.records() if r.get("id") == request_id and
-                                   r["type"] in ("intent", "reject")), None),
-                     what="the record of " + request_id)
+    def leave(self, client, how, order):
+        """The client sends and closes, and the proxy sees it when it is over; "late": but for the
+        connection, which it has accepted by then."""
+        proxy = self.rig.proxy
+        if how == "late":
+            until(lambda: self.rig.metric("cention_client_connections") == 0, what="quiet")
+            client.stdin.write(order)
+            client.stdin.flush()
+            assert client.stdout.readline() == "connected\n"
+            until(lambda: self.rig.metric("cention_client_connections") == 1, what="the connection")
+            order = "\n"
+        proxy.signal(signal.SIGSTOP)
+        try:
+            client.communicate(order, timeout=60)
+        finally:
+            proxy.signal(signal.SIGCONT)
+        assert client.returncode == 0
+
+    def records(self, ids):
+        """The intent or reject of each of them, once all are there."""
+        def found():
+            records = {r["id"]: r for r in self.rig.records() if r["type"] in ("intent", "reject")}
+            return records if set(records) == set(ids) else None
+        return until(found, what="the records")
 
 
 def rows():
@@ -250,11 +278,11 @@ def check_cell(policy, cell, way, answer, record):
     if via == "tls":
         assert who["certificate"] == WAYS[way][3] + ".example.com"
     if cell == "200":
-        assert record["type"] == "intent"
+        assert record["type"] == "intent", record
         assert answer is None or answer[0] == 200
         return
     status, code = int(cell[:3]), {"401": "unknown_client", "403": "forbidden"}[cell[:3]]
-    assert (record["type"], record["status"], record["code"]) == ("reject", status, code)
+    assert (record["type"], record.get("status"), record.get("code")) == ("reject", status, code)
     why = WHY[cell]
     why = why % uid if cell == "401u" else why % name if cell[:3] == "403" else why
     assert re.match(why, record["error"]), (why, record["error"])
@@ -282,10 +310,10 @@ def test_matrix(make_rig, lookalike, authority):
                 sent[request_id] = (policy, grid[way][policy], way, answer)
                 if answer is not None:
                     waited.add(request_id)
-        wrong = []
+        wrong, records = [], matrix.records(sent)
         for request_id, (policy, cell, way, answer) in sent.items():
             try:
-                check_cell(policy, cell, way, answer, matrix.record(request_id))
+                check_cell(policy, cell, way, answer, records[request_id])
             except AssertionError as e:
                 wrong.append("%s x %s (%s): %s" % (way, policy, cell, e))
             if cell == "200":
@@ -300,8 +328,7 @@ def test_matrix(make_rig, lookalike, authority):
                 for r in lookalike.requests}
         assert allowed & waited <= came <= allowed, (came - allowed, (allowed & waited) - came)
         # Who had closed was nobody: root never was at the other end but in its own rows.
-        assert {way for r in matrix.rig.records() if r["type"] in ("intent", "reject") and
-                r["client"].get("uid") == 0 for way in [sent[r["id"]][2]]} == \
+        assert {sent[i][2] for i, r in records.items() if r["client"].get("uid") == 0} == \
             {way for way in grid if WAYS[way][4] == 0}
     finally:
         shutil.rmtree(folder)
