@@ -119,56 +119,82 @@ certificate                200   200     200   403r  403r  403r   403r  403v  40
 certificate of nobody      200   401u    401u  401u  401u  401u   401u  401u  401u  401u   401u
 """
 
-# Does what its arguments say as the given user, or users; prints the answer's status and body.
+# Takes orders line by line and does each in a child, as the given user or users, which prints the
+# answer's status and body; then a line of its own: the child's exit status.
 CLIENT = """
-import array, json, os, socket, ssl, sys
-how, users, where, data, tls = json.loads(sys.stdin.readline())
+import json, os, socket, ssl, sys
 mine = os.geteuid()
+
+def line():
+    text = b""
+    while not text.endswith(b"\\n"):
+        more = os.read(0, 1)
+        if not more:
+            sys.exit(0)
+        text += more
+    return text
+
+def say(what):
+    os.write(1, json.dumps(what).encode() + b"\\n")
+
 def become(uid):
     if uid != mine:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-def connected():
+
+def connected(where, tls):
     if isinstance(where, str):
         s = socket.socket(socket.AF_UNIX)
         s.connect(where)
     else:
         s = socket.create_connection(where, timeout=30)
-    s.settimeout(30)
     if tls:
         context = ssl.create_default_context(cafile=tls[0])
         context.load_cert_chain(tls[1], tls[2])
         s = context.wrap_socket(s, server_hostname="localhost")
     return s
-if how == "pass":
+
+def passed(users, where):
     a, b = socket.socketpair()
     giver = os.fork()
     if giver == 0:
         become(users[0])
-        s = connected()
+        s = connected(where, None)
         socket.send_fds(a, [b"x"], [s.fileno()])
         os._exit(0)
     become(users[1])
-    _, fds, _, _ = socket.recv_fds(b, 1, 1)
+    fds = socket.recv_fds(b, 1, 1)[1]
     assert os.waitpid(giver, 0)[1] == 0  # it has let go of its own
     assert os.geteuid() == users[1]
-    s = socket.socket(fileno=fds[0])
-else:
-    become(users[0])
-    s = connected()
-s.settimeout(30)
-if how == "late":
-    print("connected", flush=True)
-    sys.stdin.readline()
-s.sendall(data.encode())
-if how in ("gone", "late"):
-    s.close()
-    sys.exit(0)
-got = s.makefile("rb")
-status = int(got.readline().split()[1])
-fields = dict(l.decode().rstrip().lower().split(": ", 1) for l in iter(got.readline, b"\\r\\n"))
-print(json.dumps([status, got.read(int(fields["content-length"])).decode()]))
+    return socket.socket(fileno=fds[0])
+
+def do(how, users, where, data, tls):
+    if how == "pass":
+        s = passed(users, where)
+    else:
+        become(users[0])
+        s = connected(where, tls)
+    s.settimeout(30)
+    if how == "late":
+        say("connected")
+        line()
+    s.sendall(data.encode())
+    if how in ("gone", "late"):
+        s.close()
+        return
+    got = s.makefile("rb")
+    status = int(got.readline().split()[1])
+    fields = dict(l.decode().rstrip().lower().split(": ", 1) for l in iter(got.readline, b"\\r\\n"))
+    say([status, got.read(int(fields["content-length"])).decode()])
+
+while True:
+    order = json.loads(line())
+    pid = os.fork()
+    if pid == 0:
+        do(*order)
+        os._exit(0)
+    say(os.waitpid(pid, 0)[1])
 """
 
 
@@ -188,6 +214,8 @@ class Matrix:
             {"address": "127.0.0.1", "port": 0}, {"path": self.sock, "mode": "0666"},
             listener(authority, site, address="127.0.0.2")]}).start()
         self.tls_port = int(re.search(r"address=127\.0\.0\.2:(\d+)", self.rig.proxy.log).group(1))
+        self.client = subprocess.Popen([sys.executable, "-I", "-c", CLIENT], text=True, cwd="/",
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.tokens, hashes = {}, {}
         for name in ("site", "ours", "bad"):
             done = subprocess.run([program("cention-proxyctl"), "token", "new", name],
@@ -198,6 +226,10 @@ class Matrix:
         for client in CLIENTS:
             if "token" in client:
                 client["token"] = hashes[client["name"]]
+
+    def close(self):
+        self.client.stdin.close()
+        assert self.client.wait(10) == 0
 
     def policy(self, members):
         rig = self.rig
@@ -220,35 +252,39 @@ class Matrix:
                  "tls": ["127.0.0.2", self.tls_port]}[via]
         tls = [self.ca] + self.certificates[more] if via == "tls" else None
         data = head("PUT", "/v1/org/1", BODY, extra=extra).decode()
-        client = subprocess.Popen([sys.executable, "-I", "-c", CLIENT], stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE, text=True, cwd="/")
-        order = json.dumps([how, users, where, data, tls]) + "\n"
+        if how == "gone":
+            self.rig.proxy.signal(signal.SIGSTOP)
+        elif how == "late":
+            until(lambda: self.rig.metric("cention_client_connections") == 0, what="quiet")
+        self.tell([how, users, where, data, tls])
         if how in ("gone", "late"):
-            self.leave(client, how, order)
+            self.leave(how)
             return None
-        out = client.communicate(order, timeout=60)[0]
-        assert client.returncode == 0, way
-        status, body = json.loads(out)
+        status, body = self.hear()
+        assert self.hear() == 0, way
         leaks.note_answer([], body.encode())
         return status, json.loads(body)
 
-    def leave(self, client, how, order):
+    def tell(self, order):
+        self.client.stdin.write(json.dumps(order) + "\n")
+        self.client.stdin.flush()
+
+    def hear(self):
+        return json.loads(self.client.stdout.readline())
+
+    def leave(self, how):
         """The client sends and closes, and the proxy sees it when it is over; "late": but for the
-        connection, which it has accepted by then."""
+        connection, which it has accepted by then. It was stopped for the others in send()."""
         proxy = self.rig.proxy
         if how == "late":
-            until(lambda: self.rig.metric("cention_client_connections") == 0, what="quiet")
-            client.stdin.write(order)
-            client.stdin.flush()
-            assert client.stdout.readline() == "connected\n"
+            assert self.hear() == "connected"
             until(lambda: self.rig.metric("cention_client_connections") == 1, what="the connection")
-            order = "\n"
-        proxy.signal(signal.SIGSTOP)
+            proxy.signal(signal.SIGSTOP)
+            self.tell("go on")
         try:
-            client.communicate(order, timeout=60)
+            assert self.hear() == 0
         finally:
             proxy.signal(signal.SIGCONT)
-        assert client.returncode == 0
 
     def records(self, ids):
         """The intent or reject of each of them, once all are there."""
@@ -310,6 +346,7 @@ def test_matrix(make_rig, lookalike, authority):
                 sent[request_id] = (policy, grid[way][policy], way, answer)
                 if answer is not None:
                     waited.add(request_id)
+        matrix.close()
         wrong, records = [], matrix.records(sent)
         for request_id, (policy, cell, way, answer) in sent.items():
             try:
