@@ -1,5 +1,7 @@
 #include "base/sandbox.h"
 
+#include "base/asan.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -11,7 +13,7 @@ int sandbox_enter(struct err *err)
 
     if (setrlimit(RLIMIT_CORE, &none) < 0)
         return err_set(err, -errno, "core dumps can't be turned off: %s", strerror(errno));
-#ifndef __SANITIZE_ADDRESS__ /* its leak check has to trace the process */
+#if !CENTION_ASAN
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return err_set(err, -errno, "tracing can't be turned off: %s", strerror(errno));
 #endif

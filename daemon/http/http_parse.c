@@ -136,6 +136,8 @@ static enum http_result request_line(struct slice line, struct http_head *head, 
         return bad(why, "the request line is not METHOD TARGET VERSION with single spaces");
     if (head->method.len == 0 || head->method.len > METHOD_MAX || !all(head->method, TOKEN))
         return bad(why, "the method is no token");
+    if (slice_eq(head->method, SLICE_LIT("CONNECT"))) /* whatever its target, RFC 9112, 3.2.3 */
+        return bad(why, "CONNECT asks for a tunnel, and there is none here");
     if (slice_eq(rest, SLICE_LIT("HTTP/1.1")))
         head->minor = 1;
     else if (slice_eq(rest, SLICE_LIT("HTTP/1.0")))

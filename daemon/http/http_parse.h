@@ -9,7 +9,8 @@
  * Content-Length, any Transfer-Encoding but exactly one `chunked`, any Content-Length but one
  * field with one run of digits, a version but HTTP/1.0 and HTTP/1.1, more than HTTP_FIELDS_MAX
  * fields. Requests also: a missing, empty, malformed or repeated Host, any target that is not
- * origin-form (RFC 9112, 3.2.1), Transfer-Encoding in HTTP/1.0, an Expect but `100-continue`.
+ * origin-form (RFC 9112, 3.2.1), CONNECT, Transfer-Encoding in HTTP/1.0, an Expect but
+ * `100-continue`.
  */
 #ifndef CENTION_HTTP_PARSE_H
 #define CENTION_HTTP_PARSE_H

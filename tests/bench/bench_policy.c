@@ -4,6 +4,7 @@
  * a hash. Prints the least and the median of some rounds; fails when the least is above the limit
  * that the project gives itself, except in a sanitized build.
  */
+#include "base/asan.h"
 #include "policy/policy_conf.h"
 
 #include "unit/unit.h"
@@ -24,7 +25,7 @@ enum {
     TOKEN_NS = 4500, /* 3000 are aimed at; hashes take what the processor takes for them */
 };
 
-#ifdef __SANITIZE_ADDRESS__
+#if CENTION_ASAN
 static const bool SANITIZED = true;
 #else
 static const bool SANITIZED = false;

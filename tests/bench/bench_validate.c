@@ -6,6 +6,7 @@
  *
  *     bench_validate [DESCRIPTION]
  */
+#include "base/asan.h"
 #include "message/api.h"
 #include "message/canon.h"
 #include "message/validate.h"
@@ -23,7 +24,7 @@ enum {
     LIMIT_NS = 2000, /* for one validate() */
 };
 
-#ifdef __SANITIZE_ADDRESS__
+#if CENTION_ASAN
 static const bool SANITIZED = true;
 #else
 static const bool SANITIZED = false;

@@ -4,6 +4,7 @@
  * median of some rounds; fails when the least is above the limit that the project gives itself,
  * except in a sanitized build.
  */
+#include "base/asan.h"
 #include "keeper/veil.h"
 
 #include "unit/unit.h"
@@ -20,7 +21,7 @@ enum {
     LIMIT_NS = 10000, /* for one request */
 };
 
-#ifdef __SANITIZE_ADDRESS__
+#if CENTION_ASAN
 static const bool SANITIZED = true;
 #else
 static const bool SANITIZED = false;

@@ -21,18 +21,22 @@ def page(rig, referrer, hosts):
             .replace("ADMINS", list_of(rig.admin_port)))
 
 
-def table(report, records):
+def table(name, report, records):
     """Prints what was tried, what the page learned, and what the audit log says about it."""
     heard = collections.defaultdict(list)
     for record in records:
         heard[record["path"].split("?name=")[0]].append(record)
-    print()
+    print("\n%s" % name)
     for a in report:
         print("%-44s %-44s %s" % (a["url"], a["name"], a["result"]))
         a["heard"] = heard[a["target"].replace("/probe/scheme/flatten", "")]
         for record in a["heard"]:
             print("    %s %d %s: %s" % (record.get("method"), record["status"], record["code"],
                                         record["error"]))
+    results = collections.Counter(a["result"].split(" ")[0].rstrip(":,") for a in report)
+    print("%s: %d attempts (%s), %d refusals on record, %d attempts that the daemon heard" % (
+        name, len(report), ", ".join("%d %s" % (n, word) for word, n in results.most_common()),
+        len(records), sum(bool(a["heard"]) for a in report)))
 
 
 # Which page, and which names it calls the daemon by.
@@ -56,7 +60,7 @@ def test_a_hostile_page(rig, lookalike, tmp_path, name):
                 until(lambda: any(r["path"] == "/v1/org/9999" for r in rig.records("reject")),
                       what="the navigation")
     rejects = rig.records("reject")
-    table(report, rejects)
+    table(name, report, rejects)
     assert lookalike.requests == [] and lookalike.bytes_seen == 0
     assert rig.records("intent") == []
     assert [a for a in report if a["result"].startswith("READ")] == []

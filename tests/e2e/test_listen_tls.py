@@ -13,7 +13,7 @@ import sys
 import pytest
 
 from lookalike import Authority
-from rig import Daemon, program, until
+from rig import Answer, Daemon, program, until
 
 BODY = json.dumps({"name": "n"}).encode()
 JSON = {"Content-Type": "application/json"}
@@ -57,7 +57,8 @@ def connect(rig, tls):
 def post(connection, body=BODY):
     connection.request("POST", "/v1/org", body, JSON)
     answer = connection.getresponse()
-    return answer.status, answer.read()
+    answer = Answer(answer.status, answer.getheaders(), answer.read())
+    return answer.status, answer.body
 
 
 def test_a_client_with_a_certificate(tls_rig, authority, site, lookalike):

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+import leaks
+
 from rig import BUILD, Daemon, program, until
 
 ME = os.getuid()
@@ -35,6 +37,7 @@ for method, path, body, headers in json.load(sys.stdin):
 class Got:
     def __init__(self, status, fields, body):
         self.status, self.fields, self.body = status, fields, body
+        leaks.note_answer(fields, body.encode())
 
     @property
     def json(self):

@@ -1,4 +1,5 @@
 /* The small ones of base: err, service and sandbox. */
+#include "base/asan.h"
 #include "base/err.h"
 #include "base/sandbox.h"
 #include "base/service.h"
@@ -83,7 +84,7 @@ static void the_sandbox(void)
 
         bad |= getrlimit(RLIMIT_CORE, &core) < 0 || core.rlim_max != 0;
         bad |= prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1;
-#ifndef __SANITIZE_ADDRESS__
+#if !CENTION_ASAN
         bad |= prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0;
 #endif
         _exit(bad);

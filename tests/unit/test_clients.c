@@ -105,13 +105,20 @@ static void stop(void *arg)
     loop_stop(arg);
 }
 
+/* Until nothing has happened for 3 ms, however slow the machine is. */
 static void run(struct world *w)
 {
     struct loop_timer t;
+    uint64_t before, now = 0;
 
     loop_timer_init(&t, w->loop, stop, w->loop);
-    loop_timer_set(&t, 3000);
-    CU_ASSERT_EQUAL(loop_run(w->loop), 0);
+    do {
+        before = now;
+        loop_timer_set(&t, 3000);
+        CU_ASSERT_EQUAL(loop_run(w->loop), 0);
+        now = 1 + w->requests + w->refusals + clients_displaced(w->clients) * 1000 +
+              clients_count(w->clients) * 1000000ull;
+    } while (now != before);
     loop_timer_deinit(&t);
 }
 
@@ -338,32 +345,53 @@ static void patience(void)
     finish(&w);
 }
 
-/* As many as can be, and none waits for long: one more is told so, not left standing outside. */
-static void all_active(void)
+/* False when this process had to stand still for so long that its clients may count as waiting. */
+static bool all_active_tried(void)
 {
     struct err err = ERR_INIT;
     struct world w;
     int fds[67];
     char got[8];
+    bool served = true, still = false;
+    uint64_t before;
 
     begin(&w, 2);
     CU_ASSERT_EQUAL_FATAL(listen_unix(&w, &err), 0);
+    before = loop_now();
     for (unsigned i = 0; i < 67; i++)
         fds[i] = dial(&w);
-    for (uint64_t end = loop_now() + 1000000; loop_now() < end && w.refusals == 0;) {
+    for (uint64_t end = before + 1000000; before < end && w.refusals == 0 && served && !still;) {
+        uint64_t began = loop_now();
+
         for (unsigned i = 0; i < 66; i++)
-            CU_ASSERT(write(fds[i], "GET / HTTP/1.1\r\nHost: h\r\n\r\n", 27) > 0);
+            served &= write(fds[i], "GET / HTTP/1.1\r\nHost: h\r\n\r\n", 27) > 0;
         run(&w);
         for (unsigned i = 0; i < 66; i++)
-            CU_ASSERT_EQUAL(recv(fds[i], got, sizeof(got), 0), 2);
+            served &= recv(fds[i], got, sizeof(got), 0) == 2;
+        still = loop_now() - before > 60000; /* of the 100,000 us that are patience */
+        before = began;
     }
-    CU_ASSERT_EQUAL(w.refusals, 1);
-    CU_ASSERT_EQUAL(clients_displaced(w.clients), 0);
-    CU_ASSERT_EQUAL(recv(fds[66], got, sizeof(got), 0), 2);
-    CU_ASSERT(is_closed(fds[66]));
+    if (!still) {
+        CU_ASSERT(served);
+        CU_ASSERT_EQUAL(w.refusals, 1);
+        CU_ASSERT_EQUAL(clients_displaced(w.clients), 0);
+        CU_ASSERT_EQUAL(recv(fds[66], got, sizeof(got), 0), 2);
+        CU_ASSERT(is_closed(fds[66]));
+    }
     for (unsigned i = 0; i < 67; i++)
         (void)close(fds[i]);
     finish(&w);
+    return !still;
+}
+
+/* As many as can be, and none waits for long: one more is told so, not left standing outside. */
+static void all_active(void)
+{
+    unsigned tries = 0;
+
+    while (!all_active_tried() && ++tries < 100)
+        ;
+    CU_ASSERT(tries < 100);
 }
 
 static void only_named_hosts(void)

@@ -113,6 +113,7 @@ static const struct sample BAD_REQUESTS[] = {
     S("GETTTTTTTTTTTTTTTTTTTTTTTTTTTTTTTT / HTTP/1.1\r\n" H "\r\n"),
     S("OPTIONS * HTTP/1.1\r\n" H "\r\n"),
     S("CONNECT h:443 HTTP/1.1\r\n" H "\r\n"),
+    S("CONNECT /v1/org HTTP/1.1\r\n" H "\r\n"),
     S("GET http://h/ HTTP/1.1\r\n" H "\r\n"),
     S("GET h/ HTTP/1.1\r\n" H "\r\n"),
     S("GET /#x HTTP/1.1\r\n" H "\r\n"),

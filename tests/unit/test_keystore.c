@@ -1,3 +1,4 @@
+#include "base/asan.h"
 #include "keeper/keyfile.h"
 #include "keeper/keystore.h"
 #include "unit/unit.h"
@@ -136,7 +137,7 @@ static void test_memory(void)
     struct err err = ERR_INIT;
     struct keystore *ks = NULL;
 
-#ifdef __SANITIZE_ADDRESS__
+#if CENTION_ASAN
     unit_skip("the sanitizer's memory is too large to search");
     return;
 #endif
