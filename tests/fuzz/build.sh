@@ -29,9 +29,9 @@ esac
 objects=build-fuzz/$kind
 mkdir -p "$objects"
 libraries=$(pkg-config --cflags --libs libevent_core libevent_extra libssl libcrypto json-c libconfig libsystemd \
-    libzstd libseccomp)
+    libzstd libseccomp libnghttp2)
 compile="clang -std=gnu11 -D_GNU_SOURCE -DPACKAGE_VERSION='\"fuzz\"' -Wno-macro-redefined -g -O1 -Idaemon -Itests -I$config $flags \
-    $(pkg-config --cflags libevent_core libssl json-c libconfig libsystemd libzstd libseccomp)"
+    $(pkg-config --cflags libevent_core libssl json-c libconfig libsystemd libzstd libseccomp libnghttp2)"
 
 newer() { # SOURCE OBJECT: whether the source, or any header, is newer
     [ ! -f "$2" ] || [ "$1" -nt "$2" ] || [ -n "$(find daemon tests/fuzz "$config/config.h" -name '*.h' -newer "$2" | head -n 1)" ]
