@@ -19,6 +19,8 @@ struct clients {
     struct loop *loop;
     struct client_limits limits;
     unsigned max, count;
+    atomic_uint *shared; /* the count of all loops, when there are several */
+    uint64_t accepts;
     const struct client_handler *handler;
     void *arg;
     struct peers *peers;
@@ -34,6 +36,19 @@ struct clients {
     void (*empty)(void *arg);
     void *empty_arg;
 };
+
+/* What max limits. */
+static unsigned clients_all(const struct clients *s)
+{
+    return s->shared ? atomic_load_explicit(s->shared, memory_order_relaxed) : s->count;
+}
+
+static void clients_add(struct clients *s, int n)
+{
+    s->count += (unsigned)n;
+    if (s->shared)
+        (void)atomic_fetch_add_explicit(s->shared, (unsigned)n, memory_order_relaxed);
+}
 
 static void link_out(struct client_link *link)
 {
@@ -68,8 +83,8 @@ static bool clients_displace(struct clients *s)
         return false;
     s->displaced++;
     if (now - s->told_at >= TELL_US) {
-        log_warning("connections_full", "connections=%u limit=%u displaced=%llu", s->count, s->max,
-                    (unsigned long long)(s->displaced - s->told));
+        log_warning("connections_full", "connections=%u limit=%u displaced=%llu", clients_all(s),
+                    s->max, (unsigned long long)(s->displaced - s->told));
         s->told = s->displaced;
         s->told_at = now;
     }
@@ -79,11 +94,11 @@ static bool clients_displace(struct clients *s)
 
 static void clients_rest(struct clients *s)
 {
-    unsigned spare = s->all_active ? 2 * CLIENTS_SPARE : CLIENTS_SPARE;
+    unsigned spare = s->all_active ? 2 * CLIENTS_SPARE : CLIENTS_SPARE, all = clients_all(s);
 
     for (unsigned i = 0; i < s->n_listeners; i++)
-        listener_hold(s->listeners[i], s->count >= s->max + spare);
-    if (s->count > s->max && !loop_timer_armed(&s->rest))
+        listener_hold(s->listeners[i], all >= s->max + spare);
+    if (all > s->max && !loop_timer_armed(&s->rest))
         loop_timer_set(&s->rest, PATIENCE_US);
 }
 
@@ -91,9 +106,9 @@ static void clients_rested(void *arg)
 {
     struct clients *s = arg;
 
-    while (s->count > s->max && clients_displace(s))
+    while (clients_all(s) > s->max && clients_displace(s))
         ;
-    s->all_active = s->count > s->max && s->displaced == s->looked;
+    s->all_active = clients_all(s) > s->max && s->displaced == s->looked;
     s->looked = s->displaced;
     clients_rest(s);
 }
@@ -112,7 +127,7 @@ static void clients_closed(void *arg, struct client *client)
     struct clients *s = arg;
 
     link_out(client_link(client));
-    s->count--;
+    clients_add(s, -1);
     clients_rest(s);
     if (s->count == 0 && s->empty)
         s->empty(s->empty_arg);
@@ -126,13 +141,14 @@ static void clients_accepted(void *arg, int fd, const struct client_peer *from)
     struct client *client;
     struct refusal no;
 
-    while (s->count >= s->max && clients_displace(s))
+    while (clients_all(s) >= s->max && clients_displace(s))
         ;
     peer_identify(&peer, fd, s->peers);
     if (client_new(&client, s->loop, fd, &peer, &s->limits, s->handler, s->arg, &owner) < 0)
         return;
-    s->count++;
-    if (s->count <= s->max)
+    s->accepts++;
+    clients_add(s, 1);
+    if (clients_all(s) <= s->max)
         return;
     /* Another one's turn may be over soon; if not, then this one's is at once. */
     if (s->all_active || s->waiting.next == client_link(client)) {
@@ -208,6 +224,20 @@ int clients_adopt(struct clients *s, const char *name, int fd, struct err *err)
     return r;
 }
 
+int clients_share(struct clients *s, struct clients *first, const struct listener_conf *conf,
+                  atomic_uint *count, struct err *err)
+{
+    struct listener_owner owner = owner_of(s);
+    int r = 0;
+
+    s->shared = first->shared = count;
+    for (unsigned i = 0; r == 0 && i < first->n_listeners; i++) {
+        r = listener_share(&s->listeners[i], s->loop, first->listeners[i], &conf[i], &owner, err);
+        s->n_listeners += r == 0;
+    }
+    return r;
+}
+
 int clients_renew(struct clients *s, unsigned i, const struct listener_conf *conf, struct err *err)
 {
     return i < s->n_listeners ? listener_renew(s->listeners[i], conf, err) : 0;
@@ -231,6 +261,11 @@ void clients_drain(struct clients *s, void (*empty)(void *arg), void *arg)
 unsigned clients_count(const struct clients *s)
 {
     return s->count;
+}
+
+uint64_t clients_accepts(const struct clients *s)
+{
+    return s->accepts;
 }
 
 uint64_t clients_displaced(const struct clients *s)

@@ -42,6 +42,15 @@ int listener_adopt(struct listener **out, struct loop *loop, const char *name, i
     __attribute__((warn_unused_result));
 
 /*
+ * The same socket for another loop, with TLS of its own from the files of `conf` when the first one
+ * has it. Both take one connection a turn from then on, so that they spread. The socket is closed
+ * when the last one is freed, its file removed with the first.
+ */
+int listener_share(struct listener **out, struct loop *loop, struct listener *first,
+                   const struct listener_conf *conf, const struct listener_owner *owner,
+                   struct err *err) __attribute__((warn_unused_result));
+
+/*
  * Reads the TLS files of the configuration again, for connections from now on; nothing on a plain
  * listener. On failure the old ones stay.
  */
