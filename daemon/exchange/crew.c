@@ -41,7 +41,7 @@ struct crew {
     struct worker *first;
     struct crew_owner owner;
     struct mailbox *box; /* the first worker's */
-    atomic_uint connections;
+    struct clients_shared connections;
     pthread_mutex_t lock; /* of the next two */
     pthread_cond_t changed;
     unsigned waiting; /* threads at the gate */
@@ -479,6 +479,7 @@ int crew_new(struct crew **out, struct worker *first, const struct crew_owner *o
     c->first = first;
     c->owner = *owner;
     c->end = &c->next;
+    c->connections.loops = n + 1;
     (void)pthread_mutex_init(&c->lock, NULL);
     (void)pthread_cond_init(&c->changed, NULL);
     loop_timer_init(&c->patience, first->loop, ask_late, c);

@@ -19,7 +19,7 @@ struct clients {
     struct loop *loop;
     struct client_limits limits;
     unsigned max, count;
-    atomic_uint *shared; /* the count of all loops, when there are several */
+    struct clients_shared *shared; /* NULL: this is the only loop */
     uint64_t accepts;
     const struct client_handler *handler;
     void *arg;
@@ -40,14 +40,14 @@ struct clients {
 /* What max limits. */
 static unsigned clients_all(const struct clients *s)
 {
-    return s->shared ? atomic_load_explicit(s->shared, memory_order_relaxed) : s->count;
+    return s->shared ? atomic_load_explicit(&s->shared->count, memory_order_relaxed) : s->count;
 }
 
 static void clients_add(struct clients *s, int n)
 {
     s->count += (unsigned)n;
     if (s->shared)
-        (void)atomic_fetch_add_explicit(s->shared, (unsigned)n, memory_order_relaxed);
+        (void)atomic_fetch_add_explicit(&s->shared->count, (unsigned)n, memory_order_relaxed);
 }
 
 static void link_out(struct client_link *link)
@@ -191,9 +191,17 @@ void clients_hosts(struct clients *s, const struct origin_hosts *hosts)
     s->hosts = *hosts;
 }
 
+/* More than the average. */
+static bool clients_yield(void *arg)
+{
+    const struct clients *s = arg;
+
+    return s->shared && s->count * s->shared->loops > clients_all(s);
+}
+
 static struct listener_owner owner_of(struct clients *s)
 {
-    return (struct listener_owner){clients_accepted, clients_starved, s};
+    return (struct listener_owner){clients_accepted, clients_starved, s, clients_yield};
 }
 
 int clients_listen(struct clients *s, const struct listener_conf *conf, struct err *err)
@@ -225,12 +233,12 @@ int clients_adopt(struct clients *s, const char *name, int fd, struct err *err)
 }
 
 int clients_share(struct clients *s, struct clients *first, const struct listener_conf *conf,
-                  atomic_uint *count, struct err *err)
+                  struct clients_shared *shared, struct err *err)
 {
     struct listener_owner owner = owner_of(s);
     int r = 0;
 
-    s->shared = first->shared = count;
+    s->shared = first->shared = shared;
     for (unsigned i = 0; r == 0 && i < first->n_listeners; i++) {
         r = listener_share(&s->listeners[i], s->loop, first->listeners[i], &conf[i], &owner, err);
         s->n_listeners += r == 0;

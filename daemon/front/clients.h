@@ -39,13 +39,20 @@ int clients_listen(struct clients *clients, const struct listener_conf *conf, st
 int clients_adopt(struct clients *clients, const char *name, int fd, struct err *err)
     __attribute__((warn_unused_result));
 
+/* What the connections of several loops have in common. */
+struct clients_shared {
+    atomic_uint count; /* of all: what `max` limits */
+    unsigned loops;
+};
+
 /*
  * For one of several loops: the listeners of `first` are listened to here, too, with the TLS files
- * of conf[i]; and `count` of connections, which both share, is what `max` limits. Room is made by
- * the loop that took the new connection, among its own.
+ * of conf[i]. New connections go to loops that have no more than the average, unless those are
+ * busy. Room is made by the loop that took the new connection, among its own.
  */
 int clients_share(struct clients *clients, struct clients *first, const struct listener_conf *conf,
-                  atomic_uint *count, struct err *err) __attribute__((warn_unused_result));
+                  struct clients_shared *shared, struct err *err)
+    __attribute__((warn_unused_result));
 
 /* listener_renew for the listener that was made as number i by clients_listen. */
 int clients_renew(struct clients *clients, unsigned i, const struct listener_conf *conf,

@@ -19,6 +19,7 @@ enum {
     LISTENER_BACKLOG = 1024,
     LISTENER_BATCH = 64,
     LISTENER_REST_US = 200000,
+    LISTENER_YIELD_US = 2000, /* of whoever has time at once; after it nobody had */
 };
 
 struct listener {
@@ -34,6 +35,7 @@ struct listener {
     struct event event;
     struct loop_timer rest;
     bool held, resting;
+    bool yielded; /* rests because it left a connection to others */
 };
 
 union address {
@@ -100,24 +102,20 @@ static void listener_update(struct listener *l)
         (void)event_add(&l->event, NULL);
 }
 
-static void listener_rested(void *arg)
+static void listener_rest(struct listener *l, uint64_t us)
 {
-    struct listener *l = arg;
-
-    l->resting = false;
+    l->resting = true;
     listener_update(l);
+    loop_timer_set(&l->rest, us);
 }
 
-static void listener_ready(evutil_socket_t fd, short what, void *arg)
+static void listener_accept(struct listener *l)
 {
-    struct listener *l = arg;
-
-    (void)what;
     for (unsigned i = 0; i < l->batch && !l->held; i++) {
         union address from = {0};
         socklen_t len = sizeof(from);
         struct client_peer peer;
-        int s = accept4(fd, &from.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int s = accept4(l->fd, &from.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (s >= 0) {
             fill_peer(l, s, &from, &peer);
@@ -131,15 +129,39 @@ static void listener_ready(evutil_socket_t fd, short what, void *arg)
                 continue;
             log_warning("accept_failed", "listener=%s address=%s error=\"%s\" rest_ms=%d", l->name,
                         l->where, strerror(e), LISTENER_REST_US / 1000);
-            l->resting = true;
-            listener_update(l);
-            loop_timer_set(&l->rest, LISTENER_REST_US);
+            listener_rest(l, LISTENER_REST_US);
             return;
         }
         if (errno == EAGAIN || errno == EWOULDBLOCK)
             return;
         /* ECONNABORTED and the like concern that one connection only. */
     }
+}
+
+static void listener_rested(void *arg)
+{
+    struct listener *l = arg;
+    bool yielded = l->yielded;
+
+    l->resting = l->yielded = false;
+    if (yielded)
+        listener_accept(l);
+    listener_update(l);
+}
+
+/* All loops that share it are woken: the one with the fewest connections need not be the first. */
+static void listener_ready(evutil_socket_t fd, short what, void *arg)
+{
+    struct listener *l = arg;
+
+    (void)fd;
+    (void)what;
+    if (!l->owner.yields || !l->owner.yields(l->owner.arg)) {
+        listener_accept(l);
+        return;
+    }
+    l->yielded = true;
+    listener_rest(l, LISTENER_YIELD_US);
 }
 
 /* A file that somebody answers on is somebody's; one that nobody answers on is left over. */

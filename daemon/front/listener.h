@@ -29,6 +29,8 @@ struct listener_owner {
     /* The process is out of descriptors; true when the owner has closed some. */
     bool (*starved)(void *arg);
     void *arg;
+    /* Whether a shared listener leaves a new connection to the others for a moment. May be NULL. */
+    bool (*yields)(void *arg);
 };
 
 /* Binds and listens. A Unix socket's file is replaced only when nobody answers on it. */

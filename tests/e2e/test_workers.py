@@ -74,9 +74,12 @@ def reload(rig, wanted):
 def test_every_call(crew, lookalike, resource):
     """Each on a new connection: some worker or other takes it."""
     body = json.dumps(test_calls.BODIES[resource]).encode()
-    for method, path, sent in (("POST", "", body), ("PUT", "/1", body), ("DELETE", "/1", None)) * 3:
-        assert crew.call(method, "/v1/%s%s" % (resource, path), sent).status == 200
-        test_calls.seen_once(lookalike, method, "/s/televox/v1/%s%s" % (resource, path), sent or b"")
+    path = "/s/televox/v1/" + resource
+    for number in range(1, 4):
+        one = "%s/%d" % (path, number)
+        for method, target, sent in (("POST", path, body), ("PUT", one, body), ("DELETE", one, None)):
+            assert crew.call(method, target, sent).status == 200
+            test_calls.seen_once(lookalike, method, target, sent or b"")
 
 
 def test_one_worker_has_one_thread(rig):
@@ -101,6 +104,16 @@ def test_many_clients(crew):
     until(lambda: crew.metric("cention_client_connections") == 0)
     assert crew.proxy.stop() == 0
     crew.proxy.wait_line("event=stopped requests=320 answers_2xx=320 refusals=0")
+
+
+def test_connections_spread(crew):
+    """Kept open one after the other, so that whoever wakes up first could have them all."""
+    workers = crew.proxy_settings["workers"]
+    socks = [crew.raw() for _ in range(8 * workers)]
+    until(lambda: sum(accepted(crew)) == 8 * workers)
+    assert min(accepted(crew)) >= 4 and max(accepted(crew)) <= 12, accepted(crew)
+    for sock in socks:
+        sock.close()
 
 
 def test_ids_are_unique(crew):
@@ -136,7 +149,7 @@ def test_ready_when_all_links_are(crew):
 
 
 def test_drain(crew, lookalike):
-    lookalike.order(delay=0.5, times=24)
+    lookalike.order(delay=2.5, times=24)
     answers = []
     threads = [threading.Thread(target=lambda: answers.append(
         crew.call("POST", "/v1/org", BODY).status)) for _ in range(24)]
@@ -190,11 +203,11 @@ def test_reload(crew):
     crew.merge({"validation": "off"})
     crew.write_conf()
     reload(crew, "reloaded")
-    assert codes() == {200}
+    assert codes() == {400}  # the upstream's own
     crew.merge({"validation": "enforce", "workspace": "not good"})
     crew.write_conf()
     assert "workspace" in reload(crew, "reload_refused")
-    assert codes() == {200}
+    assert codes() == {400}
     crew.merge({"workspace": "televox", "workers": 1})
     crew.write_conf()
     reload(crew, "reload_partial why=\"a changed number of workers")
@@ -238,15 +251,16 @@ def test_too_few_connections_for_all(make_rig):
 
 def test_the_limit_of_connections_is_for_all(make_rig):
     rig = make_rig(proxy={"workers": 2, "limits": {"connections": 8}}).start()
-    # Each has a request under way, so that nobody can make room.
     socks = [rig.raw(b"GET /") for _ in range(8)]
     until(lambda: rig.metric("cention_client_connections") == 8)
+    assert rig.metric("cention_client_displaced_total") == 0
     assert min(accepted(rig)) < 8
-    late = rig.raw()
-    until(lambda: rig.metric("cention_client_displaced_total") > 0 or
-          read_answer(late.makefile("rb")).status == 503)
-    until(lambda: rig.metric("cention_client_connections") <= 8)
-    for sock in [*socks, late]:
+    time.sleep(0.15)  # past the patience with those that send no whole request
+    for _ in range(4):  # by whichever worker: one of its own makes room, or the new one is refused
+        socks.append(rig.raw(b"GET /"))
+        until(lambda: sum(accepted(rig)) == len(socks))
+        until(lambda: rig.metric("cention_client_connections") <= 8)
+    for sock in socks:
         sock.close()
     until(lambda: rig.metric("cention_client_connections") == 0)
     assert rig.call("POST", "/v1/org", BODY).status == 200
@@ -272,7 +286,7 @@ def test_nobody_is_let_in_before(make_rig, tmp_path):
     trace = tmp_path / "trace"
     rig.start_keeper()
     rig.start_proxy("strace", "-f", "-qq", "-e",
-                    "trace=seccomp,accept4,clone,clone3,landlock_restrict_self,recvfrom,read",
+                    "trace=seccomp,accept4,clone,clone3,landlock_restrict_self",
                     "-o", str(trace))
     rig.wait_ready()
     assert [a.status for a in many(rig, 16, 2)] == [200] * 32
@@ -281,7 +295,7 @@ def test_nobody_is_let_in_before(make_rig, tmp_path):
     filters = [n for n, x in enumerate(lines) if re.search(r"SET_MODE_FILTER.*TSYNC.*\{.*= 0", x)]
     clones = [n for n, x in enumerate(lines) if re.search(r"clone3?\(", x)]
     fence = [n for n, x in enumerate(lines) if "landlock_restrict_self(" in x]
-    accepts = [n for n, x in enumerate(lines) if re.search(r"(accept4|recvfrom)\(", x)]
+    accepts = [n for n, x in enumerate(lines) if "accept4(" in x]
     assert len(filters) == 1 and len(clones) == 3
     assert all(n < clones[0] for n in fence)
     assert clones[-1] < filters[0] < accepts[0]
