@@ -90,7 +90,8 @@ static int setup_fill(struct setup *s, unsigned number, struct err *err)
     s->conf.upstream.max_connections = part(c->conf.upstream.max_connections, number, c->workers);
     s->conf.upstream.queue = part(c->conf.upstream.queue, number, c->workers);
     s->api = c->api;
-    if (s->conf.upstream.max_connections == 0) /* of a reload: -t and a start see it before */
+    if (c->conf.upstream.max_connections <
+        c->workers) /* a reload's: at a start the file is enough */
         return err_set(err, -EINVAL, "max_connections must be at least the number of workers (%u)",
                        c->workers);
     return upstream_new(&s->upstream, s->loop, &s->conf.upstream, err);

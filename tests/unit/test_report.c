@@ -12,10 +12,20 @@ static struct report numbered(uint64_t n, bool connected, const char *trouble, c
         .connections = (unsigned)n,
         .accepts = n,
         .displaced = n,
-        .keeper = {.connected = connected, .audit_ok = connected, .records = 100 + n,
-                   .syncs = 100 - n, .signatures = 7, .connects = n},
-        .upstream = {.connections = n, .handshakes = n, .resumed = n, .reused = n, .retries = n,
-                     .failures = n, .open = (unsigned)n, .idle = (unsigned)n,
+        .keeper = {.connected = connected,
+                   .audit_ok = connected,
+                   .records = 100 + n,
+                   .syncs = 100 - n,
+                   .signatures = 7,
+                   .connects = n},
+        .upstream = {.connections = n,
+                     .handshakes = n,
+                     .resumed = n,
+                     .reused = n,
+                     .retries = n,
+                     .failures = n,
+                     .open = (unsigned)n,
+                     .idle = (unsigned)n,
                      .queued = (unsigned)n},
         .trouble = trouble,
     };
@@ -71,8 +81,7 @@ static void all_or_not_ready(void)
         struct report sum = numbered(1, bad != 0, bad == 0 ? "bad" : "", bad == 0 ? "why" : "");
 
         for (unsigned i = 1; i < 3; i++) {
-            struct report one =
-                numbered(1, bad != i, bad == i ? "bad" : "", bad == i ? "why" : "");
+            struct report one = numbered(1, bad != i, bad == i ? "bad" : "", bad == i ? "why" : "");
 
             report_add(&sum, &one);
         }
