@@ -116,6 +116,13 @@ def test_connections_spread(crew):
         sock.close()
 
 
+def test_as_many_as_may_be(make_rig):
+    rig = make_rig(proxy={"workers": 64}).start()
+    assert rig.metric("cention_keeper_connects_total") == 64
+    assert [a.status for a in many(rig, 32, 1)] == [200] * 32
+    assert sum(n > 0 for n in accepted(rig)) > 8
+
+
 def test_ids_are_unique(crew):
     ids = set()
     for _ in range(32):
