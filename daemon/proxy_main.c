@@ -66,15 +66,12 @@ static int conf_failed(const char *path, const struct err *err)
     return EXIT_CONF;
 }
 
-static void daemon_ended(struct daemon *d)
+static void daemon_ended(void *arg)
 {
+    struct daemon *d = arg;
+
     if (d->first.done && (!d->crew || d->crew_ended))
         loop_stop(d->loop);
-}
-
-static void daemon_first_ended(void *arg)
-{
-    daemon_ended(arg);
 }
 
 static void daemon_crew_ended(void *arg)
@@ -129,8 +126,8 @@ static void daemon_drain(evutil_socket_t signal_number, short what, void *arg)
                    GIVE_UP_US + (again ? 0 : d->first.proxy.setup->conf.drain_timeout_us));
 }
 
-/* How many connections there may be: limits.connections, or as many as descriptors allow. */
-static void daemon_limit(const struct daemon *d, struct setup *setup)
+/* limits.connections, or as many as descriptors allow; the first worker's part is set. */
+static unsigned daemon_limit(const struct daemon *d, struct setup *setup)
 {
     struct proxy_conf *conf = &setup->conf;
     unsigned others = d->crew ? crew_workers(d->crew) - 1 : conf->workers - 1;
@@ -144,7 +141,8 @@ static void daemon_limit(const struct daemon *d, struct setup *setup)
                     "connections=%u descriptors=%u why=\"limits.connections "
                     "needs more descriptors than this process may have\"",
                     max, limit);
-    conf->connections = max;
+    conf->connections = worker_part(max, 0, others + 1);
+    return max;
 }
 
 static void daemon_reload(evutil_socket_t signal_number, short what, void *arg);
@@ -194,6 +192,7 @@ static void daemon_reload(evutil_socket_t signal_number, short what, void *arg)
 {
     struct daemon *d = arg;
     struct err err = ERR_INIT;
+    unsigned connections;
 
     (void)signal_number;
     (void)what;
@@ -207,9 +206,9 @@ static void daemon_reload(evutil_socket_t signal_number, short what, void *arg)
         return;
     }
     daemon_compare(d);
-    daemon_limit(d, d->fresh);
+    connections = daemon_limit(d, d->fresh);
     if (d->crew)
-        crew_reload(d->crew, d->fresh, d->fresh->conf.connections, d->renew);
+        crew_reload(d->crew, d->fresh, connections, d->renew);
     else
         daemon_reloaded(d, &err);
 }
@@ -261,12 +260,12 @@ static int daemon_open(struct daemon *d, struct setup *setup, struct err *err)
 {
     const struct crew_owner owner = {daemon_drained, daemon_crew_ended, daemon_reloaded, d};
     const struct proxy_conf *conf = &setup->conf;
+    unsigned connections = daemon_limit(d, setup);
     int r;
 
     log_set_level(conf->log_level);
-    daemon_limit(d, setup);
     loop_timer_init(&d->give_up, d->loop, daemon_give_up, d);
-    d->first = (struct worker){.loop = d->loop, .ended = daemon_first_ended, .arg = d};
+    d->first = (struct worker){.loop = d->loop, .ended = daemon_ended, .arg = d};
     d->admin.worker = &d->first;
     r = worker_open(&d->first, setup, err);
     if (r < 0)
@@ -277,7 +276,8 @@ static int daemon_open(struct daemon *d, struct setup *setup, struct err *err)
         return err_set(err, r, "%s", strerror(-r));
     clients_identify(d->admins, d->first.peers);
     clients_hosts(d->admins, &conf->hosts);
-    if ((r = daemon_listen(d, err)) < 0 || (r = crew_new(&d->crew, &d->first, &owner, err)) < 0 ||
+    if ((r = daemon_listen(d, err)) < 0 ||
+        (r = crew_new(&d->crew, &d->first, connections, &owner, err)) < 0 ||
         (r = proxy_confine(&d->confine, conf, d->conf_path, err)) < 0 ||
         (r = crew_start(d->crew, err)) < 0)
         return r;

@@ -48,7 +48,7 @@ struct crew {
     enum gate gate;
 
     const struct setup *fresh; /* crew_reload's */
-    unsigned reload_connections;
+    unsigned max;              /* connections of clients, for all */
     bool renew, keep;
     unsigned reloading, draining, at_work; /* whose mail is not back */
     unsigned n_running, n_connections;     /* what was drained so far */
@@ -133,14 +133,14 @@ static void reload_prepare(struct mail *mail)
     m->why = (struct err)ERR_INIT;
     m->fresh = NULL;
     if (setup_share(&m->fresh, c->fresh, m->worker.loop, m->worker.number, &m->why) == 0)
-        m->fresh->conf.connections = c->reload_connections;
+        m->fresh->conf.connections = worker_part(c->max, m->worker.number, c->n + 1);
     post_first(mail, reload_prepared);
 }
 
 void crew_reload(struct crew *c, const struct setup *fresh, unsigned connections, bool renew)
 {
     c->fresh = fresh;
-    c->reload_connections = connections;
+    c->max = connections;
     c->renew = renew;
     c->keep = true;
     c->reloading = c->n;
@@ -456,15 +456,15 @@ static int member_init(struct crew *c, struct member *m, unsigned number, struct
     r = setup_share(&setup, of, m->worker.loop, number, err);
     if (r < 0)
         return r;
-    setup->conf.connections = of->conf.connections;
+    setup->conf.connections = worker_part(c->max, number, of->conf.workers);
     r = worker_open(&m->worker, setup, err);
     return r < 0
                ? r
                : clients_share(m->worker.api, c->first->api, of->conf.listen, &c->connections, err);
 }
 
-int crew_new(struct crew **out, struct worker *first, const struct crew_owner *owner,
-             struct err *err)
+int crew_new(struct crew **out, struct worker *first, unsigned connections,
+             const struct crew_owner *owner, struct err *err)
 {
     unsigned n = first->proxy.setup->conf.workers - 1;
     struct crew *c;
@@ -478,6 +478,7 @@ int crew_new(struct crew **out, struct worker *first, const struct crew_owner *o
         return err_set(err, -ENOMEM, "out of memory");
     c->first = first;
     c->owner = *owner;
+    c->max = connections;
     c->end = &c->next;
     c->connections.loops = n + 1;
     (void)pthread_mutex_init(&c->lock, NULL);

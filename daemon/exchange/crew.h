@@ -25,9 +25,12 @@ struct crew_owner {
     void *arg;
 };
 
-/* Makes workers 1 to setup->conf.workers - 1; *out is NULL when there are none. -errno with err. */
-int crew_new(struct crew **out, struct worker *first, const struct crew_owner *owner,
-             struct err *err) __attribute__((warn_unused_result));
+/*
+ * Makes workers 1 to setup->conf.workers - 1; *out is NULL when there are none. `connections` is
+ * limits.connections for all, shared out. -errno with err.
+ */
+int crew_new(struct crew **out, struct worker *first, unsigned connections,
+             const struct crew_owner *owner, struct err *err) __attribute__((warn_unused_result));
 
 /*
  * Makes the threads, which wait before their loops: so they inherit what confines the files of this

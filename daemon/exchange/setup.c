@@ -60,8 +60,7 @@ static int check_tls(const struct proxy_conf *conf, struct err *err)
     return r;
 }
 
-/* Worker `number`'s part of what all of them together may have. */
-static unsigned part(unsigned all, unsigned number, unsigned workers)
+unsigned setup_part(unsigned all, unsigned number, unsigned workers)
 {
     return all / workers + (number < all % workers);
 }
@@ -87,8 +86,9 @@ static int setup_fill(struct setup *s, unsigned number, struct err *err)
     struct setup_common *c = s->common;
 
     s->conf = c->conf;
-    s->conf.upstream.max_connections = part(c->conf.upstream.max_connections, number, c->workers);
-    s->conf.upstream.queue = part(c->conf.upstream.queue, number, c->workers);
+    s->conf.upstream.max_connections =
+        setup_part(c->conf.upstream.max_connections, number, c->workers);
+    s->conf.upstream.queue = setup_part(c->conf.upstream.queue, number, c->workers);
     s->api = c->api;
     if (c->conf.upstream.max_connections <
         c->workers) /* a reload's: at a start the file is enough */

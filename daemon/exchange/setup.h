@@ -33,6 +33,9 @@ int setup_load(struct setup **out, struct loop *loop, const char *path, unsigned
 int setup_share(struct setup **out, const struct setup *first, struct loop *loop, unsigned number,
                 struct err *err) __attribute__((warn_unused_result));
 
+/* Worker `number`'s part of what all of them together may have; the parts add up to it. */
+unsigned setup_part(unsigned all, unsigned number, unsigned workers);
+
 /* How many connections to the upstream all its workers together may have. */
 unsigned setup_upstream_connections(const struct setup *setup);
 

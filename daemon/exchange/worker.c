@@ -71,6 +71,13 @@ void worker_hurry(struct worker *w)
         loop_timer_set(&w->drain, 0);
 }
 
+unsigned worker_part(unsigned all, unsigned number, unsigned workers)
+{
+    unsigned part = setup_part(all, number, workers);
+
+    return part ? part : 1;
+}
+
 void worker_use(struct worker *w, struct setup *fresh)
 {
     const struct proxy_conf *conf = &fresh->conf;

@@ -30,6 +30,9 @@ struct worker {
 int worker_open(struct worker *w, struct setup *setup, struct err *err)
     __attribute__((warn_unused_result));
 
+/* How many clients worker `number` may have when all together may have `all`: one at least. */
+unsigned worker_part(unsigned all, unsigned number, unsigned workers);
+
 /* New settings for requests and connections from now on; takes over the setup. */
 void worker_use(struct worker *w, struct setup *fresh);
 
@@ -46,7 +49,8 @@ void worker_close(struct worker *w);
 
 enum {
     WORKER_LAST_WORDS_US = 2000000, /* for outcomes that wait for the keeper at the very end */
-    WORKER_DESCRIPTORS = 64,        /* of a worker beside its connections, at the most */
+    /* Of a worker beside its connections: 64, and 128 past its part. */
+    WORKER_DESCRIPTORS = 192,
 };
 
 #endif

@@ -37,12 +37,6 @@ struct clients {
     void *empty_arg;
 };
 
-/* What max limits. */
-static unsigned clients_all(const struct clients *s)
-{
-    return s->shared ? atomic_load_explicit(&s->shared->count, memory_order_relaxed) : s->count;
-}
-
 static void clients_add(struct clients *s, int n)
 {
     s->count += (unsigned)n;
@@ -83,8 +77,8 @@ static bool clients_displace(struct clients *s)
         return false;
     s->displaced++;
     if (now - s->told_at >= TELL_US) {
-        log_warning("connections_full", "connections=%u limit=%u displaced=%llu", clients_all(s),
-                    s->max, (unsigned long long)(s->displaced - s->told));
+        log_warning("connections_full", "connections=%u limit=%u displaced=%llu", s->count, s->max,
+                    (unsigned long long)(s->displaced - s->told));
         s->told = s->displaced;
         s->told_at = now;
     }
@@ -94,11 +88,11 @@ static bool clients_displace(struct clients *s)
 
 static void clients_rest(struct clients *s)
 {
-    unsigned spare = s->all_active ? 2 * CLIENTS_SPARE : CLIENTS_SPARE, all = clients_all(s);
+    unsigned spare = s->all_active ? 2 * CLIENTS_SPARE : CLIENTS_SPARE;
 
     for (unsigned i = 0; i < s->n_listeners; i++)
-        listener_hold(s->listeners[i], all >= s->max + spare);
-    if (all > s->max && !loop_timer_armed(&s->rest))
+        listener_hold(s->listeners[i], s->count >= s->max + spare);
+    if (s->count > s->max && !loop_timer_armed(&s->rest))
         loop_timer_set(&s->rest, PATIENCE_US);
 }
 
@@ -106,9 +100,9 @@ static void clients_rested(void *arg)
 {
     struct clients *s = arg;
 
-    while (clients_all(s) > s->max && clients_displace(s))
+    while (s->count > s->max && clients_displace(s))
         ;
-    s->all_active = clients_all(s) > s->max && s->displaced == s->looked;
+    s->all_active = s->count > s->max && s->displaced == s->looked;
     s->looked = s->displaced;
     clients_rest(s);
 }
@@ -141,14 +135,14 @@ static void clients_accepted(void *arg, int fd, const struct client_peer *from)
     struct client *client;
     struct refusal no;
 
-    while (clients_all(s) >= s->max && clients_displace(s))
+    while (s->count >= s->max && clients_displace(s))
         ;
     peer_identify(&peer, fd, s->peers);
     if (client_new(&client, s->loop, fd, &peer, &s->limits, s->handler, s->arg, &owner) < 0)
         return;
     s->accepts++;
     clients_add(s, 1);
-    if (clients_all(s) <= s->max)
+    if (s->count <= s->max)
         return;
     /* Another one's turn may be over soon; if not, then this one's is at once. */
     if (s->all_active || s->waiting.next == client_link(client)) {
@@ -196,7 +190,8 @@ static bool clients_yield(void *arg)
 {
     const struct clients *s = arg;
 
-    return s->shared && s->count * s->shared->loops > clients_all(s);
+    return s->shared && s->count * s->shared->loops >
+                            atomic_load_explicit(&s->shared->count, memory_order_relaxed);
 }
 
 static struct listener_owner owner_of(struct clients *s)

@@ -41,14 +41,14 @@ int clients_adopt(struct clients *clients, const char *name, int fd, struct err 
 
 /* What the connections of several loops have in common. */
 struct clients_shared {
-    atomic_uint count; /* of all: what `max` limits */
+    atomic_uint count; /* of all */
     unsigned loops;
 };
 
 /*
  * For one of several loops: the listeners of `first` are listened to here, too, with the TLS files
  * of conf[i]. New connections go to loops that have no more than the average, unless those are
- * busy. Room is made by the loop that took the new connection, among its own.
+ * busy. Each has its own `max`, and makes room for what it took among its own.
  */
 int clients_share(struct clients *clients, struct clients *first, const struct listener_conf *conf,
                   struct clients_shared *shared, struct err *err)

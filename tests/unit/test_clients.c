@@ -487,47 +487,6 @@ static void a_crowd(void)
     finish(&a);
 }
 
-/* The limit is for both together. */
-static void one_too_many_for_two(void)
-{
-    struct clients_shared shared = {0};
-    struct err err = ERR_INIT;
-    struct world a, b;
-    int x, y, z;
-
-    begin(&a, 2);
-    begin(&b, 2);
-    CU_ASSERT_EQUAL_FATAL(listen_unix(&a, &err), 0);
-    share(&b, &a, &shared);
-    a.hold = b.hold = true;
-    x = dial(&a);
-    ask(&a, x, NULL);
-    y = dial(&a);
-    ask(&b, y, NULL);
-    CU_ASSERT_EQUAL(clients_count(a.clients), 1);
-    CU_ASSERT_EQUAL(clients_count(b.clients), 1);
-    z = dial(&a);
-    run(&b);
-    CU_ASSERT_EQUAL(b.refusals, 1);
-    (void)close(z);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(a.held);
-    client_answered(a.held, true);
-    (void)close(x);
-    for (unsigned i = 0; i < 100 && clients_count(a.clients) + clients_count(b.clients) > 1; i++) {
-        run(&a);
-        run(&b);
-    }
-    CU_ASSERT_EQUAL(clients_count(b.clients), 1);
-    z = dial(&a); /* there is room again, in the other loop */
-    run(&a);
-    CU_ASSERT_EQUAL(clients_count(a.clients), 1);
-    CU_ASSERT_EQUAL(a.refusals + b.refusals, 1);
-    (void)close(y);
-    (void)close(z);
-    finish(&b);
-    finish(&a);
-}
-
 static const struct unit_case CASES[] = {
     {"a Unix socket", a_unix_socket},
     {"whose file it is", whose_file_it_is},
@@ -541,6 +500,5 @@ static const struct unit_case CASES[] = {
     {"draining", draining},
     {"two loops", two_loops},
     {"a crowd", a_crowd},
-    {"one too many for two", one_too_many_for_two},
 };
 UNIT_MAIN("clients", CASES)

@@ -99,7 +99,7 @@ static void begin(struct world *w, unsigned workers)
     w->first = (struct worker){.loop = w->loop};
     CU_ASSERT_EQUAL_FATAL(worker_open(&w->first, setup, &err), 0);
     CU_ASSERT_EQUAL_FATAL(clients_listen(w->first.api, &setup->conf.listen[0], &err), 0);
-    CU_ASSERT_EQUAL_FATAL(crew_new(&w->crew, &w->first, &owner, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(crew_new(&w->crew, &w->first, 10, &owner, &err), 0);
 }
 
 static void start(struct world *w)

@@ -83,7 +83,26 @@ static void workers_that_there_are(void)
     finish(&w);
 }
 
+static void part(void)
+{
+    for (unsigned all = 0; all < 200; all++)
+        for (unsigned workers = 1; workers <= 64; workers++) {
+            unsigned sum = 0, first = setup_part(all, 0, workers);
+
+            for (unsigned i = 0; i < workers; i++) {
+                unsigned one = setup_part(all, i, workers);
+
+                sum += one;
+                if (one > first || first - one > 1)
+                    CU_FAIL("they differ by more than one");
+            }
+            if (sum != all)
+                CU_FAIL("the parts are not the whole");
+        }
+}
+
 static const struct unit_case CASES[] = {
+    {"part", part},
     {"parts", parts},
     {"as many workers as there are", workers_that_there_are},
 };
