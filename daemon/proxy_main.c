@@ -301,11 +301,6 @@ static void daemon_close(struct daemon *d)
     loop_free(d->loop);
 }
 
-static bool daemon_well(void *arg, uint64_t every_us)
-{
-    return crew_well(((struct daemon *)arg)->crew, every_us);
-}
-
 static int daemon_serve(struct daemon *d)
 {
     const struct proxy_conf *conf = &d->first.proxy.setup->conf;
@@ -314,7 +309,7 @@ static int daemon_serve(struct daemon *d)
 
     log_info("started", "version=%s config=%s upstream=%s workers=%u", PACKAGE_VERSION,
              d->conf_path, conf->upstream.url, crew_workers(d->crew));
-    d->watchdog = (struct watchdog){.well = daemon_well, .arg = d};
+    d->watchdog = (struct watchdog){.well = crew_well, .arg = d->crew};
     watchdog_start(&d->watchdog, d->loop);
     crew_go(d->crew);
     service_ready("serving");

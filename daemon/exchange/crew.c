@@ -305,8 +305,9 @@ void crew_ask(struct crew *c, struct crew_question *q)
         ask_begin(c);
 }
 
-bool crew_well(struct crew *c, uint64_t within_us)
+bool crew_well(void *crew, uint64_t within_us)
 {
+    struct crew *c = crew;
     uint64_t now = loop_now();
 
     for (unsigned i = 0; c && i < c->n; i++)

@@ -80,9 +80,10 @@ uint64_t crew_accepts(const struct crew *crew, unsigned number);
 unsigned crew_hung(const struct crew *crew);
 
 /*
- * False when one has left a question unanswered for more than within_us / 2; asks the next one. To
- * be called every within_us (base/watchdog).
+ * For the watchdog of the first: `crew` is the struct crew. False when one has left a question
+ * unanswered for more than within_us / 2; asks the next one. To be called every within_us
+ * (base/watchdog).
  */
-bool crew_well(struct crew *crew, uint64_t within_us);
+bool crew_well(void *crew, uint64_t within_us);
 
 #endif
