@@ -11,7 +11,7 @@ int keeper_confine(struct confine *kept, const struct keeper_conf *conf, const c
 
     *kept = (struct confine){.role = CONFINE_KEEPER, .command = command};
     if (!conf->sandbox) {
-        confine_off();
+        confine_off(kept);
         return 0;
     }
     r = confine_keep(kept, conf->audit_directory, CONFINE_WRITE);

@@ -17,9 +17,10 @@
 #define MS 1000ull
 #define S  1000000ull
 
-static const char *const ROOT[] = {
-    "listen",     "admin",    "hosts",  "keeper",    "keeper_timeout", "workspace", "api",
-    "validation", "upstream", "limits", "signature", "log_level",      "sandbox",   NULL};
+static const char *const ROOT[] = {"listen",         "admin",     "hosts",     "keeper",
+                                   "keeper_timeout", "workspace", "api",       "validation",
+                                   "upstream",       "limits",    "signature", "log_level",
+                                   "sandbox",        "workers",   NULL};
 static const char *const LISTEN[] = {"address",     "port", "path",      "mode",
                                      "certificate", "key",  "client_ca", NULL};
 static const char *const UPSTREAM[] = {"url",
@@ -69,6 +70,7 @@ static void set_defaults(struct proxy_conf *c)
                    .write_timeout_us = 30 * S},
         .connections = 1024,
         .drain_timeout_us = 30 * S,
+        .workers = 1,
         .log_level = LOG_LEVEL_INFO,
     };
 }
@@ -315,6 +317,8 @@ static int read_root(struct proxy_conf *c, struct settings_node root, struct err
         (r = settings_choice(root, "log_level", LEVEL_WORDS, &level, err)) < 0 ||
         (r = settings_choice(root, "sandbox", SANDBOX_WORDS, &sandbox, err)) < 0)
         return r;
+    if ((r = read_unsigned(root, "workers", 1, PROXY_WORKERS_MAX, &c->workers, err)) < 0)
+        return r;
     c->sandbox = sandbox == 0;
     c->validation = (enum proxy_validation)validation;
     c->log_level = (enum log_level)level;
@@ -326,6 +330,11 @@ static int read_root(struct proxy_conf *c, struct settings_node root, struct err
         (r = read_upstream(&c->upstream, root, err)) < 0 || (r = read_limits(c, root, err)) < 0 ||
         (r = read_signature(c, root, err)) < 0)
         return r;
+    if (c->upstream.max_connections < c->workers)
+        return settings_fail(root, "workers", err,
+                             "each of %u workers needs a connection to the upstream: "
+                             "upstream.max_connections is %u",
+                             c->workers, c->upstream.max_connections);
     return find_api(c, err);
 }
 

@@ -11,6 +11,7 @@
 
 enum {
     PROXY_LISTENERS_MAX = 16,
+    PROXY_WORKERS_MAX = 64,
 };
 
 enum proxy_validation {
@@ -38,6 +39,7 @@ struct proxy_conf {
     struct client_limits limits;
     unsigned connections;
     uint64_t drain_timeout_us;
+    unsigned workers; /* event loops, each a thread */
     bool literal;     /* signature.authorization = "literal" */
     bool nested_json; /* signature.nested = "json" */
     bool sandbox;     /* "enforce" */

@@ -81,7 +81,7 @@ int proxy_confine(struct confine *kept, const struct proxy_conf *conf, const cha
 
     *kept = (struct confine){.role = CONFINE_PROXY};
     if (!conf->sandbox) {
-        confine_off();
+        confine_off(kept);
         return 0;
     }
     r = first_hop(&hop, &conf->upstream, err);
@@ -92,7 +92,7 @@ int proxy_confine(struct confine *kept, const struct proxy_conf *conf, const cha
         r = confine_keep_port(kept, hop.port);
     if (r == 0 && !hop.literal)
         r = confine_keep_port(kept, DNS_PORT);
-    return r < 0 ? err_set(err, r, "sandbox: %s", strerror(-r)) : confine_enter(kept, err);
+    return r < 0 ? err_set(err, r, "sandbox: %s", strerror(-r)) : confine_files(kept, err);
 }
 
 int proxy_confine_fits(const struct confine *kept, const struct proxy_conf *conf, struct err *err)

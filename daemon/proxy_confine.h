@@ -8,7 +8,8 @@
 #include "proxy_conf.h"
 
 /*
- * Enters the sandbox, unless the settings turn it off. Files: reads the folders of the settings,
+ * Enters the sandbox's first half, unless the settings turn it off; confine_calls, when all threads
+ * are there, is the other. Files: reads the folders of the settings,
  * the API description, the CA store, the listeners' certificates, /etc (name servers, hosts) and
  * /proc, removes its sockets. Ports: the upstream's, or that of the proxy before it, and DNS when a
  * name has to be looked up. *kept is filled, and owned by the caller. -errno with err filled.

@@ -27,23 +27,25 @@ enum {
     EXIT_CONF = 78,
     ADMIN_CONNECTIONS = 64,
     OTHER_DESCRIPTORS = ADMIN_CONNECTIONS + 4 * 64 + 32, /* past both limits, listeners, files */
-    LAST_WORDS_US = 2000000, /* for outcomes that still wait for the keeper at the very end */
+    GIVE_UP_US =
+        2 * WORKER_LAST_WORDS_US, /* past the time when the last worker should have ended */
 };
 
 struct daemon {
     const char *conf_path;
     struct loop *loop;
-    struct proxy proxy;
+    struct worker first;
+    struct crew *crew; /* the other workers; NULL when there are none */
+    bool crew_ended;
     struct confine confine;
     struct admin admin;
-    struct clients *api, *admins;
-    struct peers *peers;
+    struct clients *admins;
     struct event *signals[4];
-    struct loop_timer drain;
+    int drain_signal;
+    struct loop_timer give_up;
     struct watchdog watchdog;
-    struct loop_hook check_done;
-    int exit_code;
-    bool inherited; /* the API's listeners came from a service manager */
+    struct setup *fresh; /* of a reload under way */
+    bool renew, again;   /* again: another signal came meanwhile */
 };
 
 static const char USAGE[] =
@@ -64,78 +66,73 @@ static int conf_failed(const char *path, const struct err *err)
     return EXIT_CONF;
 }
 
-static void daemon_maybe_done(void *arg)
+static void daemon_ended(void *arg)
 {
     struct daemon *d = arg;
 
-    if (d->proxy.draining && d->proxy.running == 0 && clients_count(d->api) == 0)
+    if (d->first.done && (!d->crew || d->crew_ended))
         loop_stop(d->loop);
 }
 
-/* The last request, or the last connection, has ended: look when this turn is over. */
-static void daemon_quiet(void *arg)
+static void daemon_crew_ended(void *arg)
 {
     struct daemon *d = arg;
 
-    if (d->proxy.draining)
-        loop_defer(d->loop, &d->check_done);
+    d->crew_ended = true;
+    daemon_ended(d);
 }
 
-static void daemon_late(void *arg)
+/* Nobody listens any more: the others have told what they had under way. */
+static void daemon_drained(void *arg, unsigned running, unsigned connections)
 {
     struct daemon *d = arg;
 
-    if (d->proxy.ending) {
-        log_warning("shutdown_cut", "running=%u connections=%u", d->proxy.running,
-                    clients_count(d->api));
-        loop_stop(d->loop);
-        return;
-    }
-    if (clients_count(d->api) == 0 && d->proxy.running == 0) {
-        loop_stop(d->loop);
-        return;
-    }
-    log_warning("drain_timeout", "running=%u connections=%u", d->proxy.running,
-                clients_count(d->api));
-    d->proxy.ending = true;
-    exchange_end_all(&d->proxy);
-    loop_timer_set(&d->drain, LAST_WORDS_US);
+    log_info("draining", "signal=%d running=%u connections=%u", d->drain_signal,
+             d->first.proxy.running + running, clients_count(d->first.api) + connections);
+}
+
+/* A thread that hangs can't be waited for. */
+static void daemon_give_up(void *arg)
+{
+    (void)arg;
+    log_error("worker_hung", "why=\"a worker does not end\"");
+    _exit(EXIT_FAILURE);
 }
 
 static void daemon_drain(evutil_socket_t signal_number, short what, void *arg)
 {
     struct daemon *d = arg;
+    bool again = d->first.proxy.draining;
 
     (void)what;
-    if (d->proxy.draining) {
+    if (again) {
         log_warning("shutdown_hurried", "signal=%d", (int)signal_number);
-        loop_timer_set(&d->drain, 0);
+        worker_hurry(&d->first);
+    } else {
+        service_stopping();
+        d->drain_signal = (int)signal_number;
+        worker_drain(&d->first);
+    }
+    if (!d->crew) {
+        if (!again)
+            daemon_drained(d, 0, 0);
         return;
     }
-    service_stopping();
-    d->proxy.draining = true;
-    clients_drain(d->api, daemon_quiet, d);
-    log_info("draining", "signal=%d running=%u connections=%u", (int)signal_number,
-             d->proxy.running, clients_count(d->api));
-    loop_timer_set(&d->drain, d->proxy.setup->conf.drain_timeout_us);
-    loop_defer(d->loop, &d->check_done);
+    if (again)
+        crew_hurry(d->crew);
+    else
+        crew_drain(d->crew);
+    loop_timer_set(&d->give_up,
+                   GIVE_UP_US + (again ? 0 : d->first.proxy.setup->conf.drain_timeout_us));
 }
 
-/* Certificates are replaced before they expire. They were good a moment ago (setup_load). */
-static void daemon_renew(struct daemon *d, const struct proxy_conf *conf)
+/* limits.connections, or as many as descriptors allow; the first worker's part is set. */
+static unsigned daemon_limit(const struct daemon *d, struct setup *setup)
 {
-    struct err err = ERR_INIT;
-
-    for (unsigned i = 0; !d->inherited && i < conf->n_listen; i++)
-        if (clients_renew(d->api, i, &conf->listen[i], &err) < 0)
-            log_error("tls_not_renewed", "error=%s", log_quote(slice_str(err.text)).text);
-}
-
-/* What the setup in force says of clients. */
-static void daemon_set_clients(struct daemon *d)
-{
-    const struct proxy_conf *conf = &d->proxy.setup->conf;
-    unsigned reserve = OTHER_DESCRIPTORS + conf->upstream.max_connections;
+    struct proxy_conf *conf = &setup->conf;
+    unsigned others = d->crew ? crew_workers(d->crew) - 1 : conf->workers - 1;
+    unsigned reserve =
+        OTHER_DESCRIPTORS + setup_upstream_connections(setup) + others * WORKER_DESCRIPTORS;
     unsigned limit = descriptors_allow(conf->connections + reserve);
     unsigned max = descriptors_share(limit, conf->connections, reserve);
 
@@ -144,47 +141,82 @@ static void daemon_set_clients(struct daemon *d)
                     "connections=%u descriptors=%u why=\"limits.connections "
                     "needs more descriptors than this process may have\"",
                     max, limit);
-    clients_set(d->api, &conf->limits, max);
-    clients_set(d->admins, &conf->limits, ADMIN_CONNECTIONS);
-    clients_hosts(d->api, &conf->hosts);
-    clients_hosts(d->admins, &conf->hosts);
+    conf->connections = worker_part(max, 0, others + 1);
+    return max;
+}
+
+static void daemon_reload(evutil_socket_t signal_number, short what, void *arg);
+
+/* All workers have the fresh settings, or *err says why all keep the old ones. */
+static void daemon_reloaded(void *arg, const struct err *err)
+{
+    struct daemon *d = arg;
+    struct setup *fresh = d->fresh;
+
+    d->fresh = NULL;
+    if (err->text[0]) {
+        log_error("reload_refused", "error=%s", log_quote(slice_str(err->text)).text);
+        confine_explain(&d->confine, err);
+        setup_unref(fresh);
+    } else {
+        worker_use(&d->first, fresh);
+        if (d->renew)
+            worker_renew(&d->first);
+        log_set_level(fresh->conf.log_level);
+        clients_set(d->admins, &fresh->conf.limits, ADMIN_CONNECTIONS);
+        clients_hosts(d->admins, &fresh->conf.hosts);
+        log_info("reloaded", "config=%s", d->conf_path);
+    }
+    if (!d->first.proxy.draining)
+        service_ready("serving");
+    if (d->again)
+        daemon_reload(SIGHUP, 0, d);
+}
+
+/* What of good settings can't be had without a restart is told. */
+static void daemon_compare(struct daemon *d)
+{
+    const struct proxy_conf *old = &d->first.proxy.setup->conf, *conf = &d->fresh->conf;
+
+    if (old->sandbox != conf->sandbox)
+        log_warning("reload_partial", "why=\"a changed sandbox needs a restart\"");
+    if (crew_workers(d->crew) != conf->workers)
+        log_warning("reload_partial", "why=\"a changed number of workers needs a restart\"");
+    d->renew = proxy_conf_same_sockets(old, conf);
+    if (!d->renew)
+        log_warning("reload_partial", "why=\"changed listeners and the keeper's socket need a "
+                                      "restart; everything else is in force\"");
 }
 
 static void daemon_reload(evutil_socket_t signal_number, short what, void *arg)
 {
     struct daemon *d = arg;
-    struct setup *fresh = NULL;
     struct err err = ERR_INIT;
+    unsigned connections;
 
     (void)signal_number;
     (void)what;
+    d->again = d->fresh != NULL;
+    if (d->again)
+        return;
     service_reloading();
-    if (setup_load(&fresh, d->loop, d->conf_path, &err) < 0 ||
-        proxy_confine_fits(&d->confine, &fresh->conf, &err) < 0) {
-        log_error("reload_refused", "error=%s", log_quote(slice_str(err.text)).text);
-        confine_explain(&d->confine, &err);
-        setup_unref(fresh);
-    } else {
-        if (d->proxy.setup->conf.sandbox != fresh->conf.sandbox)
-            log_warning("reload_partial", "why=\"a changed sandbox needs a restart\"");
-        if (!proxy_conf_same_sockets(&d->proxy.setup->conf, &fresh->conf))
-            log_warning("reload_partial", "why=\"changed listeners and the keeper's socket need a "
-                                          "restart; everything else is in force\"");
-        else
-            daemon_renew(d, &fresh->conf);
-        setup_unref(d->proxy.setup);
-        d->proxy.setup = fresh;
-        log_set_level(fresh->conf.log_level);
-        daemon_set_clients(d);
-        log_info("reloaded", "config=%s", d->conf_path);
+    if (setup_load(&d->fresh, d->loop, d->conf_path, crew_workers(d->crew), &err) < 0 ||
+        proxy_confine_fits(&d->confine, &d->fresh->conf, &err) < 0) {
+        daemon_reloaded(d, &err);
+        return;
     }
-    service_ready("serving");
+    daemon_compare(d);
+    connections = daemon_limit(d, d->fresh);
+    if (d->crew)
+        crew_reload(d->crew, d->fresh, connections, d->renew);
+    else
+        daemon_reloaded(d, &err);
 }
 
 /* Sockets that a service manager passed replace the configured ones of their kind. */
 static int daemon_listen(struct daemon *d, struct err *err)
 {
-    const struct proxy_conf *conf = &d->proxy.setup->conf;
+    const struct proxy_conf *conf = &d->first.proxy.setup->conf;
     struct service_socket sockets[SERVICE_SOCKETS_MAX];
     bool api = false, admin = false;
     size_t n = 0;
@@ -196,12 +228,12 @@ static int daemon_listen(struct daemon *d, struct err *err)
         bool is_admin = strstr(sockets[i].name, "admin") != NULL;
 
         *(is_admin ? &admin : &api) = true;
-        r = clients_adopt(is_admin ? d->admins : d->api, is_admin ? "admin" : "api", sockets[i].fd,
-                          err);
+        r = clients_adopt(is_admin ? d->admins : d->first.api, is_admin ? "admin" : "api",
+                          sockets[i].fd, err);
     }
-    d->inherited = api;
+    d->first.inherited = api;
     for (unsigned i = 0; r == 0 && !api && i < conf->n_listen; i++)
-        r = clients_listen(d->api, &conf->listen[i], err);
+        r = clients_listen(d->first.api, &conf->listen[i], err);
     if (r == 0 && !admin && (conf->admin.address || conf->admin.path))
         r = clients_listen(d->admins, &conf->admin, err);
     return r;
@@ -223,93 +255,100 @@ static int daemon_signals(struct daemon *d)
     return 0;
 }
 
-static int daemon_open(struct daemon *d, struct err *err)
+/* In this order: everything is opened, files are confined, threads made, system calls confined. */
+static int daemon_open(struct daemon *d, struct setup *setup, struct err *err)
 {
-    const struct proxy_conf *conf = &d->proxy.setup->conf;
+    const struct crew_owner owner = {daemon_drained, daemon_crew_ended, daemon_reloaded, d};
+    const struct proxy_conf *conf = &setup->conf;
+    unsigned connections = daemon_limit(d, setup);
     int r;
 
     log_set_level(conf->log_level);
-    if (request_ids_init(&d->proxy.ids) < 0)
-        return err_set(err, -EIO, "no randomness to be had");
-    canon_init(&d->proxy.canon);
-    d->proxy.quiet = daemon_quiet;
-    d->proxy.arg = d;
-    d->check_done = (struct loop_hook){.run = daemon_maybe_done, .arg = d};
-    loop_timer_init(&d->drain, d->loop, daemon_late, d);
-    d->admin = (struct admin){.proxy = &d->proxy};
-    if ((r = caller_new(&d->proxy.keeper, d->loop, conf->keeper, conf->keeper_timeout_us)) < 0)
-        return err_set(err, r, "keeper: %s: %s", conf->keeper, strerror(-r));
-    if ((r = clients_new(&d->api, d->loop, &conf->limits, conf->connections, &EXCHANGE_HANDLER,
-                         &d->proxy)) < 0 ||
-        (r = clients_new(&d->admins, d->loop, &conf->limits, ADMIN_CONNECTIONS, &ADMIN_HANDLER,
+    loop_timer_init(&d->give_up, d->loop, daemon_give_up, d);
+    d->first = (struct worker){.loop = d->loop, .ended = daemon_ended, .arg = d};
+    d->admin.worker = &d->first;
+    r = worker_open(&d->first, setup, err);
+    if (r < 0)
+        return r;
+    if ((r = clients_new(&d->admins, d->loop, &conf->limits, ADMIN_CONNECTIONS, &ADMIN_HANDLER,
                          &d->admin)) < 0 ||
         (r = daemon_signals(d)) < 0)
         return err_set(err, r, "%s", strerror(-r));
-    if ((r = peers_new(&d->peers)) < 0)
-        return err_set(err, r, "%s", strerror(-r));
-    clients_identify(d->api, d->peers);
-    clients_identify(d->admins, d->peers);
-    d->admin.api = d->api;
-    daemon_set_clients(d);
-    r = daemon_listen(d, err);
-    return r < 0 ? r : proxy_confine(&d->confine, conf, d->conf_path, err);
+    clients_identify(d->admins, d->first.peers);
+    clients_hosts(d->admins, &conf->hosts);
+    if ((r = daemon_listen(d, err)) < 0 ||
+        (r = crew_new(&d->crew, &d->first, connections, &owner, err)) < 0 ||
+        (r = proxy_confine(&d->confine, conf, d->conf_path, err)) < 0 ||
+        (r = crew_start(d->crew, err)) < 0)
+        return r;
+    d->admin.crew = d->crew;
+    return confine_calls(&d->confine, err);
 }
 
 static void daemon_close(struct daemon *d)
 {
+    crew_end(d->crew);
     clients_free(d->admins);
-    exchange_free_all(&d->proxy);
-    clients_free(d->api);
-    exchange_free_all(&d->proxy); /* a closing client may have left one more */
-    peers_free(d->peers);
-    caller_free(d->proxy.keeper);
-    canon_deinit(&d->proxy.canon);
-    validate_report_deinit(&d->proxy.report);
-    setup_unref(d->proxy.setup);
+    crew_free(d->crew);
+    setup_unref(d->fresh);
+    worker_close(&d->first);
     for (unsigned i = 0; i < 3; i++)
         if (d->signals[i])
             event_free(d->signals[i]);
-    loop_timer_deinit(&d->drain);
+    loop_timer_deinit(&d->give_up);
     watchdog_stop(&d->watchdog);
-    loop_cancel(d->loop, &d->check_done);
     confine_deinit(&d->confine);
     loop_free(d->loop);
 }
 
+static int daemon_serve(struct daemon *d)
+{
+    const struct proxy_conf *conf = &d->first.proxy.setup->conf;
+    struct report all;
+    int r;
+
+    log_info("started", "version=%s config=%s upstream=%s workers=%u", PACKAGE_VERSION,
+             d->conf_path, conf->upstream.url, crew_workers(d->crew));
+    d->watchdog = (struct watchdog){.well = crew_well, .arg = d->crew};
+    watchdog_start(&d->watchdog, d->loop);
+    crew_go(d->crew);
+    service_ready("serving");
+    r = loop_run(d->loop);
+    crew_end(d->crew);
+    report_take(&all, &d->first);
+    crew_report(d->crew, &all);
+    log_info("stopped", "requests=%llu answers_2xx=%llu refusals=%llu",
+             (unsigned long long)all.metrics.requests, (unsigned long long)all.metrics.answers[2],
+             (unsigned long long)all.metrics.refusals);
+    return r < 0 ? EXIT_FAILURE : 0;
+}
+
 static int daemon_run(struct daemon *d, bool test)
 {
+    struct setup *setup = NULL;
     struct err err = ERR_INIT;
-    int code = 0;
+    int code;
 
     if (loop_new(&d->loop) < 0) {
         (void)fprintf(stderr, "cention-proxyd: no event loop: out of memory\n");
         return EXIT_FAILURE;
     }
-    if (setup_load(&d->proxy.setup, d->loop, d->conf_path, &err) < 0) {
+    if (setup_load(&setup, d->loop, d->conf_path, 0, &err) < 0) {
         code = conf_failed(d->conf_path, &err);
         loop_free(d->loop);
         return code;
     }
-    d->proxy.loop = d->loop;
     if (test) {
         (void)printf("%s: good\n", d->conf_path);
-        setup_unref(d->proxy.setup);
+        setup_unref(setup);
         loop_free(d->loop);
         return 0;
     }
-    if (daemon_open(d, &err) < 0) {
+    if (daemon_open(d, setup, &err) < 0) {
         (void)fprintf(stderr, "cention-proxyd: %s\n", err.text);
         code = EXIT_FAILURE;
     } else {
-        log_info("started", "version=%s config=%s upstream=%s", PACKAGE_VERSION, d->conf_path,
-                 d->proxy.setup->conf.upstream.url);
-        watchdog_start(&d->watchdog, d->loop);
-        service_ready("serving");
-        code = loop_run(d->loop) < 0 ? EXIT_FAILURE : 0;
-        log_info("stopped", "requests=%llu answers_2xx=%llu refusals=%llu",
-                 (unsigned long long)d->proxy.metrics.requests,
-                 (unsigned long long)d->proxy.metrics.answers[2],
-                 (unsigned long long)d->proxy.metrics.refusals);
+        code = daemon_serve(d);
     }
     daemon_close(d);
     return code;

@@ -83,11 +83,17 @@ unit() { # ROUND
     [ "$status" -eq 0 ] && echo "make check: good" || echo "make check: exit $status"
 }
 
-e2e() { # ROUND
-    say "end-to-end tests ($1)"
-    out=$(mktemp)
-    CENTION_BUILD="$top/build-$1" \
-        timeout 1200 /usr/bin/python3 -m pytest -q -n "$jobs" -rs -p no:cacheprovider tests/e2e >"$out" 2>&1
+# Promises that have to hold with several workers, too (test_workers.py has what only they have).
+with_workers="test_calls test_pipeline test_drain test_audit test_config test_answers
+    test_origin test_listen_tls test_policy"
+
+e2e() { # ROUND [WORKERS FILE...]
+    say "end-to-end tests ($1${2:+, $2 workers})"
+    out=$(mktemp) round=$1 workers=${2:-}
+    shift $(($# > 1 ? 2 : 1))
+    CENTION_BUILD="$top/build-$round" CENTION_WORKERS="${workers:-0}" \
+        timeout 1200 /usr/bin/python3 -m pytest -q -n "$jobs" -rs -p no:cacheprovider \
+        "${@:-tests/e2e}" >"$out" 2>&1
     status=$?
     cat "$out"
     last=$(grep -E '^(=+ )?[0-9]+ (passed|failed|error|skipped)|^[0-9]+ .* in [0-9.]+s' "$out" | tail -n 1)
@@ -120,6 +126,8 @@ for round in $rounds; do
     fi
     unit "$round"
     e2e "$round"
+    # shellcheck disable=SC2046,SC2086 # words
+    [ "$round" != plain ] || e2e "$round" 2 $(printf 'tests/e2e/%s.py ' $with_workers)
     [ "$round" != plain ] || step "fuzzing, 4 s for each target" fuzz
 done
 finish

@@ -3,28 +3,40 @@
  * would change it for them too). poll(2) tells whether a pipe or socket has room: for lines of at
  * most PIPE_BUF bytes POLLOUT means that the write won't block (pipe(7)).
  *
- * The level and the counter of dropped lines are the one state of the process that is not in the
- * context that main makes: a log that has to be carried to every function is not used.
+ * With several threads a lock makes asking and writing one step, or two could see the same room.
+ *
+ * The level, the lock and the counter of dropped lines are the one state of the process that is not
+ * in the context that main makes: a log that has to be carried to every function is not used.
  */
 #include "base/log.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static enum log_level log_level = LOG_LEVEL_INFO;
-static unsigned long log_dropped;
+static atomic_int log_level = LOG_LEVEL_INFO;
+static atomic_ulong log_dropped;
+static bool log_locked; /* set before there is a second thread */
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static const char *const LEVELS[] = {"error", "warning", "info", "debug"};
 static const char *const PRIORITIES[] = {"<3>", "<4>", "<6>", "<7>"}; /* sd-daemon(3) */
 
 void log_set_level(enum log_level level)
 {
-    log_level = level;
+    atomic_store_explicit(&log_level, (int)level, memory_order_relaxed);
+}
+
+void log_threads(void)
+{
+    log_locked = true;
 }
 
 int log_parse_level(const char *name, enum log_level *out)
@@ -39,26 +51,33 @@ int log_parse_level(const char *name, enum log_level *out)
 
 bool log_enabled(enum log_level level)
 {
-    return level <= log_level;
+    return (int)level <= atomic_load_explicit(&log_level, memory_order_relaxed);
 }
 
 static void log_line(const char *line, size_t len)
 {
     struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+    bool locked = log_locked;
 
+    if (locked)
+        (void)pthread_mutex_lock(&log_lock);
     if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT) ||
         write(STDERR_FILENO, line, len) != (ssize_t)len)
-        log_dropped++;
+        (void)atomic_fetch_add_explicit(&log_dropped, 1, memory_order_relaxed);
+    if (locked)
+        (void)pthread_mutex_unlock(&log_lock);
 }
 
 static size_t log_dropped_line(char *line, size_t room)
 {
-    unsigned long n = log_dropped;
+    unsigned long n;
     int len;
 
+    if (atomic_load_explicit(&log_dropped, memory_order_relaxed) == 0)
+        return 0;
+    n = atomic_exchange_explicit(&log_dropped, 0, memory_order_relaxed);
     if (n == 0)
         return 0;
-    log_dropped = 0;
     len = snprintf(line, room, "level=warning event=log_dropped lines=%lu\n", n);
     return len > 0 && (size_t)len < room ? (size_t)len : 0;
 }

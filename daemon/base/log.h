@@ -20,6 +20,8 @@ enum log_level {
 void log_set_level(enum log_level level);
 /* "error", "warning", "info", "debug"; -EINVAL for anything else. */
 int log_parse_level(const char *name, enum log_level *out);
+/* Before a second thread is made: from now on lines may come from several. */
+void log_threads(void);
 bool log_enabled(enum log_level level);
 
 void log_write(enum log_level level, const char *event, const char *format, ...)

@@ -90,8 +90,9 @@ void confine_explain(const struct confine *c, const struct err *why)
                     "in another one needs a restart\"");
 }
 
-void confine_off(void)
+void confine_off(struct confine *c)
 {
+    c->off = true;
     log_warning("sandbox", "state=off why=\"the setting says so\"");
 }
 
@@ -104,30 +105,49 @@ void confine_reader(void)
         log_debug("sandbox", "why=\"%s\"", err.text);
 }
 
-/* The fence first: the filter does not let its system calls through. */
-int confine_enter(struct confine *c, struct err *err)
+int confine_files(struct confine *c, struct err *err)
 {
-    int abi, r;
+    int abi;
 
-    if (confine_built_without()) {
-        log_warning("sandbox", "state=off why=\"this build has sanitizers\"");
+    if (c->off || confine_built_without())
         return 0;
-    }
     tzset(); /* reads a file, once; the log's clock would later */
     abi = fence_enter(c, err);
     if (abi < 0)
         return abi;
+    c->landlock = abi;
+    c->files_confined = abi > 0;
+    c->ports_confined = abi >= FENCE_ABI_PORTS;
+    return 0;
+}
+
+int confine_calls(struct confine *c, struct err *err)
+{
+    int r;
+
+    if (c->off)
+        return 0;
+    if (confine_built_without()) {
+        log_warning("sandbox", "state=off why=\"this build has sanitizers\"");
+        return 0;
+    }
     r = filter_enter(c, err);
     if (r < 0)
         return r;
-    c->files_confined = abi > 0;
-    c->ports_confined = abi >= FENCE_ABI_PORTS;
-    if (abi == 0)
+    if (c->landlock == 0)
         log_info("sandbox",
                  "state=on seccomp=on landlock=none why=\"this kernel has none: files and ports "
                  "are not confined; Linux 5.13 can, with landlock among its lsm=\"");
     else
-        log_info("sandbox", "state=on seccomp=on landlock=%d ports=%s", abi,
+        log_info("sandbox", "state=on seccomp=on landlock=%d ports=%s", c->landlock,
                  c->ports_confined ? "confined" : "free");
     return 0;
+}
+
+/* The fence first: the filter does not let its system calls through. */
+int confine_enter(struct confine *c, struct err *err)
+{
+    int r = confine_files(c, err);
+
+    return r < 0 ? r : confine_calls(c, err);
 }

@@ -42,7 +42,9 @@ struct confine {
     uint16_t ports[CONFINE_PORTS_MAX]; /* of TCP, host byte order: may be connected to */
     unsigned n_ports;
     pid_t command; /* the one process that may be sent a signal; 0: none */
-    /* Set by confine_enter: */
+    bool off;      /* nothing is entered */
+    /* Set by confine_files: */
+    int landlock; /* the kernel's version; 0: none */
     bool files_confined, ports_confined;
 };
 
@@ -70,6 +72,14 @@ void confine_deinit(struct confine *c);
 int confine_enter(struct confine *c, struct err *err) __attribute__((warn_unused_result));
 
 /*
+ * The same in two steps, for a process with threads: files and ports of the calling thread and of
+ * those that it makes from then on, then the system calls of all threads that there are. Outside
+ * bytes wait until the second has been made.
+ */
+int confine_files(struct confine *c, struct err *err) __attribute__((warn_unused_result));
+int confine_calls(struct confine *c, struct err *err) __attribute__((warn_unused_result));
+
+/*
  * For a reload: whether the process can still connect to a port, and a line of log when `why` may
  * be due to a file that is not in a kept folder.
  */
@@ -82,8 +92,8 @@ void confine_explain(const struct confine *c, const struct err *why);
  */
 void confine_reader(void);
 
-/* Logs that the sandbox was turned off. */
-void confine_off(void);
+/* Logs that the sandbox was turned off; the steps above then do nothing. */
+void confine_off(struct confine *c);
 
 /* True when this build enters no sandbox (sanitizers need system calls and files of their own). */
 bool confine_built_without(void);

@@ -302,6 +302,8 @@ static int build(scmp_filter_ctx *out, const struct confine *c)
     (void)seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     (void)seccomp_attr_set(f, SCMP_FLTATR_CTL_NNP, 0);
     r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    if (r == 0 && c->role == CONFINE_PROXY) /* its workers are there by now */
+        r = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1);
     add_everyone(&r, f);
     switch (c->role) {
     case CONFINE_PROXY:

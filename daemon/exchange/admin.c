@@ -2,123 +2,135 @@
 
 #include "base/log.h"
 #include "exchange/answer.h"
-#include "exchange/ready.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 
 enum {
     ADMIN_BODY_MAX = 64 * 1024,
 };
 
+enum admin_page {
+    PAGE_NONE,
+    PAGE_HEALTH,
+    PAGE_READY,
+    PAGE_METRICS,
+};
+
 static const char TEXT[] = "text/plain; charset=utf-8";
 static const char PROMETHEUS[] = "text/plain; version=0.0.4; charset=utf-8";
 
-static unsigned admin_ready(struct buf *body, const struct admin *admin)
-{
-    const char *why, *code = ready_code(admin->proxy, &why);
+/* A question at the first worker that waits for what the others say. */
+struct inquiry {
+    enum exchange_attached attached;
+    struct crew_question question;
+    struct admin *admin;
+    struct client *client; /* NULL once it is gone */
+    enum admin_page page;
+    struct answer_to to;
+};
 
-    if (!*code)
-        return buf_printf(body, "ready\n") < 0 ? 500 : 200;
-    return buf_printf(body, "%s: %s\n", code, why) < 0 ? 500 : 503;
+static unsigned put_health(struct buf *body, const struct admin *admin)
+{
+    unsigned hung = crew_hung(admin->crew);
+
+    if (hung)
+        return buf_printf(body, "worker %u hangs\n", hung) < 0 ? 500 : 503;
+    return buf_printf(body, "alive\n") < 0 ? 500 : 200;
 }
 
-static int put_proxy(struct buf *out, const struct admin *admin)
+static unsigned put_ready(struct buf *body, const struct admin *admin)
 {
-    const struct metrics *m = &admin->proxy->metrics;
-    int r = metrics_put(out, "cention_requests_total", "counter",
-                        "Whole, well-formed requests taken in.", m->requests);
+    unsigned hung = crew_hung(admin->crew);
+    struct report all;
 
-    if (r == 0)
-        r = buf_printf(out, "# HELP cention_answers_total Answers to clients by class of status.\n"
-                            "# TYPE cention_answers_total counter\n");
-    for (unsigned i = 2; r == 0 && i < 6; i++)
-        r = buf_printf(out, "cention_answers_total{class=\"%uxx\"} %llu\n", i,
-                       (unsigned long long)m->answers[i]);
-    if (r == 0)
-        r = metrics_put(out, "cention_refusals_total", "counter",
-                        "Answers that the daemon made itself.", m->refusals);
-    if (r == 0)
-        r = metrics_put(out, "cention_outcome_unknown_total", "counter",
-                        "Answers that had to say outcome unknown.", m->unknown);
-    if (r == 0)
-        r = metrics_put(out, "cention_unrecorded_total", "counter",
-                        "Outcomes and refusals that could not be recorded.", m->unrecorded);
-    if (r == 0)
-        r = metrics_put(out, "cention_running", "gauge", "Requests under way.",
-                        admin->proxy->running);
-    if (r == 0)
-        r = metrics_put(out, "cention_client_connections", "gauge", "Open connections of clients.",
-                        clients_count(admin->api));
-    if (r == 0)
-        r = metrics_put(out, "cention_client_displaced_total", "counter",
-                        "Connections closed to make room for others.",
-                        clients_displaced(admin->api));
-    return r;
+    report_take(&all, admin->worker);
+    crew_report(admin->crew, &all);
+    if (all.trouble[0])
+        return buf_printf(body, "%s: %s\n", all.trouble, all.why) < 0 ? 500 : 503;
+    if (hung)
+        return buf_printf(body, "worker_hung: worker %u hangs\n", hung) < 0 ? 500 : 503;
+    return buf_printf(body, "ready\n") < 0 ? 500 : 200;
 }
 
-static int put_keeper(struct buf *out, const struct caller_state *k)
+static unsigned put_metrics(struct buf *body, const struct admin *admin)
 {
-    int r = metrics_put(out, "cention_keeper_connected", "gauge", "1 when the keeper is connected.",
-                        k->connected);
-
-    if (r == 0)
-        r = metrics_put(out, "cention_audit_ok", "gauge", "1 when the audit can be written.",
-                        k->connected && k->audit_ok);
-    if (r == 0)
-        r = metrics_put(out, "cention_audit_alarm", "gauge",
-                        "1 when the audit log was touched while it was written.",
-                        k->connected && k->audit_ok && k->reason[0]);
-    if (r == 0)
-        r = metrics_put(out, "cention_keeper_connects_total", "counter",
-                        "Links made to the keeper.", k->connects);
-    if (r == 0)
-        r = metrics_put(out, "cention_audit_records_total", "counter",
-                        "Records that the keeper wrote since its start.", k->records);
-    if (r == 0)
-        r = metrics_put(out, "cention_audit_syncs_total", "counter",
-                        "fdatasync calls of the keeper since its start.", k->syncs);
-    if (r == 0)
-        r = metrics_put(out, "cention_signatures_total", "counter",
-                        "Signatures that the keeper made since its start.", k->signatures);
-    return r;
-}
-
-static int put_upstream(struct buf *out, const struct upstream *upstream)
-{
-    struct upstream_counters u;
+    unsigned workers = crew_workers(admin->crew);
+    struct report all;
+    uint64_t own;
     int r;
 
-    upstream_counters(upstream, &u);
-    r = metrics_put(out, "cention_upstream_connections_total", "counter",
-                    "Connections made to the upstream.", u.connections);
+    report_take(&all, admin->worker);
+    own = all.accepts;
+    crew_report(admin->crew, &all);
+    r = report_put(body, &all);
     if (r == 0)
-        r = metrics_put(out, "cention_upstream_resumed_total", "counter", "TLS sessions resumed.",
-                        u.resumed);
+        r = metrics_put(body, "cention_workers", "gauge", "Event loops.", workers);
     if (r == 0)
-        r = metrics_put(out, "cention_upstream_reused_total", "counter",
-                        "Requests on a connection used before.", u.reused);
-    if (r == 0)
-        r = metrics_put(out, "cention_upstream_retries_total", "counter",
-                        "Requests moved to another connection before a byte was sent.", u.retries);
-    if (r == 0)
-        r = metrics_put(out, "cention_upstream_failures_total", "counter",
-                        "Requests that got no whole answer.", u.failures);
-    if (r == 0)
-        r = metrics_put(out, "cention_upstream_open", "gauge", "Open connections.", u.open);
-    if (r == 0)
-        r = metrics_put(out, "cention_upstream_idle", "gauge", "Idle connections.", u.idle);
-    if (r == 0)
-        r = metrics_put(out, "cention_upstream_queued", "gauge",
-                        "Requests that wait for a connection.", u.queued);
-    return r;
+        r = buf_printf(body, "# HELP cention_worker_connections_total Connections of clients that "
+                             "a worker accepted.\n"
+                             "# TYPE cention_worker_connections_total counter\n");
+    for (unsigned i = 0; r == 0 && i < workers; i++)
+        r = buf_printf(body, "cention_worker_connections_total{worker=\"%u\"} %llu\n", i,
+                       (unsigned long long)(i ? crew_accepts(admin->crew, i) : own));
+    return r < 0 ? 500 : 200;
 }
 
-static unsigned admin_metrics(struct buf *body, const struct admin *admin)
+static void admin_page(const struct admin *admin, struct client *client, enum admin_page page,
+                       struct answer_to *to)
 {
-    if (put_proxy(body, admin) < 0 || put_keeper(body, caller_state(admin->proxy->keeper)) < 0 ||
-        put_upstream(body, admin->proxy->setup->upstream) < 0)
-        return 500;
-    return 200;
+    struct buf body = BUF_INIT(ADMIN_BODY_MAX);
+    const char *type = TEXT;
+    unsigned status;
+
+    switch (page) {
+    case PAGE_HEALTH:
+        status = put_health(&body, admin);
+        break;
+    case PAGE_READY:
+        status = put_ready(&body, admin);
+        break;
+    case PAGE_METRICS:
+        status = put_metrics(&body, admin);
+        type = PROMETHEUS;
+        break;
+    default:
+        status = buf_printf(&body, "here are /healthz, /readyz and /metrics\n") < 0 ? 500 : 404;
+    }
+    if (answer_text(client_out(client), to, status, type, buf_slice(&body)) < 0)
+        to->keep_alive = false;
+    buf_deinit(&body);
+    client_answered(client, to->keep_alive);
+}
+
+static void inquiry_answered(struct crew_question *question)
+{
+    struct inquiry *q = question->arg;
+
+    if (q->client) {
+        q->to.keep_alive = q->to.keep_alive && !client_closing(q->client);
+        admin_page(q->admin, q->client, q->page, &q->to);
+    }
+    free(q);
+}
+
+/* The others are asked first; the answer comes within CREW_PATIENCE_US, with or without theirs. */
+static void admin_inquire(struct admin *admin, struct client *client, enum admin_page page,
+                          const struct answer_to *to)
+{
+    struct inquiry *q = calloc(1, sizeof(*q));
+
+    if (!q) {
+        client_answered(client, false);
+        return;
+    }
+    *q = (struct inquiry){.attached = ATTACHED_INQUIRY,
+                          .question = {.answered = inquiry_answered, .arg = q},
+                          .admin = admin,
+                          .client = client,
+                          .page = page,
+                          .to = *to};
+    client_attach(client, q);
+    crew_ask(admin->crew, &q->question);
 }
 
 /*
@@ -161,7 +173,7 @@ static bool admin_check(void *arg, const struct http_head *head, struct refusal 
 
     if (admin_probe(head, &as, &form)) {
         if (slice_eq(head->method, SLICE_LIT("PUT")))
-            return EXCHANGE_HANDLER.check(admin->proxy, &as, why);
+            return EXCHANGE_HANDLER.check(&admin->worker->proxy, &as, why);
         refuse(why, 405, "method_not_allowed", "only an update (PUT) can be probed with");
         why->allow = "PUT";
         return false;
@@ -185,7 +197,7 @@ static void admin_refused(void *arg, struct client *client, const struct http_he
 
     if (head && (admin_probe(head, &as, &form) || why->status == 403)) {
         /* On record, as any other. */
-        EXCHANGE_HANDLER.refused(admin->proxy, client, &as, why);
+        EXCHANGE_HANDLER.refused(&admin->worker->proxy, client, &as, why);
         return;
     }
     to.request_id = SLICE_LIT("admin");
@@ -202,44 +214,41 @@ static void admin_request(void *arg, struct client *client, const struct http_he
                            .minor = head->minor,
                            .keep_alive = head->keep_alive && !client_closing(client),
                            .to_head = slice_eq(head->method, SLICE_LIT("HEAD"))};
-    struct buf body = BUF_INIT(ADMIN_BODY_MAX);
-    const char *type = TEXT;
+    enum admin_page page = PAGE_NONE;
     struct exchange_form form;
     struct http_head as;
-    unsigned status;
 
     if (admin_probe(head, &as, &form)) {
         log_info("probe", "target=%s authorization=%s nested=%s", log_quote(as.target).text,
                  form.literal ? "literal" : "scheme",
                  form.nested == CANON_JSON ? "json" : "flatten");
-        exchange_probe(admin->proxy, client, &as, request_body, &form);
+        exchange_probe(&admin->worker->proxy, client, &as, request_body, &form);
         return;
     }
-    if (slice_eq(head->target, SLICE_LIT("/healthz"))) {
-        status = buf_printf(&body, "alive\n") < 0 ? 500 : 200;
-    } else if (slice_eq(head->target, SLICE_LIT("/readyz"))) {
-        status = admin_ready(&body, admin);
-    } else if (slice_eq(head->target, SLICE_LIT("/metrics"))) {
-        status = admin_metrics(&body, admin);
-        type = PROMETHEUS;
-    } else {
-        status = buf_printf(&body, "here are /healthz, /readyz and /metrics\n") < 0 ? 500 : 404;
-    }
-    if (answer_text(client_out(client), &to, status, type, buf_slice(&body)) < 0)
-        to.keep_alive = false;
-    buf_deinit(&body);
-    client_answered(client, to.keep_alive);
+    if (slice_eq(head->target, SLICE_LIT("/healthz")))
+        page = PAGE_HEALTH;
+    else if (slice_eq(head->target, SLICE_LIT("/readyz")))
+        page = PAGE_READY;
+    else if (slice_eq(head->target, SLICE_LIT("/metrics")))
+        page = PAGE_METRICS;
+    if (admin->crew && page != PAGE_NONE)
+        admin_inquire(admin, client, page, &to);
+    else
+        admin_page(admin, client, page, &to);
 }
 
-/* Only probes are attached to their clients. */
-static void admin_room(void *exchange)
+static void admin_room(void *attached)
 {
-    EXCHANGE_HANDLER.room(exchange);
+    if (*(enum exchange_attached *)attached == ATTACHED_EXCHANGE)
+        EXCHANGE_HANDLER.room(attached);
 }
 
-static void admin_gone(void *exchange)
+static void admin_gone(void *attached)
 {
-    EXCHANGE_HANDLER.gone(exchange);
+    if (*(enum exchange_attached *)attached == ATTACHED_EXCHANGE)
+        EXCHANGE_HANDLER.gone(attached);
+    else
+        ((struct inquiry *)attached)->client = NULL;
 }
 
 const struct client_handler ADMIN_HANDLER = {

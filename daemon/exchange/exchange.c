@@ -32,6 +32,7 @@ enum {
 };
 
 struct exchange {
+    enum exchange_attached attached; /* ATTACHED_EXCHANGE, 0 */
     struct proxy *proxy;
     struct setup *setup;
     struct client *client; /* NULL once it is gone */

@@ -22,6 +22,12 @@
 
 struct exchange;
 
+/* What is attached to a client begins with this: the admin listener serves two kinds. */
+enum exchange_attached {
+    ATTACHED_EXCHANGE,
+    ATTACHED_INQUIRY,
+};
+
 /* What all exchanges of one event loop share. */
 struct proxy {
     struct loop *loop;

@@ -19,6 +19,8 @@ struct clients {
     struct loop *loop;
     struct client_limits limits;
     unsigned max, count;
+    struct clients_shared *shared; /* NULL: this is the only loop */
+    uint64_t accepts;
     const struct client_handler *handler;
     void *arg;
     struct peers *peers;
@@ -35,6 +37,13 @@ struct clients {
     void (*empty)(void *arg);
     void *empty_arg;
 };
+
+static void clients_add(struct clients *s, int n)
+{
+    s->count += (unsigned)n;
+    if (s->shared)
+        (void)atomic_fetch_add_explicit(&s->shared->count, (unsigned)n, memory_order_relaxed);
+}
 
 static void link_out(struct client_link *link)
 {
@@ -115,7 +124,7 @@ static void clients_closed(void *arg, struct client *client)
     struct clients *s = arg;
 
     link_out(client_link(client));
-    s->count--;
+    clients_add(s, -1);
     clients_rest(s);
     if (s->count == 0 && s->empty)
         s->empty(s->empty_arg);
@@ -134,7 +143,8 @@ static void clients_accepted(void *arg, int fd, const struct client_peer *from)
     peer_identify(&peer, fd, s->peers);
     if (client_new(&client, s->loop, fd, &peer, &s->limits, s->handler, s->arg, &owner) < 0)
         return;
-    s->count++;
+    s->accepts++;
+    clients_add(s, 1);
     if (s->count <= s->max)
         return;
     /* Another one's turn may be over soon; if not, then this one's is at once. */
@@ -182,9 +192,18 @@ void clients_hosts(struct clients *s, const struct origin_hosts *hosts)
     s->hosts = *hosts;
 }
 
+/* More than the average. */
+static bool clients_yield(void *arg)
+{
+    const struct clients *s = arg;
+
+    return s->shared && s->count * s->shared->loops >
+                            atomic_load_explicit(&s->shared->count, memory_order_relaxed);
+}
+
 static struct listener_owner owner_of(struct clients *s)
 {
-    return (struct listener_owner){clients_accepted, clients_starved, s};
+    return (struct listener_owner){clients_accepted, clients_starved, s, clients_yield};
 }
 
 int clients_listen(struct clients *s, const struct listener_conf *conf, struct err *err)
@@ -215,6 +234,20 @@ int clients_adopt(struct clients *s, const char *name, int fd, struct err *err)
     return r;
 }
 
+int clients_share(struct clients *s, struct clients *first, const struct listener_conf *conf,
+                  struct clients_shared *shared, struct err *err)
+{
+    struct listener_owner owner = owner_of(s);
+    int r = 0;
+
+    s->shared = first->shared = shared;
+    for (unsigned i = 0; r == 0 && i < first->n_listeners; i++) {
+        r = listener_share(&s->listeners[i], s->loop, first->listeners[i], &conf[i], &owner, err);
+        s->n_listeners += r == 0;
+    }
+    return r;
+}
+
 int clients_renew(struct clients *s, unsigned i, const struct listener_conf *conf, struct err *err)
 {
     return i < s->n_listeners ? listener_renew(s->listeners[i], conf, err) : 0;
@@ -238,6 +271,11 @@ void clients_drain(struct clients *s, void (*empty)(void *arg), void *arg)
 unsigned clients_count(const struct clients *s)
 {
     return s->count;
+}
+
+uint64_t clients_accepts(const struct clients *s)
+{
+    return s->accepts;
 }
 
 uint64_t clients_displaced(const struct clients *s)

@@ -7,6 +7,8 @@
 
 #include "front/listener.h"
 
+#include <stdatomic.h>
+
 struct clients;
 
 int clients_new(struct clients **out, struct loop *loop, const struct client_limits *limits,
@@ -37,6 +39,21 @@ int clients_listen(struct clients *clients, const struct listener_conf *conf, st
 int clients_adopt(struct clients *clients, const char *name, int fd, struct err *err)
     __attribute__((warn_unused_result));
 
+/* What the connections of several loops have in common. */
+struct clients_shared {
+    atomic_uint count; /* of all */
+    unsigned loops;
+};
+
+/*
+ * For one of several loops: the listeners of `first` are listened to here, too, with the TLS files
+ * of conf[i]. New connections go to loops that have no more than the average, unless those are
+ * busy. Each has its own `max`, and makes room for what it took among its own.
+ */
+int clients_share(struct clients *clients, struct clients *first, const struct listener_conf *conf,
+                  struct clients_shared *shared, struct err *err)
+    __attribute__((warn_unused_result));
+
 /* listener_renew for the listener that was made as number i by clients_listen. */
 int clients_renew(struct clients *clients, unsigned i, const struct listener_conf *conf,
                   struct err *err) __attribute__((warn_unused_result));
@@ -48,6 +65,9 @@ int clients_renew(struct clients *clients, unsigned i, const struct listener_con
 void clients_drain(struct clients *clients, void (*empty)(void *arg), void *arg);
 
 unsigned clients_count(const struct clients *clients);
+
+/* How many were ever accepted. */
+uint64_t clients_accepts(const struct clients *clients);
 
 /* How many were closed to make room. */
 uint64_t clients_displaced(const struct clients *clients);

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -16,8 +17,9 @@
 
 enum {
     LISTENER_BACKLOG = 1024,
-    LISTENER_BATCH = 64, /* accepts of one turn */
+    LISTENER_BATCH = 64,
     LISTENER_REST_US = 200000,
+    LISTENER_YIELD_US = 2000, /* of whoever has time at once; after it nobody had */
 };
 
 struct listener {
@@ -27,11 +29,13 @@ struct listener {
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* to remove; "" when not ours */
     char where[128];
     unsigned port;           /* 0 for a Unix socket */
+    unsigned batch;          /* accepts of one turn */
     struct tls_context *tls; /* NULL: plain */
     struct listener_owner owner;
     struct event event;
     struct loop_timer rest;
     bool held, resting;
+    bool yielded; /* rests because it left a connection to others */
 };
 
 union address {
@@ -98,24 +102,20 @@ static void listener_update(struct listener *l)
         (void)event_add(&l->event, NULL);
 }
 
-static void listener_rested(void *arg)
+static void listener_rest(struct listener *l, uint64_t us)
 {
-    struct listener *l = arg;
-
-    l->resting = false;
+    l->resting = true;
     listener_update(l);
+    loop_timer_set(&l->rest, us);
 }
 
-static void listener_ready(evutil_socket_t fd, short what, void *arg)
+static void listener_accept(struct listener *l)
 {
-    struct listener *l = arg;
-
-    (void)what;
-    for (unsigned i = 0; i < LISTENER_BATCH && !l->held; i++) {
+    for (unsigned i = 0; i < l->batch && !l->held; i++) {
         union address from = {0};
         socklen_t len = sizeof(from);
         struct client_peer peer;
-        int s = accept4(fd, &from.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int s = accept4(l->fd, &from.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (s >= 0) {
             fill_peer(l, s, &from, &peer);
@@ -129,15 +129,39 @@ static void listener_ready(evutil_socket_t fd, short what, void *arg)
                 continue;
             log_warning("accept_failed", "listener=%s address=%s error=\"%s\" rest_ms=%d", l->name,
                         l->where, strerror(e), LISTENER_REST_US / 1000);
-            l->resting = true;
-            listener_update(l);
-            loop_timer_set(&l->rest, LISTENER_REST_US);
+            listener_rest(l, LISTENER_REST_US);
             return;
         }
         if (errno == EAGAIN || errno == EWOULDBLOCK)
             return;
         /* ECONNABORTED and the like concern that one connection only. */
     }
+}
+
+static void listener_rested(void *arg)
+{
+    struct listener *l = arg;
+    bool yielded = l->yielded;
+
+    l->resting = l->yielded = false;
+    if (yielded)
+        listener_accept(l);
+    listener_update(l);
+}
+
+/* All loops that share it are woken: the one with the fewest connections need not be the first. */
+static void listener_ready(evutil_socket_t fd, short what, void *arg)
+{
+    struct listener *l = arg;
+
+    (void)fd;
+    (void)what;
+    if (!l->owner.yields || !l->owner.yields(l->owner.arg)) {
+        listener_accept(l);
+        return;
+    }
+    l->yielded = true;
+    listener_rest(l, LISTENER_YIELD_US);
 }
 
 /* A file that somebody answers on is somebody's; one that nobody answers on is left over. */
@@ -222,6 +246,14 @@ static bool is_local(const union address *a)
            (a->any.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr));
 }
 
+static void listener_watch(struct listener *l)
+{
+    loop_timer_init(&l->rest, l->loop, listener_rested, l);
+    (void)event_assign(&l->event, loop_base(l->loop), l->fd, EV_READ | EV_PERSIST, listener_ready,
+                       l);
+    listener_update(l);
+}
+
 /* Takes over `tls` when it succeeds. */
 static int adopt(struct listener **out, struct loop *loop, const char *name, int fd,
                  struct tls_context *tls, const struct listener_owner *owner, struct err *err)
@@ -234,7 +266,7 @@ static int adopt(struct listener **out, struct loop *loop, const char *name, int
         (void)close(fd);
         return err_set(err, -ENOMEM, "out of memory");
     }
-    *l = (struct listener){.loop = loop, .fd = fd, .owner = *owner};
+    *l = (struct listener){.loop = loop, .fd = fd, .owner = *owner, .batch = LISTENER_BATCH};
     (void)snprintf(l->name, sizeof(l->name), "%s", name);
     if (getsockname(fd, &a.any, &len) == 0)
         address_text(&a, l->where, sizeof(l->where));
@@ -246,9 +278,7 @@ static int adopt(struct listener **out, struct loop *loop, const char *name, int
     }
     l->tls = tls;
     l->port = address_port(&a);
-    loop_timer_init(&l->rest, loop, listener_rested, l);
-    (void)event_assign(&l->event, loop_base(loop), fd, EV_READ | EV_PERSIST, listener_ready, l);
-    listener_update(l);
+    listener_watch(l);
     log_info("listening", "listener=%s address=%s", l->name, l->where);
     *out = l;
     return 0;
@@ -258,6 +288,39 @@ int listener_adopt(struct listener **out, struct loop *loop, const char *name, i
                    const struct listener_owner *owner, struct err *err)
 {
     return adopt(out, loop, name, fd, NULL, owner, err);
+}
+
+/* A descriptor of its own: what one loop closes, another may still be watching. */
+int listener_share(struct listener **out, struct loop *loop, struct listener *first,
+                   const struct listener_conf *conf, const struct listener_owner *owner,
+                   struct err *err)
+{
+    struct listener *l = calloc(1, sizeof(*l));
+    struct tls_context *tls = NULL;
+    int r = l ? 0 : err_set(err, -ENOMEM, "out of memory");
+
+    if (r == 0 && first->tls)
+        r = tls_context_server(&tls, conf->certificate, conf->key, conf->client_ca, err);
+    if (r < 0) {
+        free(l);
+        return r;
+    }
+    *l = *first;
+    l->loop = loop;
+    l->owner = *owner;
+    l->tls = tls;
+    l->path[0] = '\0';
+    l->batch = first->batch = 1;
+    l->fd = fcntl(first->fd, F_DUPFD_CLOEXEC, 0);
+    if (l->fd < 0) {
+        r = err_set(err, -errno, "%s: %s", l->where, strerror(errno));
+        tls_context_free(tls);
+        free(l);
+        return r;
+    }
+    listener_watch(l);
+    *out = l;
+    return 0;
 }
 
 int listener_renew(struct listener *l, const struct listener_conf *conf, struct err *err)

@@ -29,6 +29,8 @@ struct listener_owner {
     /* The process is out of descriptors; true when the owner has closed some. */
     bool (*starved)(void *arg);
     void *arg;
+    /* Whether a shared listener leaves a new connection to the others for a moment. May be NULL. */
+    bool (*yields)(void *arg);
 };
 
 /* Binds and listens. A Unix socket's file is replaced only when nobody answers on it. */
@@ -40,6 +42,15 @@ int listener_open(struct listener **out, struct loop *loop, const struct listene
 int listener_adopt(struct listener **out, struct loop *loop, const char *name, int fd,
                    const struct listener_owner *owner, struct err *err)
     __attribute__((warn_unused_result));
+
+/*
+ * The same socket for another loop, with TLS of its own from the files of `conf` when the first one
+ * has it. Both take one connection a turn from then on, so that they spread. The socket is closed
+ * when the last one is freed, its file removed with the first.
+ */
+int listener_share(struct listener **out, struct loop *loop, struct listener *first,
+                   const struct listener_conf *conf, const struct listener_owner *owner,
+                   struct err *err) __attribute__((warn_unused_result));
 
 /*
  * Reads the TLS files of the configuration again, for connections from now on; nothing on a plain

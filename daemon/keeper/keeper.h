@@ -16,7 +16,8 @@
 #include "policy/policy.h"
 
 enum {
-    KEEPER_LINKS_MAX = 64,
+    KEEPER_LINKS_MAX =
+        256, /* a proxy has one for each worker, 64 at most, and may overlap another */
 };
 
 struct keeper;

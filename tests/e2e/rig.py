@@ -19,6 +19,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CENTION_BUILD", TOP))
 API = TOP / "conf" / "cention-openapi.json"
 SECRET = "s3cr3t-of-the-test-that-must-not-leak"
+WORKERS = int(os.environ.get("CENTION_WORKERS", 0))  # of the proxies that don't say
 KEYS = [{"id": "xyz", "secret": SECRET, "workspace": "televox"},
         {"id": "other-id", "secret": SECRET + "-2", "workspace": "second"}]
 ALARMS = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "ThreadSanitizer",
@@ -32,7 +33,8 @@ def program(name):
 
 def sanitized():
     """Whether the programs under test carry a sanitizer: their memory is not the program's."""
-    return b"__asan_init" in pathlib.Path(program("cention-proxyd")).read_bytes()
+    text = pathlib.Path(program("cention-proxyd")).read_bytes()
+    return b"__asan_init" in text or b"__tsan_init" in text
 
 
 def until(condition, seconds=10.0, what="the condition"):
@@ -210,6 +212,8 @@ class Rig:
             "admin": {"address": "127.0.0.1", "port": 0},
             "keeper": self.socket, "workspace": "televox", "api": API,
             "upstream": {"url": upstream_url, "ca_file": str(ca_file)}}
+        if WORKERS:
+            self.proxy_settings["workers"] = WORKERS
         self.merge(proxy or {})
         self.write_conf()
         self.keeper = self.proxy = None

@@ -432,6 +432,89 @@ static void draining(void)
     finish(&w);
 }
 
+/* What is ready now, and no more. */
+static void turn(struct world *w)
+{
+    (void)event_base_loop(loop_base(w->loop), EVLOOP_ONCE | EVLOOP_NONBLOCK);
+}
+
+static void share(struct world *w, struct world *first, struct clients_shared *shared)
+{
+    const struct listener_conf conf[1] = {{0}};
+    struct err err = ERR_INIT;
+
+    shared->loops = 2;
+    CU_ASSERT_EQUAL_FATAL(clients_share(w->clients, first->clients, conf, shared, &err), 0);
+}
+
+/* Whoever has fewer takes the next; one that has more, only when the other has no time. */
+static void two_loops(void)
+{
+    struct clients_shared shared = {0};
+    struct err err = ERR_INIT;
+    struct world a, b;
+    int fds[4];
+
+    begin(&a, 10);
+    begin(&b, 10);
+    CU_ASSERT_EQUAL_FATAL(listen_unix(&a, &err), 0);
+    share(&b, &a, &shared);
+    fds[0] = dial(&a);
+    turn(&a);
+    CU_ASSERT_EQUAL(clients_count(a.clients), 1);
+    fds[1] = dial(&a);
+    turn(&a);
+    CU_ASSERT_EQUAL(clients_count(a.clients), 1); /* after you */
+    turn(&b);
+    CU_ASSERT_EQUAL(clients_count(b.clients), 1);
+    run(&a);
+    CU_ASSERT_EQUAL(clients_count(a.clients), 1);
+    fds[2] = dial(&a);
+    turn(&a);
+    CU_ASSERT_EQUAL(clients_count(a.clients), 2);
+    fds[3] = dial(&a);
+    turn(&a);
+    CU_ASSERT_EQUAL(clients_count(a.clients), 2);
+    for (unsigned i = 0; i < 100 && clients_count(a.clients) < 3; i++)
+        run(&a); /* the other hangs */
+    CU_ASSERT_EQUAL(clients_count(a.clients), 3);
+    CU_ASSERT_EQUAL(clients_accepts(a.clients), 3);
+    CU_ASSERT_EQUAL(atomic_load(&shared.count), 4);
+    for (unsigned i = 0; i < 4; i++)
+        (void)close(fds[i]);
+    run(&a);
+    run(&b);
+    CU_ASSERT_EQUAL(atomic_load(&shared.count), 0);
+    finish(&b);
+    finish(&a);
+}
+
+/* One connection a turn, so that a crowd is taken in by all. */
+static void a_crowd(void)
+{
+    struct clients_shared shared = {0};
+    struct err err = ERR_INIT;
+    struct world a, b;
+    int fds[8];
+
+    begin(&a, 10);
+    begin(&b, 10);
+    CU_ASSERT_EQUAL_FATAL(listen_unix(&a, &err), 0);
+    share(&b, &a, &shared);
+    for (unsigned i = 0; i < 8; i++)
+        fds[i] = dial(&a);
+    for (unsigned i = 0; i < 4; i++) {
+        turn(&a);
+        turn(&b);
+    }
+    CU_ASSERT_EQUAL(clients_count(a.clients), 4);
+    CU_ASSERT_EQUAL(clients_count(b.clients), 4);
+    for (unsigned i = 0; i < 8; i++)
+        (void)close(fds[i]);
+    finish(&b);
+    finish(&a);
+}
+
 static const struct unit_case CASES[] = {
     {"a Unix socket", a_unix_socket},
     {"whose file it is", whose_file_it_is},
@@ -443,5 +526,7 @@ static const struct unit_case CASES[] = {
     {"all active", all_active},
     {"only named hosts", only_named_hosts},
     {"draining", draining},
+    {"two loops", two_loops},
+    {"a crowd", a_crowd},
 };
 UNIT_MAIN("clients", CASES)

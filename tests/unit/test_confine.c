@@ -12,17 +12,23 @@
 #include "unit/unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { ROLES = 2 };
 static const char *const ROLE[ROLES] = {"proxy", "keeper"};
 
-static int enter(unsigned role, const struct tries_scene *s, struct err *err)
+/* `between`: what happens between the two steps of the proxy's. */
+static int enter(unsigned role, const struct tries_scene *s, void (*between)(void), struct err *err)
 {
     struct confine kept;
     char conf[300], keys[300], sock[300], api[300], ca[300], url[64];
@@ -47,6 +53,10 @@ static int enter(unsigned role, const struct tries_scene *s, struct err *err)
         return r;
     r = role == 0 ? proxy_confine(&kept, &proxy, conf, err)
                   : keeper_confine(&kept, &keeper, conf, s->command, err);
+    if (between)
+        between();
+    if (r == 0 && role == 0)
+        r = confine_calls(&kept, err);
     confine_deinit(&kept);
     return r;
 }
@@ -58,7 +68,7 @@ static enum tries_result run(unsigned role, const struct tries_scene *s, const s
     pid_t pid = fork();
 
     if (pid == 0) {
-        if (enter(role, s, &err) < 0) {
+        if (enter(role, s, NULL, &err) < 0) {
             (void)fprintf(stderr, "%s\n", err.text);
             _exit(255);
         }
@@ -115,6 +125,88 @@ static void test_roles(void)
     }
     if (scene.landlock == 0)
         (void)printf("    SKIPPED: files and ports: this kernel has no Landlock\n");
+    tries_close(&scene);
+}
+
+/* ---- a thread that is there before the filter ---- */
+
+static struct {
+    pthread_t thread;
+    sem_t ready, go; /* what a thread begins with is not for a confined one */
+    const struct tries_scene *scene;
+} worker;
+
+enum { /* what came of it, as bits of an exit code */
+       HAS_READ = 1,
+       HAS_WRITTEN = 2,
+       HAS_LISTENED = 4,
+       HAS_A_THREAD = 8,
+       NO_FILTER = 16,
+};
+
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+static void *work(void *arg)
+{
+    char path[300];
+    uintptr_t got = 0;
+    pthread_t another;
+
+    (void)arg;
+    (void)sem_post(&worker.ready);
+    (void)sem_wait(&worker.go);
+    (void)snprintf(path, sizeof(path), "%s/other/file", worker.scene->folder);
+    if (open(path, O_RDONLY | O_CLOEXEC) >= 0 && worker.scene->landlock)
+        got |= HAS_READ;
+    if (open(path, O_WRONLY | O_CLOEXEC) >= 0)
+        got |= HAS_WRITTEN;
+    if (listen(worker.scene->tcp, 1) == 0)
+        got |= HAS_LISTENED;
+    if (pthread_create(&another, NULL, nothing, NULL) == 0)
+        got |= HAS_A_THREAD;
+    if (prctl(PR_GET_SECCOMP) >= 0) /* allowed without one only */
+        got |= NO_FILTER;
+    return (void *)got;
+}
+
+static void make_thread(void)
+{
+    (void)sem_init(&worker.ready, 0, 0);
+    (void)sem_init(&worker.go, 0, 0);
+    if (pthread_create(&worker.thread, NULL, work, NULL) != 0)
+        _exit(254);
+    (void)sem_wait(&worker.ready);
+}
+
+static void test_threads(void)
+{
+    struct tries_scene scene;
+    int status = 0;
+    pid_t pid;
+
+    if (confine_built_without()) {
+        unit_skip("sanitizers: no sandbox in this build");
+        return;
+    }
+    CU_ASSERT_EQUAL_FATAL(tries_open(&scene), 0);
+    pid = fork();
+    if (pid == 0) {
+        struct err err = ERR_INIT;
+        void *got = NULL;
+
+        worker.scene = &scene;
+        if (enter(0, &scene, make_thread, &err) < 0)
+            _exit(255);
+        (void)sem_post(&worker.go);
+        (void)pthread_join(worker.thread, &got);
+        _exit((int)(uintptr_t)got);
+    }
+    CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+    CU_ASSERT(WIFEXITED(status));
+    CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
     tries_close(&scene);
 }
 
@@ -183,6 +275,7 @@ static void test_off(void)
     log_set_level(LOG_LEVEL_ERROR);
     CU_ASSERT_EQUAL(keeper_confine(&kept, &keeper, "/x", 0, &err), 0);
     CU_ASSERT_EQUAL(proxy_confine(&kept, &proxy, "/x", &err), 0);
+    CU_ASSERT_EQUAL(confine_calls(&kept, &err), 0);
     CU_ASSERT(confine_has_port(&kept, 1));
     status = fopen("/proc/self/status", "re");
     CU_ASSERT_PTR_NOT_NULL_FATAL(status);
@@ -194,10 +287,8 @@ static void test_off(void)
 }
 
 static const struct unit_case CASES[] = {
-    {"keep", test_keep},
-    {"fits", test_fits},
-    {"off", test_off},
-    {"roles", test_roles},
+    {"keep", test_keep},   {"fits", test_fits},       {"off", test_off},
+    {"roles", test_roles}, {"threads", test_threads},
 };
 
 UNIT_MAIN("confine", CASES)

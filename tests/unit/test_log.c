@@ -3,7 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static int saved, reader;
@@ -114,11 +117,56 @@ static void a_full_pipe_drops(void)
     end();
 }
 
+enum {
+    THREADS = 4,
+    LINES = 2000,
+};
+
+static void *write_lines(void *arg)
+{
+    for (unsigned i = 0; i < LINES; i++)
+        log_info("line", "thread=%c text=%064d end=1", *(const char *)arg, i);
+    return NULL;
+}
+
+/* Nobody reads: what has no room is dropped, and no thread waits for it. Last: it sets log_threads.
+ */
+static void threads(void)
+{
+    static const char NAMES[THREADS] = {'a', 'b', 'c', 'd'};
+    static char got[1024 * 1024];
+    pthread_t all[THREADS];
+    size_t len = 0, whole = 0;
+    ssize_t n;
+
+    begin();
+    log_set_level(LOG_LEVEL_INFO);
+    log_threads();
+    for (unsigned i = 0; i < THREADS; i++)
+        CU_ASSERT_EQUAL_FATAL(
+            pthread_create(&all[i], NULL, write_lines, (void *)(uintptr_t)&NAMES[i]), 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        CU_ASSERT_EQUAL(pthread_join(all[i], NULL), 0);
+    while ((n = read(reader, got + len, sizeof(got) - 1 - len)) > 0)
+        len += (size_t)n;
+    got[len] = '\0';
+    for (char *line = strtok(got, "\n"); line; line = strtok(NULL, "\n")) {
+        bool one = strlen(line) == 106 && strncmp(line, "level=info event=line thread=", 29) == 0 &&
+                   strcmp(line + 100, " end=1") == 0;
+
+        CU_ASSERT(one || strstr(line, "event=log_dropped"));
+        whole += one;
+    }
+    CU_ASSERT(whole > 100 && whole < (size_t)THREADS * LINES);
+    end();
+}
+
 static const struct unit_case CASES[] = {
     {"one event, one line", one_event_one_line},
     {"levels", levels},
     {"quoted", quoted},
     {"long lines are cut", long_lines_are_cut},
     {"a full pipe drops", a_full_pipe_drops},
+    {"threads", threads},
 };
 UNIT_MAIN("log", CASES)

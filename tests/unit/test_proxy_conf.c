@@ -37,6 +37,7 @@ static void defaults(void)
     CU_ASSERT_EQUAL(c.limits.header_timeout_us, 10000000);
     CU_ASSERT_EQUAL(c.limits.body_timeout_us, 30000000);
     CU_ASSERT_EQUAL(c.connections, 1024);
+    CU_ASSERT_EQUAL(c.workers, 1);
     CU_ASSERT_EQUAL(c.validation, PROXY_ENFORCE);
     CU_ASSERT_FALSE(c.literal);
     CU_ASSERT_FALSE(c.nested_json);
@@ -49,7 +50,7 @@ static void everything_set(void)
         "listen = ( { address = \"::1\"; port = 0; }, { path = \"/s\"; mode = \"0600\"; } );\n"
         "admin = { path = \"/a\"; }; keeper = \"/k\"; keeper_timeout = 1.5;\n"
         "workspace = \"w\"; api = \"/x.json\"; validation = \"warn\"; log_level = \"debug\"; "
-        "sandbox = \"off\";\n"
+        "sandbox = \"off\"; workers = 3;\n"
         "upstream = { url = \"https://h\"; ca_file = \"/c\"; proxy = \"http://p\";\n"
         "  connect_timeout = 1.0; response_timeout = 2; max_connections = 3; queue = 4;\n"
         "  queue_timeout = 0.5; idle_timeout = 6.0; };\n"
@@ -81,6 +82,7 @@ static void everything_set(void)
     CU_ASSERT_EQUAL(c.limits.write_timeout_us, 6000000);
     CU_ASSERT_EQUAL(c.drain_timeout_us, 7000000);
     CU_ASSERT_EQUAL(c.connections, 8);
+    CU_ASSERT_EQUAL(c.workers, 3);
     CU_ASSERT_TRUE(c.literal);
     CU_ASSERT_TRUE(c.nested_json);
     proxy_conf_deinit(&c);
@@ -109,9 +111,23 @@ static void what_needs_a_restart(void)
     proxy_conf_deinit(&a);
 }
 
+static void too_many_workers(void)
+{
+    struct err err = ERR_INIT;
+    struct proxy_conf c;
+
+    CU_ASSERT(load(&c, "workers = 0;", &err) < 0);
+    CU_ASSERT(load(&c, "workers = 65;", &err) < 0);
+    CU_ASSERT(load(&c, "workers = 4; upstream = { max_connections = 3; };", &err) < 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "max_connections"));
+    CU_ASSERT_EQUAL_FATAL(load(&c, "workers = 64;", &err), 0);
+    proxy_conf_deinit(&c);
+}
+
 static const struct unit_case CASES[] = {
     {"defaults", defaults},
     {"everything set", everything_set},
+    {"too many workers", too_many_workers},
     {"what needs a restart", what_needs_a_restart},
 };
 UNIT_MAIN("proxy_conf", CASES)

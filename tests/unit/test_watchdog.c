@@ -19,6 +19,8 @@ struct world {
     int fd;
     struct loop *loop;
     struct watchdog watchdog;
+    bool ill;
+    unsigned asked;
 };
 
 static void setup(struct world *w, const char *period, const char *pid)
@@ -142,9 +144,41 @@ static void who_is_not_watched_says_nothing(void)
     }
 }
 
+static bool is_well(void *arg, uint64_t every_us)
+{
+    struct world *w = arg;
+
+    CU_ASSERT_EQUAL(every_us, PERIOD_US / 2);
+    w->asked++;
+    return !w->ill;
+}
+
+static void who_is_not_well_says_nothing(void)
+{
+    struct world w;
+    unsigned before;
+
+    setup(&w, "40000", own_pid());
+    w.watchdog.well = is_well;
+    w.watchdog.arg = &w;
+    turn_for(&w, 2 * PERIOD_US);
+    CU_ASSERT(w.asked > 0);
+    CU_ASSERT(words(&w) > 0);
+    w.ill = true;
+    before = w.asked;
+    turn_for(&w, 4 * PERIOD_US);
+    CU_ASSERT(w.asked > before); /* again and again: it may get well */
+    CU_ASSERT_EQUAL(words(&w), 0);
+    w.ill = false;
+    turn_for(&w, 4 * PERIOD_US);
+    CU_ASSERT(words(&w) > 0);
+    cleanup(&w);
+}
+
 static const struct unit_case CASES[] = {
     {"a turning loop speaks twice a period", a_turning_loop_speaks_twice_a_period},
     {"a turn that hangs says nothing", a_turn_that_hangs_says_nothing},
+    {"who is not well says nothing", who_is_not_well_says_nothing},
     {"who is not watched says nothing", who_is_not_watched_says_nothing},
 };
 UNIT_MAIN("watchdog", CASES)
