@@ -9,9 +9,9 @@ optional= # without these, some tests are skipped
 
 for set in $sets; do
     case $set in
-    build) wanted="$wanted build-essential autoconf automake pkg-config libevent-dev libssl-dev
+    build) wanted="$wanted build-essential autoconf automake pkg-config libevent-dev libssl-dev libnghttp2-dev
         libjson-c-dev libconfig-dev libsystemd-dev libzstd-dev libseccomp-dev libcunit1-dev ca-certificates openssl curl python3" ;;
-    test) wanted="$wanted python3-pytest python3-pytest-xdist python3-cryptography clang-format strace systemd tinyproxy zstd man-db wrk"
+    test) wanted="$wanted python3-pytest python3-pytest-xdist python3-cryptography clang-format strace systemd tinyproxy zstd man-db wrk nginx-light"
         optional="$optional chromium" ;;
     *)
         echo "usage: install-deps.sh [build] [test]" >&2

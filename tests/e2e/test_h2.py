@@ -1,5 +1,6 @@
 """HTTP/2 to the upstream, against a peer of frames made by hand: batches, outcomes, limits, floods."""
 import contextlib
+import socket
 import struct
 import threading
 
@@ -26,6 +27,45 @@ def start(make_rig, certificate):
             return rig, peer
 
         yield make
+
+
+class Tunnel:
+    """A proxy that knows CONNECT."""
+
+    def __enter__(self):
+        self.asked, self.sockets = [], []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *ignored):
+        for sock in [self.listener, *self.sockets]:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                inside, _ = self.listener.accept()
+                head = b""
+                while b"\r\n\r\n" not in head:
+                    head += inside.recv(4096)
+                self.asked.append(head.split(b"\r\n")[0])
+                port = int(head.split(b" ")[1].rpartition(b":")[2])
+                outside = socket.create_connection(("127.0.0.1", port))
+                self.sockets += [inside, outside]
+                inside.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                for here, there in ((inside, outside), (outside, inside)):
+                    threading.Thread(target=self._pass, args=(here, there), daemon=True).start()
+
+    @staticmethod
+    def _pass(here, there):
+        with contextlib.suppress(OSError):
+            while data := here.recv(65536):
+                there.sendall(data)
+            there.shutdown(socket.SHUT_WR)
 
 
 def together(rig, count, body=None):
@@ -185,6 +225,15 @@ def test_settings_that_change(start):
     assert [a.status for a in answers] == [200] * 6
     later = [f for f in peer.seen(DATA) if f[2] > 1]
     assert later and all(len(f[3]) <= 16 for f in later)
+
+
+def test_through_a_proxy(start):
+    """HTTP/2 is agreed on within the tunnel, by TLS with the server itself."""
+    with Tunnel() as tunnel:
+        rig, peer = start(upstream={"proxy": "http://127.0.0.1:%d" % tunnel.port})
+        assert [a.status for a in together(rig, 8)] == [200] * 8
+        assert len(peer.connections) == 1 and tunnel.asked == [
+            b"CONNECT %s HTTP/1.1" % peer.url.partition("//")[2].encode()]
 
 
 # -- outcomes

@@ -13,6 +13,6 @@ sources=$(find daemon -name '*.c' ! -name '*_main.c')
 clang -std=gnu11 -D_GNU_SOURCE -DPACKAGE_VERSION='"fuzz"' -g -O1 -Idaemon -Itests \
     -I"${CONFIG_H_DIR:-build-plain}" -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
     "tests/fuzz/fuzz_$target.c" $sources -o "build-fuzz/fuzz_$target" \
-    $(pkg-config --cflags --libs libevent_core libevent_extra libssl libcrypto json-c libconfig libsystemd libzstd libseccomp)
+    $(pkg-config --cflags --libs libevent_core libevent_extra libnghttp2 libssl libcrypto json-c libconfig libsystemd libzstd libseccomp)
 exec "build-fuzz/fuzz_$target" -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=10 \
     -print_final_stats=1 "$out" "tests/fuzz/corpus/$target"
