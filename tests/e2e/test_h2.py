@@ -10,7 +10,7 @@ import h2peer
 from h2peer import (CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PUSH,
                     REFUSED_STREAM, RST, SETTINGS, Peer, answer, block, frame, goaway, reset,
                     settings)
-from rig import read_answer, until
+from rig import read_answer, sanitized, until
 
 BODY = {"name": "n" * 200}
 
@@ -451,7 +451,7 @@ def test_a_client_that_doesn_t_read_stops_no_other(start):
             threading.Event().wait(0.2)
         assert sent[0] < size
         assert [a.status for a in together(rig, 16)] == [200] * 16
-        assert rig.proxy.memory() - before < 16 * 1024 * 1024
+        assert sanitized() or rig.proxy.memory() - before < 16 * 1024 * 1024
         with slow.makefile("rb") as stream:
             given = read_answer(stream)
     assert given.status == 200 and len(given.body) == size
@@ -505,7 +505,7 @@ def test_floods(start, kind):
     broken(rig, rig.call("POST", "/v1/org", BODY))
     peer.handler = lambda c, r: c.send(answer(r.stream))
     assert rig.call("POST", "/v1/org", BODY).status == 200
-    assert rig.proxy.memory() - before < 16 * 1024 * 1024
+    assert sanitized() or rig.proxy.memory() - before < 16 * 1024 * 1024
 
 
 BAD_HEADS = {
