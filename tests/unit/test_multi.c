@@ -208,7 +208,7 @@ static struct world *open_only(uint64_t response_us, uint64_t idle_us)
     struct world *w = calloc(1, sizeof(*w));
     struct multi_limits limits = {TIMEOUT, response_us, idle_us, 4096};
     struct multi_owner owner = {on_next, on_changed, on_gone, on_ended, w};
-    int fds[2], room = 1 << 20;
+    int fds[2], room = 1 << 17;
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(w);
     (void)signal(SIGPIPE, SIG_IGN);
@@ -465,7 +465,7 @@ static void a_socket_that_is_full(void)
     struct seen f;
 
     for (unsigned i = 0; i < 90; i++)
-        (void)queue_call(w, 20000);
+        (void)queue_call(w, 6000);
     f_number(&w->in, F_WINDOW, 0, 1 << 30);
     say(w);
     (void)multi_wake(w->multi);
