@@ -477,7 +477,9 @@ static void multi_writable(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    multi_work(m);
+    multi_read(m, false); /* TLS may have had to write before it could read */
+    if (m->state != MULTI_DEAD)
+        multi_work(m);
 }
 
 static void multi_late(void *arg)
