@@ -10,10 +10,10 @@ services= # that their packages would start
 
 for set in $sets; do
     case $set in
-    build) wanted="$wanted build-essential autoconf automake pkg-config libevent-dev libssl-dev
+    build) wanted="$wanted build-essential autoconf automake pkg-config libevent-dev libssl-dev libnghttp2-dev
         libjson-c-dev libconfig-dev libsystemd-dev libzstd-dev libseccomp-dev libcunit1-dev ca-certificates openssl curl python3" ;;
-    test) wanted="$wanted python3-pytest python3-pytest-xdist python3-cryptography clang clang-format libclang-rt-14-dev strace systemd tinyproxy zstd man-db wrk"
-        optional="$optional chromium" ;;
+    test) wanted="$wanted python3-pytest python3-pytest-xdist python3-cryptography clang clang-format libclang-rt-14-dev strace systemd tinyproxy zstd man-db wrk nginx libnginx-mod-http-js haproxy"
+        optional="$optional chromium" services="nginx haproxy" ;;
     bench) wanted="$wanted nginx libnginx-mod-http-js haproxy wrk openssl python3"
         optional="$optional linux-perf valgrind" services="nginx haproxy" ;;
     *)

@@ -37,10 +37,11 @@ none "$proxy" '^(signer|signing|keystore|keyfile|audit|keeper|epoch|record|chain
 none "$proxy" '^(EVP_MAC|HMAC)' 'the means to sign'
 none "$tool" '^(signer|signing|keystore|keyfile|keeper|epoch|fields_key|permit)_' 'code of the keeper'
 none "$keeper" '^(SSL|TLS|DTLS)_|^SSL' 'TLS'
+none "$keeper" '^(nghttp2|h2)_' 'HTTP/2'
 none "$keeper" '^json_|^canon_|^api_' 'a JSON parser'
 none "$keeper" '^(http|evhttp|evdns|client|listener|upstream)_' 'HTTP or network code'
 none "$keeper" '^(getaddrinfo|gethostbyname|inet_pton|get(pw|gr)(nam|uid|gid|ent)(_r)?|getgrouplist|initgroups)$' 'name look-ups'
-needs_not "$keeper" 'libssl|libjson|libevent_extra|libevent-' 'a library from beyond the wall'
+needs_not "$keeper" 'libssl|libnghttp2|libjson|libevent_extra|libevent-' 'a library from beyond the wall'
 needs_not "$proxy" 'libcunit' 'a test library'
 
 # Both confine themselves, with what a normal build has and nothing to look inside with.

@@ -50,7 +50,7 @@ struct multi {
     uint64_t born, heard; /* monotonic microseconds; when the last bytes came */
     struct event readable, writable;
     struct loop_hook work, bury;
-    struct loop_timer timer;
+    struct loop_timer timer, more;
     bool opened, told, failed_write, idle;
     bool woken; /* calls wait at the owner, as far as is known */
 };
@@ -148,6 +148,7 @@ static void multi_bury(void *arg)
     struct multi *m = arg;
 
     loop_timer_deinit(&m->timer);
+    loop_timer_deinit(&m->more);
     h2_session_free(m->session);
     buf_deinit(&m->out);
     free(m);
@@ -177,6 +178,7 @@ static void multi_die(struct multi *m, const char *text)
     (void)event_del(&m->writable);
     loop_cancel(m->loop, &m->work);
     loop_timer_clear(&m->timer);
+    loop_timer_clear(&m->more);
     stream_close(&m->stream);
     loop_defer(m->loop, &m->bury);
     for (struct upstream_call *call = any_call(m); call; call = any_call(m))
@@ -318,7 +320,7 @@ static void multi_read(struct multi *m, bool to_the_end)
 {
     char data[MULTI_READ];
 
-    for (size_t done = 0; done < MULTI_TURN || stream_pending(&m->stream);) {
+    for (size_t done = 0; done < MULTI_TURN;) {
         ssize_t n = stream_read(&m->stream, data, sizeof(data));
 
         if (n == STREAM_WANT_WRITE)
@@ -343,6 +345,8 @@ static void multi_read(struct multi *m, bool to_the_end)
         if (!to_the_end && (size_t)n < sizeof(data) && !stream_pending(&m->stream))
             return;
     }
+    /* The rest is another turn's; no event tells of what TLS holds already. */
+    loop_timer_set(&m->more, 0);
 }
 
 /* Takes one waiting call. False when there is none or no room. */
@@ -461,13 +465,20 @@ static void multi_readable(evutil_socket_t fd, short what, void *arg)
     multi_settle(m);
 }
 
+static void multi_more(void *arg)
+{
+    multi_readable(-1, EV_READ, arg);
+}
+
 static void multi_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct multi *m = arg;
 
     (void)fd;
     (void)what;
-    multi_work(m);
+    multi_read(m, false); /* TLS may have had to write before it could read */
+    if (m->state != MULTI_DEAD)
+        multi_work(m);
 }
 
 static void multi_late(void *arg)
@@ -487,7 +498,7 @@ static void multi_late(void *arg)
     while (m->state != MULTI_DEAD && (call = call_ring_first(&m->waiting)) &&
            now >= call->deadline) {
         /* Silence may mean that nobody is there: new calls better go elsewhere. */
-        if (m->state == MULTI_OPEN && m->heard + m->limits.response_timeout_us <= now) {
+        if (m->state == MULTI_OPEN && m->heard + m->limits.response_timeout_us / 2 <= now) {
             m->state = MULTI_LEAVING;
             m->owner.changed(m->owner.arg, m);
         }
@@ -528,6 +539,7 @@ int multi_new(struct multi **out, struct loop *loop, struct stream stream,
     m->bury = (struct loop_hook){.run = multi_bury, .arg = m};
     loop_timer_init(&m->timer, loop, multi_late, m);
     loop_timer_set(&m->timer, limits->open_timeout_us);
+    loop_timer_init(&m->more, loop, multi_more, m);
     (void)event_assign(&m->readable, loop_base(loop), stream.fd, EV_READ | EV_PERSIST,
                        multi_readable, m);
     (void)event_assign(&m->writable, loop_base(loop), stream.fd, EV_WRITE, multi_writable, m);

@@ -3,6 +3,7 @@
 Requests' heads are kept as they are (compressed); answers' use static indexes and plain literals.
 """
 import collections
+import select
 import socket
 import ssl
 import struct
@@ -69,6 +70,7 @@ class Connection:
         self.have, self.bodies, self.heads = b"", {}, {}
         self.frames = []   # (kind, flags, stream, payload) of all that came
         self.batches = []  # requests' heads in each record that had any
+        self.room = {}     # stream or 0: bytes that may be sent on it in all, once that changed
         self.closed = False
 
     def send(self, data):
@@ -87,7 +89,11 @@ class Connection:
         self.closed = True
 
     def _read(self):
-        data = self.sock.recv(1 << 16)  # at most one record
+        # Not while another thread sends: a session is not for two at a time.
+        if not self.sock.pending() and not select.select([self.sock], [], [], 60)[0]:
+            raise ConnectionError
+        with self.lock:
+            data = self.sock.recv(1 << 16)  # at most one record
         if not data:
             raise ConnectionError
         self.have += data
@@ -95,7 +101,8 @@ class Connection:
     def serve(self):
         while len(self.have) < len(PREFACE):
             self._read()
-        assert self.have.startswith(PREFACE), self.have
+        if not self.have.startswith(PREFACE):
+            raise ConnectionError
         self.have = self.have[len(PREFACE):]
         self.peer.opened(self)
         while not self.closed:
@@ -117,6 +124,8 @@ class Connection:
     def _frame(self, kind, flags, stream, payload):
         with self.peer.arrived:
             self.frames.append((kind, flags, stream, payload))
+            if kind == WINDOW:
+                self.room[stream] = self.room.get(stream, 65535) + struct.unpack(">I", payload)[0]
             self.peer.arrived.notify_all()
         if kind == SETTINGS and not flags & ACK:
             self.send(frame(SETTINGS, ACK, 0))

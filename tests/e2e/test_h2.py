@@ -1,5 +1,6 @@
 """HTTP/2 to the upstream, against a peer of frames made by hand: batches, outcomes, limits, floods."""
 import contextlib
+import socket
 import struct
 import threading
 
@@ -9,7 +10,7 @@ import h2peer
 from h2peer import (CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PUSH,
                     REFUSED_STREAM, RST, SETTINGS, Peer, answer, block, frame, goaway, reset,
                     settings)
-from rig import read_answer, until
+from rig import read_answer, sanitized, until
 
 BODY = {"name": "n" * 200}
 
@@ -26,6 +27,45 @@ def start(make_rig, certificate):
             return rig, peer
 
         yield make
+
+
+class Tunnel:
+    """A proxy that knows CONNECT."""
+
+    def __enter__(self):
+        self.asked, self.sockets = [], []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *ignored):
+        for sock in [self.listener, *self.sockets]:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                inside, _ = self.listener.accept()
+                head = b""
+                while b"\r\n\r\n" not in head:
+                    head += inside.recv(4096)
+                self.asked.append(head.split(b"\r\n")[0])
+                port = int(head.split(b" ")[1].rpartition(b":")[2])
+                outside = socket.create_connection(("127.0.0.1", port))
+                self.sockets += [inside, outside]
+                inside.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                for here, there in ((inside, outside), (outside, inside)):
+                    threading.Thread(target=self._pass, args=(here, there), daemon=True).start()
+
+    @staticmethod
+    def _pass(here, there):
+        with contextlib.suppress(OSError):
+            while data := here.recv(65536):
+                there.sendall(data)
+            there.shutdown(socket.SHUT_WR)
 
 
 def together(rig, count, body=None):
@@ -90,18 +130,20 @@ def test_reasons_and_lengths(start):
             c.send(answer(request.stream, b"", 599, ()))
 
     rig, peer = start(handler)
-    connection = rig.raw(b"".join(
-        b"DELETE /v1/org/%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % i for i in (1, 2, 3)))
-    with connection, connection.makefile("rb") as stream:
-        lines = []
-        for _ in range(3):
-            line = stream.peek().split(b"\r\n")[0]
-            lines.append((line, read_answer(stream)))
-    assert [line for line, _ in lines] == [b"HTTP/1.1 422 Unprocessable Content",
-                                           b"HTTP/1.1 204 No Content", b"HTTP/1.1 599 "]
-    assert lines[0][1].field("content-length") == "2" and lines[0][1].field("x-a") == "b"
-    assert lines[1][1].field("content-length") is None
-    assert lines[2][1].field("transfer-encoding") == "chunked"
+
+    def call():
+        with rig.raw(b"DELETE /v1/org/1 HTTP/1.1\r\nHost: localhost\r\n"
+                     b"Connection: close\r\n\r\n") as connection:
+            with connection.makefile("rb") as stream:
+                return stream.peek().split(b"\r\n")[0], read_answer(stream)
+
+    line, given = call()
+    assert line == b"HTTP/1.1 422 Unprocessable Content"
+    assert given.field("content-length") == "2" and given.field("x-a") == "b"
+    line, given = call()
+    assert line == b"HTTP/1.1 204 No Content" and given.field("content-length") is None
+    line, given = call()
+    assert line == b"HTTP/1.1 599 " and given.field("transfer-encoding") == "chunked"
 
 
 def test_interim_answers_and_trailers(start):
@@ -173,7 +215,8 @@ def test_no_streams_at_all(start):
 
 def test_settings_that_change(start):
     """Fewer streams from now on, and smaller windows: the next requests keep to it."""
-    rig, peer = start(hello=settings(streams=100), windows=False)
+    rig, peer = start(hello=settings(streams=100), windows=False,
+                      upstream={"max_connections": 1})
     assert rig.call("POST", "/v1/org", BODY).status == 200
     peer.connections[0].send(settings(streams=2, window=16))
     peer.wait(lambda: sum(f[0] == SETTINGS and f[1] for f in peer.connections[0].frames) == 2)
@@ -182,6 +225,15 @@ def test_settings_that_change(start):
     assert [a.status for a in answers] == [200] * 6
     later = [f for f in peer.seen(DATA) if f[2] > 1]
     assert later and all(len(f[3]) <= 16 for f in later)
+
+
+def test_through_a_proxy(start):
+    """HTTP/2 is agreed on within the tunnel, by TLS with the server itself."""
+    with Tunnel() as tunnel:
+        rig, peer = start(upstream={"proxy": "http://127.0.0.1:%d" % tunnel.port})
+        assert [a.status for a in together(rig, 8)] == [200] * 8
+        assert len(peer.connections) == 1 and tunnel.asked == [
+            b"CONNECT %s HTTP/1.1" % peer.url.partition("//")[2].encode()]
 
 
 # -- outcomes
@@ -222,7 +274,8 @@ def test_closed_within_the_answer_s_body(start):
         c.close()
 
     rig, peer = start(handler)
-    with rig.raw(b"DELETE /v1/org/1 HTTP/1.1\r\nHost: localhost\r\n\r\n") as connection:
+    with rig.raw(b"DELETE /v1/org/1 HTTP/1.1\r\nHost: localhost\r\n"
+                 b"Connection: close\r\n\r\n") as connection:
         data = b""
         with contextlib.suppress(OSError):
             while more := connection.recv(65536):
@@ -361,30 +414,26 @@ def test_idle_connections_close(start):
 
 def test_a_client_that_doesn_t_read_stops_no_other(start):
     """Its stream's window fills; memory stays where it was and others are served."""
-    size = 40 * 1024 * 1024
+    size = 20 * 1024 * 1024
     sent = [0]
 
     def handler(c, request):
         if b"large" not in request.body:
             c.send(answer(request.stream))
             return
-        c.send(frame(HEADERS, END_HEADERS, request.stream, block()))
+        c.send(frame(HEADERS, END_HEADERS, request.stream,
+                     block(200, [("content-length", str(size))])))
 
         def pump():
-            given = 65535
             while sent[0] < size:
-                with peer.arrived:
-                    given = 65535 + sum(struct.unpack(">I", f[3])[0] for f in c.frames
-                                        if f[0] == h2peer.WINDOW and f[2] == request.stream)
-                    whole = 65535 + sum(struct.unpack(">I", f[3])[0] for f in c.frames
-                                        if f[0] == h2peer.WINDOW and f[2] == 0)
-                    room = min(given - sent[0], whole - sent[0] - 100000, 16384)
-                    if room <= 0:
-                        if not peer.arrived.wait(5):
-                            return
-                        continue
-                c.send(frame(DATA, 0, request.stream, b"x" * room))
-                sent[0] += room
+                def room():
+                    return min(c.room.get(request.stream, 65535) - sent[0], 16384, size - sent[0],
+                               c.room.get(0, 65535) - sent[0] - 100000)  # others need some, too
+
+                peer.wait(lambda: room() > 0, 60)
+                piece = room()
+                c.send(frame(DATA, 0, request.stream, b"x" * piece))
+                sent[0] += piece
             c.send(frame(DATA, END_STREAM, request.stream))
 
         threading.Thread(target=pump, daemon=True).start()
@@ -402,7 +451,7 @@ def test_a_client_that_doesn_t_read_stops_no_other(start):
             threading.Event().wait(0.2)
         assert sent[0] < size
         assert [a.status for a in together(rig, 16)] == [200] * 16
-        assert rig.proxy.memory() - before < 16 * 1024 * 1024
+        assert sanitized() or rig.proxy.memory() - before < 16 * 1024 * 1024
         with slow.makefile("rb") as stream:
             given = read_answer(stream)
     assert given.status == 200 and len(given.body) == size
@@ -456,7 +505,7 @@ def test_floods(start, kind):
     broken(rig, rig.call("POST", "/v1/org", BODY))
     peer.handler = lambda c, r: c.send(answer(r.stream))
     assert rig.call("POST", "/v1/org", BODY).status == 200
-    assert rig.proxy.memory() - before < 16 * 1024 * 1024
+    assert sanitized() or rig.proxy.memory() - before < 16 * 1024 * 1024
 
 
 BAD_HEADS = {
@@ -486,7 +535,7 @@ BAD_HEADS = {
 def test_heads_that_are_refused(start, head):
     """As strict as with HTTP/1.1; only this stream ends."""
     def handler(c, request):
-        if request.stream > 1:
+        if len(peer.requests) > 1:
             c.send(answer(request.stream))
             return
         first, rest = BAD_HEADS[head][:16000], BAD_HEADS[head][16000:]
@@ -499,11 +548,11 @@ def test_heads_that_are_refused(start, head):
     rig, peer = start(handler)
     if head == "a wrong length":
         # The head was good; the client sees its answer cut, or nothing of it.
-        with rig.raw(b"DELETE /v1/org/1 HTTP/1.1\r\nHost: localhost\r\n\r\n") as connection:
+        with rig.raw(b"DELETE /v1/org/1 HTTP/1.1\r\nHost: localhost\r\n"
+                     b"Connection: close\r\n\r\n") as connection:
             data = b""
-            with contextlib.suppress(OSError):
-                while more := connection.recv(65536):
-                    data += more
+            while more := connection.recv(65536):
+                data += more
         assert b'{"id": 1}' not in data
     else:
         broken(rig, rig.call("POST", "/v1/org", BODY))

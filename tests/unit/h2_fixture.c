@@ -49,7 +49,8 @@ void f_goaway(struct buf *b, uint32_t last, uint32_t code)
 {
     put_number(b, 8, 3);
     put_number(b, F_GOAWAY, 1);
-    put_number(b, 0, 5);
+    put_number(b, 0, 1);
+    put_number(b, 0, 4);
     put_number(b, last, 4);
     put_number(b, code, 4);
 }

@@ -39,6 +39,7 @@ static void defaults(void)
     CU_ASSERT_EQUAL(c.connections, 1024);
     CU_ASSERT_EQUAL(c.workers, 1);
     CU_ASSERT_EQUAL(c.validation, PROXY_ENFORCE);
+    CU_ASSERT_TRUE(c.upstream.http2);
     CU_ASSERT_FALSE(c.literal);
     CU_ASSERT_FALSE(c.nested_json);
     proxy_conf_deinit(&c);
@@ -53,7 +54,7 @@ static void everything_set(void)
         "sandbox = \"off\"; workers = 3;\n"
         "upstream = { url = \"https://h\"; ca_file = \"/c\"; proxy = \"http://p\";\n"
         "  connect_timeout = 1.0; response_timeout = 2; max_connections = 3; queue = 4;\n"
-        "  queue_timeout = 0.5; idle_timeout = 6.0; };\n"
+        "  queue_timeout = 0.5; idle_timeout = 6.0; http2 = false; };\n"
         "limits = { header_bytes = 1000; body_bytes = 2000; header_timeout = 3.0;\n"
         "  body_timeout = 4.0; idle_timeout = 5.0; write_timeout = 6.0; drain_timeout = 7.0;\n"
         "  connections = 8; };\n"
@@ -78,6 +79,7 @@ static void everything_set(void)
     CU_ASSERT_EQUAL(c.upstream.queue, 4);
     CU_ASSERT_EQUAL(c.upstream.queue_timeout_us, 500000);
     CU_ASSERT_EQUAL(c.upstream.idle_timeout_us, 6000000);
+    CU_ASSERT_FALSE(c.upstream.http2);
     CU_ASSERT_STRING_EQUAL(c.upstream.proxy, "http://p");
     CU_ASSERT_EQUAL(c.limits.write_timeout_us, 6000000);
     CU_ASSERT_EQUAL(c.drain_timeout_us, 7000000);
