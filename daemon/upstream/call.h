@@ -41,8 +41,8 @@ void call_ring_leave(struct upstream_call *call);
 struct upstream_call *call_ring_first(const struct upstream_call *ring); /* NULL: empty */
 
 /*
- * The request in parts, for HTTP/2: method, target and fields of *head are set, names are made lower
- * case. The slices are the request's. False when it is no HTTP/1.1 request.
+ * The request in parts, for HTTP/2: method, target and fields of *head are set, names are made
+ * lower case. The slices are the request's. False when it is no HTTP/1.1 request.
  */
 bool call_parts(struct upstream_call *call, struct http_head *head, struct slice *body);
 

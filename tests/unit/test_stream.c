@@ -23,7 +23,7 @@ static void plain(void)
     CU_ASSERT_EQUAL(stream_read(&s, got, sizeof(got)), 3);
     CU_ASSERT_FALSE(stream_pending(&s));
     CU_ASSERT_FALSE(stream_h2(&s)); /* without TLS nothing is agreed on */
-    stream_read_ahead(&s);
+    CU_ASSERT_EQUAL(stream_read_ahead(&s), 0);
     (void)close(fds[1]);
     CU_ASSERT_EQUAL(stream_read(&s, got, sizeof(got)), 0);
     CU_ASSERT_EQUAL(stream_write(&s, "x", 1), STREAM_FAILED);

@@ -163,6 +163,18 @@ static void good(void)
     CU_ASSERT_TRUE(tls_pending(t));
     CU_ASSERT_EQUAL(tls_read(t, got, 8), 3);
     CU_ASSERT_FALSE(tls_pending(t));
+    /* Many records come with one call to the kernel: after it the socket has nothing more. */
+    CU_ASSERT_EQUAL_FATAL(tls_read_ahead(t), 0);
+    for (int i = 0; i < 3; i++)
+        CU_ASSERT_EQUAL(SSL_write(s.ssl, "rec", 3), 3);
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL(tls_read(t, got, 8), 3);
+        CU_ASSERT_EQUAL(tls_pending(t), i < 2);
+        CU_ASSERT_EQUAL(recv(fds[0], got, 1, MSG_PEEK | MSG_DONTWAIT), -1);
+    }
+    CU_ASSERT_EQUAL(tls_read(t, got, 8), TLS_WANT_READ);
+    CU_ASSERT_EQUAL(tls_write(t, "abc", 3), 3);
+    CU_ASSERT_EQUAL(SSL_read(s.ssl, got, 8), 3);
     (void)SSL_shutdown(s.ssl);
     CU_ASSERT_EQUAL(tls_read(t, got, 8), TLS_CLOSED);
     tls_goodbye(t);
