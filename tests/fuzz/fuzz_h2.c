@@ -99,6 +99,8 @@ static void on_failed(void *arg, struct h2_stream *stream, const char *why)
 
     if (w->told[number(w, stream)].over++ || stream->id || !*why)
         abort();
+    /* How much of a body came before what was wrong with it depends on the split. */
+    w->told[number(w, stream)].hash = 0;
 }
 
 static void on_progress(void *arg, struct h2_stream *stream)
