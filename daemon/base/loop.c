@@ -16,7 +16,8 @@ struct loop {
     struct event_base *base;
     struct loop_hook hooks; /* ring; the anchor is never run */
     struct loop_hook next;  /* ring of those for the next turn's end */
-    bool stop;
+    bool stop, running;
+    uint64_t time; /* of this turn; 0 before it is asked for */
 };
 
 uint64_t loop_now(void)
@@ -25,6 +26,15 @@ uint64_t loop_now(void)
 
     (void)clock_gettime(CLOCK_MONOTONIC, &ts);
     return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+uint64_t loop_time(struct loop *loop)
+{
+    if (!loop->running)
+        return loop_now();
+    if (loop->time == 0)
+        loop->time = loop_now();
+    return loop->time;
 }
 
 int loop_new(struct loop **out)
@@ -125,17 +135,22 @@ void loop_free(struct loop *loop)
 
 int loop_run(struct loop *loop)
 {
+    int r = 0;
+
     (void)take_next(loop);
     run_hooks(loop);
-    while (!loop->stop) {
+    loop->running = true;
+    while (!loop->stop && r == 0) {
         int flags = take_next(loop) ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE;
 
+        loop->time = 0;
         if (event_base_loop(loop->base, flags) < 0)
-            return -EIO;
-        run_hooks(loop);
+            r = -EIO;
+        else
+            run_hooks(loop);
     }
-    loop->stop = false;
-    return 0;
+    loop->stop = loop->running = false;
+    return r;
 }
 
 void loop_stop(struct loop *loop)
@@ -179,7 +194,7 @@ void loop_timer_init(struct loop_timer *t, struct loop *loop, void (*run)(void *
 
 void loop_timer_set(struct loop_timer *t, uint64_t delay_us)
 {
-    uint64_t now = loop_now();
+    uint64_t now = loop_time(t->loop);
 
     t->deadline = now + delay_us;
     if (t->wake == 0 || t->deadline < t->wake)

@@ -26,6 +26,9 @@ void loop_stop(struct loop *loop);
 /* CLOCK_MONOTONIC in microseconds. */
 uint64_t loop_now(void);
 
+/* The same, but read once a turn, when it is first asked for: as accurate as timers are. */
+uint64_t loop_time(struct loop *loop);
+
 /*
  * A function to run once at the end of the turn in which it was deferred. Hooks run in the order
  * of deferral; a hook deferred by a hook runs in the same turn's end. Embed it zeroed but for

@@ -65,7 +65,7 @@ static void clients_waits(void *arg, struct client *client, bool for_client)
     link->prev->next = link;
     anchor->prev = link;
     if (for_client)
-        link->since = loop_now();
+        link->since = loop_time(s->loop);
 }
 
 /* Closes the one that let us wait longest; false when nobody did. */

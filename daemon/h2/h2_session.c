@@ -20,6 +20,7 @@ enum {
 
 struct h2_session {
     nghttp2_session *ng;
+    struct h2_mem *mem;
     struct h2_events events;
     size_t head_bytes;
     struct buf text; /* names and values of the head that is being read */
@@ -490,7 +491,7 @@ static int set_up(struct h2_session *s, nghttp2_session_callbacks *callbacks,
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
     nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_send);
-    if (nghttp2_session_client_new3(&s->ng, callbacks, s, option, h2_mem()) != 0 ||
+    if (nghttp2_session_client_new3(&s->ng, callbacks, s, option, h2_mem_calls(s->mem)) != 0 ||
         nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, settings,
                                 sizeof(settings) / sizeof(settings[0])) != 0 ||
         nghttp2_session_set_local_window_size(s->ng, NGHTTP2_FLAG_NONE, 0, H2_CONNECTION_WINDOW) !=
@@ -506,7 +507,10 @@ int h2_session_new(struct h2_session **out, const struct h2_events *events, size
     nghttp2_option *option = NULL;
     int r = -ENOMEM;
 
-    if (s && nghttp2_session_callbacks_new(&callbacks) == 0 && nghttp2_option_new(&option) == 0) {
+    if (s)
+        s->mem = h2_mem_new();
+    if (s && s->mem && nghttp2_session_callbacks_new(&callbacks) == 0 &&
+        nghttp2_option_new(&option) == 0) {
         s->events = *events;
         s->head_bytes = head_bytes;
         s->text = BUF_INIT(head_bytes);
@@ -528,6 +532,7 @@ void h2_session_free(struct h2_session *s)
         return;
     s->stopped = true;
     nghttp2_session_del(s->ng);
+    h2_mem_free(s->mem);
     buf_deinit(&s->text);
     free(s);
 }

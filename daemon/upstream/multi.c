@@ -75,7 +75,7 @@ static struct upstream_call *call_of(struct h2_stream *stream)
 static void call_wait(struct multi *m, struct upstream_call *call)
 {
     call_ring_leave(call);
-    call->deadline = loop_now() + m->limits.response_timeout_us;
+    call->deadline = loop_time(m->loop) + m->limits.response_timeout_us;
     call_ring_add(&m->waiting, call);
 }
 
@@ -94,7 +94,7 @@ static void multi_arm(struct multi *m)
     }
     m->idle = false;
     if (first) {
-        now = loop_now();
+        now = loop_time(m->loop);
         loop_timer_set(&m->timer, first->deadline > now ? first->deadline - now : 0);
     } else {
         loop_timer_clear(&m->timer);
@@ -336,7 +336,7 @@ static void multi_read(struct multi *m, bool to_the_end)
                                         : "the upstream closed the connection");
             return;
         }
-        m->heard = loop_now();
+        m->heard = loop_time(m->loop);
         done += (size_t)n;
         if (!h2_session_feed(m->session, data, (size_t)n) && m->state != MULTI_DEAD)
             multi_die(m, h2_session_why(m->session));
@@ -365,7 +365,7 @@ static bool multi_take(struct multi *m)
     }
     call->multi = m;
     call->body = BUF_INIT(2 * H2_STREAM_WINDOW);
-    call->deadline = loop_now() + m->limits.response_timeout_us;
+    call->deadline = loop_time(m->loop) + m->limits.response_timeout_us;
     call_ring_add(call->paused ? &m->paused : &m->waiting, call);
     m->n_calls++;
     m->n_requests++;
@@ -595,7 +595,7 @@ unsigned multi_wake(struct multi *m)
     unsigned room;
 
     if (m->state == MULTI_OPEN &&
-        (m->n_requests >= MULTI_REQUESTS || loop_now() - m->born >= MULTI_AGE_US))
+        (m->n_requests >= MULTI_REQUESTS || loop_time(m->loop) - m->born >= MULTI_AGE_US))
         multi_leave(m);
     room = multi_room(m);
     if (room) {

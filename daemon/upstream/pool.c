@@ -529,7 +529,7 @@ int upstream_call(struct upstream *u, struct buf *request, const struct upstream
     call->request = *request;
     call->request.secret = true;
     *request = BUF_INIT_SECRET(request->max);
-    call->queued = loop_now();
+    call->queued = loop_time(u->loop);
     queue_in(u, call, false);
     *out = call;
     return 0;

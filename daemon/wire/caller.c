@@ -130,7 +130,7 @@ static int caller_send(struct caller *c, const struct wire_message *m)
         return -ENOTCONN;
     r = link_send(c->link, m);
     if (r == 0 && c->unanswered++ == 0)
-        c->asked = loop_now();
+        c->asked = loop_time(c->loop);
     return r;
 }
 
@@ -233,7 +233,7 @@ static void caller_message(void *arg, const struct wire_message *m)
 {
     struct caller *c = arg;
 
-    c->heard = loop_now();
+    c->heard = loop_time(c->loop);
     if (c->unanswered)
         c->unanswered--;
     c->asked = c->heard;
