@@ -383,6 +383,10 @@ static void conn_readable(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    if (c->call && c->call->paused) {
+        conn_reading(c, false);
+        return;
+    }
     if (c->state == CONN_IDLE)
         (void)conn_idle_read(c);
     else
@@ -483,7 +487,7 @@ void conn_update(struct conn *c)
         loop_defer(c->loop, &c->work);
         return;
     }
-    conn_reading(c, false);
+    /* As a rule it goes on before more comes: the event is taken away only when more does. */
     loop_timer_clear(&c->timer);
 }
 
