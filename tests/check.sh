@@ -113,8 +113,8 @@ fuzz() {
         tail -n 60 build-plain/fuzz.log
         return 1
     }
-    grep -c '^stat::number_of_executed_units' build-plain/fuzz.log | sed 's/$/ targets, no finding/'
-    awk '/^stat::number_of_executed_units/ { n += $2 } END { print n " runs" }' build-plain/fuzz.log
+    set -- tests/fuzz/fuzz_*.c
+    echo "$# targets, no finding"
 }
 
 for round in $rounds; do
