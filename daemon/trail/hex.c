@@ -1,12 +1,41 @@
+/*
+ * Four bytes a step: the log has some hundred of them in each request's records. No table, so that
+ * the time tells nothing of a signature.
+ */
 #include "trail/hex.h"
+
+#include <endian.h>
+#include <stdint.h>
+#include <string.h>
+
+enum {
+    STEP = 4,
+};
+
+/* The digits of four bytes; in memory's order, as they were. */
+static uint64_t eight_digits(uint32_t bytes)
+{
+    uint64_t v = bytes, above;
+
+    v = (v | v << 16) & UINT64_C(0x0000ffff0000ffff);
+    v = (v | v << 8) & UINT64_C(0x00ff00ff00ff00ff);
+    v = (v >> 4 | v << 8) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    above = (v + UINT64_C(0x0606060606060606)) >> 4 & UINT64_C(0x0101010101010101); /* 9 */
+    return v + UINT64_C(0x3030303030303030) + above * ('a' - '0' - 10);
+}
 
 void hex_put(char *out, const unsigned char *in, size_t n)
 {
-    static const char DIGITS[] = "0123456789abcdef";
+    for (; n; in += STEP, out += 2 * STEP, n -= STEP) {
+        size_t now = n < STEP ? n : STEP;
+        uint32_t bytes = 0;
+        uint64_t digits;
 
-    for (size_t i = 0; i < n; i++) {
-        out[2 * i] = DIGITS[in[i] >> 4];
-        out[2 * i + 1] = DIGITS[in[i] & 15];
+        memcpy(&bytes, in, now);
+        digits = htole64(eight_digits(le32toh(bytes)));
+        memcpy(out, &digits, 2 * now);
+        if (now < STEP)
+            return;
     }
 }
 
