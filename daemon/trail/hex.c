@@ -24,19 +24,28 @@ static uint64_t eight_digits(uint32_t bytes)
     return v + UINT64_C(0x3030303030303030) + above * ('a' - '0' - 10);
 }
 
+static void step(char *out, const unsigned char *in)
+{
+    uint32_t bytes;
+    uint64_t digits;
+
+    memcpy(&bytes, in, STEP);
+    digits = htole64(eight_digits(le32toh(bytes)));
+    memcpy(out, &digits, sizeof(digits));
+}
+
 void hex_put(char *out, const unsigned char *in, size_t n)
 {
-    for (; n; in += STEP, out += 2 * STEP, n -= STEP) {
-        size_t now = n < STEP ? n : STEP;
-        uint32_t bytes = 0;
-        uint64_t digits;
+    unsigned char last[STEP] = {0};
+    char digits[2 * STEP];
 
-        memcpy(&bytes, in, now);
-        digits = htole64(eight_digits(le32toh(bytes)));
-        memcpy(out, &digits, 2 * now);
-        if (now < STEP)
-            return;
-    }
+    for (; n >= STEP; in += STEP, out += 2 * STEP, n -= STEP)
+        step(out, in);
+    if (n == 0)
+        return;
+    memcpy(last, in, n);
+    step(digits, last);
+    memcpy(out, digits, 2 * n);
 }
 
 static int digit(char c)

@@ -10,6 +10,10 @@
 
 #include <errno.h>
 
+enum {
+    AT_ONCE = 1024, /* bytes of a text that room is made for */
+};
+
 struct writer {
     struct buf *out;
     int failed; /* 0 or a negative errno */
@@ -35,35 +39,59 @@ bool record_text_ok(struct slice s)
     return true;
 }
 
-static void put_escape(struct writer *w, unsigned char c)
+static void put_control(struct writer *w, unsigned char c)
 {
     static const char HEX[] = "0123456789abcdef";
     char text[6] = {'\\', 'u', '0', '0', HEX[c >> 4], HEX[c & 15]};
 
-    if (c == '"' || c == '\\') {
-        text[1] = (char)c;
-        put(w, text, 2);
-    } else {
-        put(w, text, sizeof(text));
+    put(w, text, sizeof(text));
+}
+
+/* Copies what is plain, and quotes and backslashes with one before them: how many bytes it took. */
+static size_t put_usual(struct buf *out, const unsigned char *in, size_t n)
+{
+    const unsigned char *p = in, *end = in + n;
+    char *to = buf_space(out);
+
+    while (p < end) {
+        if (end - p >= 8) {
+            uint64_t found = plain_not(plain_load(p), false);
+            size_t plain = found ? (size_t)__builtin_ctzll(found) >> 3 : 8;
+
+            memcpy(to, p, 8); /* there is room for twice as many as are left */
+            to += plain;
+            p += plain;
+            if (!found)
+                continue;
+        }
+        if (*p == '"' || *p == '\\')
+            *to++ = '\\';
+        else if (*p < 0x20 || *p >= 0x7f)
+            break;
+        *to++ = (char)*p++;
     }
+    buf_commit(out, (size_t)(to - buf_space(out)));
+    return (size_t)(p - in);
 }
 
 /* Without the quotes. */
 static void put_text(struct writer *w, struct slice s)
 {
     while (s.len && !w->failed) {
-        const unsigned char *p = (const unsigned char *)s.data;
-        size_t n = (size_t)(plain_end(p, p + s.len, false) - p), one;
+        size_t n = s.len < AT_ONCE ? s.len : AT_ONCE, one;
 
-        put(w, s.data, n);
-        s = slice_of(s.data + n, s.len - n);
-        if (s.len == 0)
+        w->failed = buf_reserve(w->out, 2 * n);
+        if (w->failed)
             return;
+        one = put_usual(w->out, (const unsigned char *)s.data, n);
+        s = slice_of(s.data + one, s.len - one);
+        if (one == n)
+            continue;
         one = utf8_len((const unsigned char *)s.data, s.len);
         if (one > 1)
             put(w, s.data, one);
         else if (one == 1)
-            put_escape(w, (unsigned char)s.data[0]);
+            put_control(w, (unsigned char)s.data[0]);
         else
             PUT_LIT(w, "\\ufffd");
         one = one ? one : 1;
