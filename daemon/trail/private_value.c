@@ -128,10 +128,14 @@ static bool number_at(struct slice s, const char *at)
            international(at + 1, s.data + s.len);
 }
 
-/* A word may tell of more places than there are behind its first: number_at looks again. */
+/*
+ * A word may tell of more places than there are behind its first: number_at looks again. A 0 behind
+ * another one begins nothing.
+ */
 static bool number_in(struct slice s, size_t at, uint64_t word)
 {
-    uint64_t found = plain_equal(word, '0') | plain_equal(word, '+');
+    uint64_t zeros = plain_equal(word, '0');
+    uint64_t found = (zeros & ~(zeros << 8)) | plain_equal(word, '+');
 
     for (; found; found &= found - 1)
         if (number_at(s, s.data + at + (__builtin_ctzll(found) >> 3)))
