@@ -215,13 +215,14 @@ static void test_places(void)
         const char *text, *fill;
         bool value, name;
     } WHAT[] = {
-        {"0701234567", "12,", true, false}, {"+46701234567", "12,", true, false},
-        {"070-12 34 5", "a:", true, false}, {"(0701234567", "\n", true, false},
-        {"0701234567", "1", false, false},  {"0701234567", "00,x", false, false},
-        {"07012345x", "12,", false, false}, {"+46701234567", "a", false, false},
-        {"PhOne", "pmh", false, true},      {"moBile", "mpo", false, true},
-        {"e_mail", "me", false, true},      {"E-MAIL", "em", false, true},
-        {"email", "p", false, true},        {"-mail", "e-n", false, false},
+        {"0701234567", "12,", true, false},   {"+46701234567", "12,", true, false},
+        {"070-12 34 5", "a:", true, false},   {"(0701234567", "\n", true, false},
+        {"0701234567", "0,", true, false},    {"0701234567", "1", false, false},
+        {"0701234567", "00,x", false, false}, {"07012345x", "12,", false, false},
+        {"+46701234567", "a", false, false},  {"PhOne", "pmh", false, true},
+        {"moBile", "mpo", false, true},       {"e_mail", "me", false, true},
+        {"E-MAIL", "em", false, true},        {"email", "p", false, true},
+        {"-mail", "e-n", false, false},
     };
     char text[64];
 
