@@ -6,6 +6,7 @@
 #define CENTION_KEEPER_ANSWERS_H
 
 #include "keeper/keystore.h"
+#include "keeper/pending.h"
 #include "wire/wire.h"
 
 struct peer;
@@ -14,10 +15,11 @@ struct answer {
     struct peer *peer;   /* who asked; NULL once that one has gone */
     enum wire_type type; /* WIRE_SIGNED, WIRE_REFUSED, WIRE_RECORDED */
     uint64_t id;
-    enum wire_reason reason;        /* of a refusal */
-    char *text;                     /* of a refusal; freed with the answer */
-    const struct keystore_key *key; /* of a signature; the keys must stay until it is sent */
-    char signature[WIRE_SIGNATURE]; /* of a signature */
+    enum wire_reason reason;         /* of a refusal */
+    char *text;                      /* of a refusal; freed with the answer */
+    const struct keystore_key *key;  /* of a signature; the keys must stay until it is sent */
+    struct pending_request *request; /* of a signature; the peer's, as long as there is one */
+    char signature[WIRE_SIGNATURE];  /* of a signature */
 };
 
 struct answers {

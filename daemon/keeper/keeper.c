@@ -147,14 +147,12 @@ static void recorded_now(struct peer *p, uint64_t id, bool durable)
 static void send_signed(struct answer *a)
 {
     struct peer *p = a->peer;
-    struct pending_request *request = pending_find(&p->pending, a->id);
     struct wire_message m = {
         .type = WIRE_SIGNED,
         .signed_ = {a->id, a->key->id, slice_of(a->signature, sizeof(a->signature))},
     };
 
-    if (request)
-        request->answered = true;
+    a->request->answered = true;
     p->keeper->signatures++;
     (void)peer_send(p, &m);
 }
@@ -162,10 +160,7 @@ static void send_signed(struct answer *a)
 /* The commit failed: there is no intent, so nothing is pending and nothing was signed. */
 static void send_unsigned(struct answer *a)
 {
-    struct pending_request *request = pending_find(&a->peer->pending, a->id);
-
-    if (request)
-        pending_remove(&a->peer->pending, request);
+    pending_remove(&a->peer->pending, a->request);
     refuse_unrecorded(a->peer, a->id);
 }
 
@@ -308,24 +303,26 @@ static void accept_sign(struct peer *p, const struct wire_sign *sign,
 {
     struct keeper *k = p->keeper;
     char signature[WIRE_SIGNATURE];
+    struct pending_request *request;
     struct answer *a;
 
     if (answers_reserve(&k->answers) < 0 ||
         signing_request(&k->signing, sign, key, signature) < 0 ||
-        pending_add(&p->pending, sign->id, sign->request_id, WIRE_PENDING_MAX) < 0) {
+        pending_add(&p->pending, sign->id, sign->request_id, WIRE_PENDING_MAX, &request) < 0) {
         explicit_bzero(signature, sizeof(signature));
         refuse(p, sign, WIRE_REASON_OVERLOADED, "the keeper is out of memory");
         return;
     }
     if (audit_intent(k->audit, sign, key->id) < 0) {
-        pending_remove(&p->pending, pending_find(&p->pending, sign->id));
+        pending_remove(&p->pending, request);
         explicit_bzero(signature, sizeof(signature));
         refuse_unrecorded(p, sign->id);
         return;
     }
-    pending_find(&p->pending, sign->id)->seq = audit_seq(k->audit);
+    request->seq = audit_seq(k->audit);
     a = answer_later(p, WIRE_SIGNED, sign->id);
     a->key = key;
+    a->request = request;
     memcpy(a->signature, signature, sizeof(a->signature));
     explicit_bzero(signature, sizeof(signature));
 }

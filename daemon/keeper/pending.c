@@ -26,13 +26,12 @@ void pending_deinit(struct pending *p)
     *p = (struct pending){0};
 }
 
-int pending_add(struct pending *p, uint64_t id, struct slice request_id, size_t max)
+int pending_add(struct pending *p, uint64_t id, struct slice request_id, size_t max,
+                struct pending_request **added)
 {
     struct held *e;
     void **found;
 
-    if (pending_find(p, id))
-        return -EEXIST;
     if (p->n >= max)
         return -ENOBUFS;
     e = malloc(sizeof(*e) + request_id.len);
@@ -42,11 +41,12 @@ int pending_add(struct pending *p, uint64_t id, struct slice request_id, size_t 
     e->request.request_id = slice_of(e->text, request_id.len);
     memcpy(e->text, request_id.data, request_id.len);
     found = tsearch(&e->request, &p->root, compare);
-    if (!found) {
+    if (!found || *found != &e->request) {
         free(e);
-        return -ENOMEM;
+        return found ? -EEXIST : -ENOMEM;
     }
     p->n++;
+    *added = &e->request;
     return 0;
 }
 

@@ -27,9 +27,12 @@ void pending_deinit(struct pending *p);
 /* Why no request with that id can be added, beside `max` of them; NULL when one can. */
 const char *pending_refusal(const struct pending *p, uint64_t id, size_t max);
 
-/* -EEXIST when the id is there, -ENOBUFS when there are `max`, -ENOMEM. Copies the request id. */
-int pending_add(struct pending *p, uint64_t id, struct slice request_id, size_t max)
-    __attribute__((warn_unused_result));
+/*
+ * -EEXIST when the id is there, -ENOBUFS when there are `max`, -ENOMEM. Copies the request id.
+ * `*added` is the entry and stays valid, and where it is, until it is removed.
+ */
+int pending_add(struct pending *p, uint64_t id, struct slice request_id, size_t max,
+                struct pending_request **added) __attribute__((warn_unused_result));
 
 /* NULL when there is none. */
 struct pending_request *pending_find(const struct pending *p, uint64_t id);

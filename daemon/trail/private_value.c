@@ -1,4 +1,10 @@
+/*
+ * Every value of every request is looked through, so words of eight bytes are asked first for the
+ * few characters that anything to be found begins with.
+ */
 #include "trail/private_value.h"
+
+#include "base/plain.h"
 
 enum {
     PHONE_MIN = 7, /* digits; E.164 allows 15 at most */
@@ -84,51 +90,68 @@ static bool is_date(struct slice s)
            two(p + 5) <= 12 && two(p + 8) <= 31;
 }
 
-static bool national(struct slice s)
+/* Where a part ends. */
+static bool is_end(char c)
 {
-    size_t digits = 0;
-
-    while (s.len && s.data[0] == ' ')
-        s = slice_of(s.data + 1, s.len - 1);
-    while (s.len && s.data[s.len - 1] == ' ')
-        s.len--;
-    if (s.len < PHONE_MIN || !(s.data[0] == '0' || (s.data[0] == '(' && s.data[1] == '0')))
-        return false;
-    for (size_t i = 0; i < s.len; i++) {
-        if (!in_number(s.data[i]))
-            return false;
-        digits += is_digit(s.data[i]);
-    }
-    return as_many(digits) && !is_date(s);
-}
-
-/* Where a part ends, and where a + may begin a number. */
-static bool is_mark(char c)
-{
-    static const bool MARKS[256] = {
-        [0 ... 0x1f] = true, [','] = true, [':'] = true, [';'] = true, ['"'] = true, ['+'] = true,
+    static const bool ENDS[256] = {
+        [0 ... 0x1f] = true, [','] = true, [':'] = true, [';'] = true, ['"'] = true,
     };
 
-    return MARKS[(unsigned char)c];
+    return ENDS[(unsigned char)c];
+}
+
+/* Whether the 0 at `at` begins a part, maybe with a bracket before it, and the part is a number. */
+static bool national(struct slice s, const char *at)
+{
+    const char *end = s.data + s.len, *begin = at, *p = at, *last = at;
+    size_t digits = 0;
+
+    if (begin > s.data && begin[-1] == '(')
+        begin--;
+    for (const char *q = begin; q > s.data && !is_end(q[-1]); q--)
+        if (q[-1] != ' ')
+            return false;
+    for (; p < end && in_number(*p); p++) {
+        digits += is_digit(*p);
+        if (*p != ' ')
+            last = p;
+    }
+    return (p == end || is_end(*p)) && as_many(digits) &&
+           !is_date(slice_of(begin, (size_t)(last + 1 - begin)));
+}
+
+static bool number_at(struct slice s, const char *at)
+{
+    if (*at == '0')
+        return national(s, at);
+    return *at == '+' && (at == s.data || !is_word(at[-1])) &&
+           international(at + 1, s.data + s.len);
+}
+
+/*
+ * A word may tell of more places than there are behind its first: number_at looks again. A 0 behind
+ * another one begins nothing.
+ */
+static bool number_in(struct slice s, size_t at, uint64_t word)
+{
+    uint64_t zeros = plain_equal(word, '0');
+    uint64_t found = (zeros & ~(zeros << 8)) | plain_equal(word, '+');
+
+    for (; found; found &= found - 1)
+        if (number_at(s, s.data + at + (__builtin_ctzll(found) >> 3)))
+            return true;
+    return false;
 }
 
 static bool has_number(struct slice s)
 {
-    const char *p = s.data, *end = s.data + s.len, *part = p;
+    const unsigned char *p = (const unsigned char *)s.data;
+    size_t i = 0;
 
-    for (; p < end; p++) {
-        if (!is_mark(*p))
-            continue;
-        if (*p == '+') {
-            if ((p == s.data || !is_word(p[-1])) && international(p + 1, end))
-                return true;
-            continue;
-        }
-        if (national(slice_of(part, (size_t)(p - part))))
+    for (; s.len - i >= 8; i += 8)
+        if (number_in(s, i, plain_load(p + i)))
             return true;
-        part = p + 1;
-    }
-    return s.len && national(slice_of(part, (size_t)(end - part)));
+    return i < s.len && number_in(s, i, plain_load_few(p + i, s.len - i));
 }
 
 bool private_value(struct slice value)
@@ -197,17 +220,22 @@ bool private_text(struct slice text)
 
 /* ---- names ---- */
 
-/* Whether one of the words that tell of an address or a number begins at s. */
-static bool telling(struct slice s)
+static bool goes_on(struct slice s, size_t at, struct slice word)
 {
-    static const struct slice WORDS[] = {
-        {"email", 5}, {"e_mail", 6}, {"e-mail", 6}, {"phone", 5}, {"mobile", 6},
-    };
+    return at < s.len &&
+           slice_eq_nocase(slice_cut(slice_of(s.data + at, s.len - at), word.len), word);
+}
 
-    for (size_t i = 0; i < sizeof(WORDS) / sizeof(WORDS[0]); i++)
-        if (slice_eq_nocase(slice_cut(s, WORDS[i].len), WORDS[i]))
-            return true;
-    return false;
+/* Whether a word that tells of an address or a number has its first m or p at `at`. */
+static bool telling(struct slice s, size_t at)
+{
+    if (goes_on(s, at, SLICE_LIT("phone")) || goes_on(s, at, SLICE_LIT("mobile")))
+        return true;
+    if (!goes_on(s, at, SLICE_LIT("mail")))
+        return false;
+    return (at >= 1 && (s.data[at - 1] | 0x20) == 'e') ||
+           (at >= 2 && (s.data[at - 1] == '_' || s.data[at - 1] == '-') &&
+            (s.data[at - 2] | 0x20) == 'e');
 }
 
 bool private_name(struct slice name)
@@ -224,11 +252,15 @@ bool private_name(struct slice name)
     for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++)
         if (slice_eq(name, NAMES[i]))
             return true;
-    for (size_t i = 0; i < name.len; i++) {
-        char c = (char)(name.data[i] | 0x20);
+    for (size_t i = 0; i < name.len; i += 8) {
+        size_t left = name.len - i;
+        const unsigned char *p = (const unsigned char *)name.data + i;
+        uint64_t v = (left < 8 ? plain_load_few(p, left) : plain_load(p)) | PLAIN_ONES * 0x20;
+        uint64_t found = plain_equal(v, 'm') | plain_equal(v, 'p');
 
-        if ((c == 'e' || c == 'p' || c == 'm') && telling(slice_of(name.data + i, name.len - i)))
-            return true;
+        for (; found; found &= found - 1)
+            if (telling(name, i + (__builtin_ctzll(found) >> 3)))
+                return true;
     }
     return false;
 }

@@ -10,6 +10,10 @@
 
 #include <errno.h>
 
+enum {
+    AT_ONCE = 1024, /* bytes of a text that room is made for */
+};
+
 struct writer {
     struct buf *out;
     int failed; /* 0 or a negative errno */
@@ -35,35 +39,59 @@ bool record_text_ok(struct slice s)
     return true;
 }
 
-static void put_escape(struct writer *w, unsigned char c)
+static void put_control(struct writer *w, unsigned char c)
 {
     static const char HEX[] = "0123456789abcdef";
     char text[6] = {'\\', 'u', '0', '0', HEX[c >> 4], HEX[c & 15]};
 
-    if (c == '"' || c == '\\') {
-        text[1] = (char)c;
-        put(w, text, 2);
-    } else {
-        put(w, text, sizeof(text));
+    put(w, text, sizeof(text));
+}
+
+/* Copies what is plain, and quotes and backslashes with one before them: how many bytes it took. */
+static size_t put_usual(struct buf *out, const unsigned char *in, size_t n)
+{
+    const unsigned char *p = in, *end = in + n;
+    char *to = buf_space(out);
+
+    while (p < end) {
+        if (end - p >= 8) {
+            uint64_t found = plain_not(plain_load(p), false);
+            size_t plain = found ? (size_t)__builtin_ctzll(found) >> 3 : 8;
+
+            memcpy(to, p, 8); /* there is room for twice as many as are left */
+            to += plain;
+            p += plain;
+            if (!found)
+                continue;
+        }
+        if (*p == '"' || *p == '\\')
+            *to++ = '\\';
+        else if (*p < 0x20 || *p >= 0x7f)
+            break;
+        *to++ = (char)*p++;
     }
+    buf_commit(out, (size_t)(to - buf_space(out)));
+    return (size_t)(p - in);
 }
 
 /* Without the quotes. */
 static void put_text(struct writer *w, struct slice s)
 {
     while (s.len && !w->failed) {
-        const unsigned char *p = (const unsigned char *)s.data;
-        size_t n = (size_t)(plain_end(p, p + s.len, false) - p), one;
+        size_t n = s.len < AT_ONCE ? s.len : AT_ONCE, one;
 
-        put(w, s.data, n);
-        s = slice_of(s.data + n, s.len - n);
-        if (s.len == 0)
+        w->failed = buf_reserve(w->out, 2 * n);
+        if (w->failed)
             return;
+        one = put_usual(w->out, (const unsigned char *)s.data, n);
+        s = slice_of(s.data + one, s.len - one);
+        if (one == n)
+            continue;
         one = utf8_len((const unsigned char *)s.data, s.len);
         if (one > 1)
             put(w, s.data, one);
         else if (one == 1)
-            put_escape(w, (unsigned char)s.data[0]);
+            put_control(w, (unsigned char)s.data[0]);
         else
             PUT_LIT(w, "\\ufffd");
         one = one ? one : 1;
@@ -71,13 +99,43 @@ static void put_text(struct writer *w, struct slice s)
     }
 }
 
-/* `name` comes with its separator and quotes: `,"name":` */
-static void put_string(struct writer *w, struct slice name, struct slice value)
+static void put_quoted(struct writer *w, struct slice value)
 {
-    put(w, name.data, name.len);
     PUT_LIT(w, "\"");
     put_text(w, value);
     PUT_LIT(w, "\"");
+}
+
+static inline char *laid(char *p, const void *data, size_t n)
+{
+    memcpy(p, data, n);
+    return p + n;
+}
+
+/*
+ * `name` comes with its separator and quotes: `,"name":`. Nearly every value is plain: one look at
+ * the room is enough then.
+ */
+static void put_string(struct writer *w, struct slice name, struct slice value)
+{
+    const unsigned char *data = (const unsigned char *)value.data;
+    char *p;
+
+    if (value.len && plain_end(data, data + value.len, false) != data + value.len) {
+        put(w, name.data, name.len);
+        put_quoted(w, value);
+        return;
+    }
+    if (!w->failed)
+        w->failed = buf_reserve(w->out, name.len + value.len + 2);
+    if (w->failed)
+        return;
+    p = laid(buf_space(w->out), name.data, name.len);
+    *p++ = '"';
+    if (value.len)
+        p = laid(p, value.data, value.len);
+    *p = '"';
+    buf_commit(w->out, name.len + value.len + 2);
 }
 
 static void put_known(struct writer *w, struct slice name, struct slice value)
@@ -93,32 +151,35 @@ static void put_number(struct writer *w, struct slice name, uint64_t value)
         w->failed = buf_append_number(w->out, value);
 }
 
-static void put_digits(char *at, unsigned n, uint64_t v)
+static void put_pair(char *at, uint32_t v)
 {
-    while (n--) {
-        at[n] = (char)('0' + v % 10);
-        v /= 10;
-    }
+    at[0] = (char)('0' + v / 10);
+    at[1] = (char)('0' + v % 10);
 }
 
 /* RFC 3339; the Gregorian calendar counted in days from 0000-03-01, where leap days come last. */
 void record_time(char out[SEAL_TIME], uint64_t time_us)
 {
-    char text[SEAL_TIME + 1] = "0000-00-00T00:00:00.000000Z";
-    uint64_t s = time_us / 1000000, z = s / 86400 + 719468;
-    uint64_t era = z / 146097, doe = z % 146097;
-    uint64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    uint64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-    uint64_t month = mp < 10 ? mp + 3 : mp - 9;
+    static const char TEXT[] = "0000-00-00T00:00:00.000000Z";
+    uint64_t s = time_us / 1000000, days = s / 86400 + 719468;
+    uint32_t us = (uint32_t)(time_us % 1000000), in_day = (uint32_t)(s % 86400);
+    uint32_t era = (uint32_t)(days / 146097), doe = (uint32_t)(days % 146097);
+    uint32_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    uint32_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
+    uint32_t month = mp < 10 ? mp + 3 : mp - 9;
+    uint32_t year = (yoe + era * 400 + (month <= 2)) % 10000;
 
-    put_digits(text, 4, yoe + era * 400 + (month <= 2));
-    put_digits(text + 5, 2, month);
-    put_digits(text + 8, 2, doy - (153 * mp + 2) / 5 + 1);
-    put_digits(text + 11, 2, s % 86400 / 3600);
-    put_digits(text + 14, 2, s % 3600 / 60);
-    put_digits(text + 17, 2, s % 60);
-    put_digits(text + 20, 6, time_us % 1000000);
-    memcpy(out, text, SEAL_TIME);
+    memcpy(out, TEXT, SEAL_TIME);
+    put_pair(out, year / 100);
+    put_pair(out + 2, year % 100);
+    put_pair(out + 5, month);
+    put_pair(out + 8, doy - (153 * mp + 2) / 5 + 1);
+    put_pair(out + 11, in_day / 3600);
+    put_pair(out + 14, in_day % 3600 / 60);
+    put_pair(out + 17, in_day % 60);
+    put_pair(out + 20, us / 10000);
+    put_pair(out + 22, us / 100 % 100);
+    put_pair(out + 24, us % 100);
 }
 
 static void put_time(struct writer *w, uint64_t time_us)
@@ -129,16 +190,20 @@ static void put_time(struct writer *w, uint64_t time_us)
     put(w, text, sizeof(text));
 }
 
-/* Up to SEAL_SIGNATURE bytes. `name` as for put_string. */
+/* `name` as for put_string. */
 static void put_hex(struct writer *w, struct slice name, const unsigned char *bytes, size_t n)
 {
-    char digits[2 * SEAL_SIGNATURE];
+    char *p;
 
-    hex_put(digits, bytes, n);
-    put(w, name.data, name.len);
-    PUT_LIT(w, "\"");
-    put(w, digits, 2 * n);
-    PUT_LIT(w, "\"");
+    if (!w->failed)
+        w->failed = buf_reserve(w->out, name.len + 2 * n + 2);
+    if (w->failed)
+        return;
+    p = laid(buf_space(w->out), name.data, name.len);
+    *p++ = '"';
+    hex_put(p, bytes, n);
+    p[2 * n] = '"';
+    buf_commit(w->out, name.len + 2 * n + 2);
 }
 
 static struct writer begin(struct buf *out, const struct record_head *head, struct slice type)

@@ -4,35 +4,47 @@
  */
 #include "wire/codec.h"
 
+#include <endian.h>
 #include <errno.h>
+
+#define TOO_EARLY "a message ends too early"
 
 struct reader {
     const char *p, *end;
     const char *why; /* NULL while all is well */
 };
 
-static uint64_t get_int(struct reader *r, unsigned bytes)
+/* `bytes` more, or NULL and the reason. */
+static inline const char *take(struct reader *r, size_t bytes, const char *why)
 {
-    uint64_t v = 0;
+    const char *p = r->p;
 
-    if (r->why || (size_t)(r->end - r->p) < bytes) {
-        r->why = r->why ? r->why : "a message ends too early";
-        return 0;
+    if (r->why || (size_t)(r->end - p) < bytes) {
+        r->why = r->why ? r->why : why;
+        return NULL;
     }
-    for (unsigned i = 0; i < bytes; i++)
-        v |= (uint64_t)(unsigned char)r->p[i] << (8 * i);
     r->p += bytes;
-    return v;
+    return p;
 }
 
-static uint32_t get_u32(struct reader *r)
+static inline uint32_t get_u32(struct reader *r)
 {
-    return (uint32_t)get_int(r, 4);
+    const char *p = take(r, 4, TOO_EARLY);
+    uint32_t v = 0;
+
+    if (p)
+        memcpy(&v, p, sizeof(v));
+    return le32toh(v);
 }
 
 static uint64_t get_u64(struct reader *r)
 {
-    return get_int(r, 8);
+    const char *p = take(r, 8, TOO_EARLY);
+    uint64_t v = 0;
+
+    if (p)
+        memcpy(&v, p, sizeof(v));
+    return le64toh(v);
 }
 
 static uint32_t get_choice(struct reader *r, uint32_t min, uint32_t max)
@@ -47,17 +59,12 @@ static uint32_t get_choice(struct reader *r, uint32_t min, uint32_t max)
 static struct slice get_string(struct reader *r, size_t max)
 {
     size_t len = get_u32(r);
-    struct slice s;
+    const char *p;
 
     if (!r->why && len > max)
         r->why = "a string is longer than its limit";
-    if (!r->why && (size_t)(r->end - r->p) < len)
-        r->why = "a string is longer than its message";
-    if (r->why)
-        return SLICE_NULL;
-    s = slice_of(r->p, len);
-    r->p += len;
-    return s;
+    p = take(r, len, "a string is longer than its message");
+    return p ? slice_of(p, len) : SLICE_NULL;
 }
 
 static void get_client(struct reader *r, struct wire_client *c)
@@ -194,12 +201,14 @@ int codec_decode(struct slice in, struct wire_message *m, struct wire_space *spa
 {
     struct reader r = {in.data, in.data + in.len, NULL};
     size_t len;
+    uint32_t type;
 
     if (in.len < WIRE_HEADER)
         return CODEC_PARTIAL;
     len = get_u32(&r);
-    m->type = (enum wire_type)get_int(&r, 1);
-    if (get_int(&r, 3) != 0) {
+    type = get_u32(&r); /* a byte, and three that are zero */
+    m->type = (enum wire_type)(type & 0xff);
+    if (type > 0xff) {
         *why = "a message header is malformed";
         return CODEC_BAD;
     }

@@ -208,6 +208,38 @@ static void test_names(void)
         expect(NO[i], private_name(slice_str(NO[i])), false);
 }
 
+/* Looking goes by words: the same must be found wherever in one it lies. */
+static void test_places(void)
+{
+    static const struct {
+        const char *text, *fill;
+        bool value, name;
+    } WHAT[] = {
+        {"0701234567", "12,", true, false},   {"+46701234567", "12,", true, false},
+        {"070-12 34 5", "a:", true, false},   {"(0701234567", "\n", true, false},
+        {"0701234567", "0,", true, false},    {"0701234567", "1", false, false},
+        {"0701234567", "00,x", false, false}, {"07012345x", "12,", false, false},
+        {"+46701234567", "a", false, false},  {"PhOne", "pmh", false, true},
+        {"moBile", "mpo", false, true},       {"e_mail", "me", false, true},
+        {"E-MAIL", "em", false, true},        {"email", "p", false, true},
+        {"-mail", "e-n", false, false},
+    };
+    char text[64];
+
+    for (size_t i = 0; i < sizeof(WHAT) / sizeof(WHAT[0]); i++)
+        for (size_t fills = 1; fills < 12; fills++) {
+            struct slice s;
+
+            text[0] = '\0';
+            for (size_t n = 0; n < fills; n++)
+                strcat(text, WHAT[i].fill);
+            strcat(text, WHAT[i].text);
+            s = slice_str(text);
+            expect(text, private_value(s), WHAT[i].value);
+            expect(text, private_name(s), WHAT[i].name);
+        }
+}
+
 static void test_nothing(void)
 {
     CU_ASSERT(private_nothing(SLICE_NULL));
@@ -240,7 +272,7 @@ static void test_hostile(void)
 static const struct unit_case CASES[] = {
     {"values", test_values},       {"texts", test_texts},
     {"names", test_names},         {"values that tell nothing", test_nothing},
-    {"long values", test_hostile},
+    {"long values", test_hostile}, {"places", test_places},
 };
 
 UNIT_MAIN("private_value", CASES)

@@ -2,6 +2,7 @@
 #include "unit/unit.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -235,6 +236,37 @@ static void test_hostile_text(void)
     }
 }
 
+/* Texts are copied by words: every byte at every place of texts of every small length, and of long
+ * ones where one piece ends. */
+static void test_places(void)
+{
+    unsigned wrong = 0;
+
+    for (size_t len = 1; len < 1050; len = len < 20 ? len + 1 : len + 1020)
+        for (size_t at = len > 20 ? len - 20 : 0; at < len; at++)
+            for (unsigned c = 0; c < 256; c++) {
+                struct buf b = BUF_INIT(4096);
+                char text[1100], shown[8], expected[1200], *p = text;
+
+                memset(text, 'a', len);
+                text[at] = (char)c;
+                if (c == '"' || c == '\\')
+                    (void)snprintf(shown, sizeof(shown), "\\%c", c);
+                else if (c < 0x20 || c == 0x7f)
+                    (void)snprintf(shown, sizeof(shown), "\\u%04x", c);
+                else
+                    (void)snprintf(shown, sizeof(shown), c < 0x80 ? "%c" : "\\ufffd", c);
+                (void)snprintf(expected, sizeof(expected),
+                               HEAD_TEXT "\"config\",\"result\":\"\",\"error\":\"%.*s%s%.*s\"",
+                               (int)at, p, shown, (int)(len - at - 1), p + at + 1);
+                wrong += record_config(&b, &HEAD, "", slice_of(text, len)) != 0 ||
+                         buf_len(&b) != strlen(expected) ||
+                         memcmp(b.data, expected, buf_len(&b)) != 0;
+                buf_deinit(&b);
+            }
+    CU_ASSERT_EQUAL(wrong, 0);
+}
+
 static void test_time(void)
 {
     static const struct {
@@ -302,6 +334,7 @@ static const struct unit_case CASES[] = {
     {"problems", test_problems},
     {"start, key, config, recovery, stop", test_others},
     {"hostile text", test_hostile_text},
+    {"bytes at every place", test_places},
     {"time", test_time},
     {"full buffer", test_full_buffer},
     {"UTF-8", test_text_ok},
