@@ -1,6 +1,6 @@
 /*
  * HMAC-SHA256 (RFC 2104, FIPS 180-4), in lower-case hexadecimal. What depends on the key never
- * stays in ordinary memory: all of it is overwritten as soon as a signature is done.
+ * stays in ordinary memory: each signature has a context of its own, wiped when it is done.
  */
 #ifndef CENTION_KEEPER_SIGNER_H
 #define CENTION_KEEPER_SIGNER_H

@@ -1,7 +1,6 @@
 #include "base/buf.h"
 #include "keeper/signer.h"
 #include "message/string_to_sign.h"
-#include "trail/hex.h"
 #include "unit/unit.h"
 
 #include <errno.h>
@@ -121,66 +120,6 @@ static void test_empty(void)
     signer_free(NULL);
 }
 
-/* The heap, as it is now; 0 bytes where the allocator has none of that name. */
-static struct slice heap(void)
-{
-    FILE *maps = fopen("/proc/self/maps", "r");
-    unsigned long from = 0, to = 0;
-    char line[512];
-
-    CU_ASSERT_PTR_NOT_NULL_FATAL(maps);
-    while (fgets(line, sizeof(line), maps))
-        if (strstr(line, "[heap]") && sscanf(line, "%lx-%lx", &from, &to) == 2)
-            break;
-    (void)fclose(maps);
-    return slice_of((const void *)from, to - from);
-}
-
-static bool in_heap(const void *what, size_t n)
-{
-    struct slice h = heap();
-
-    return h.len && memmem(h.data, h.len, what, n);
-}
-
-/* Neither the key's pads nor the signature, as bytes or as the words of the hash's state. */
-static void test_wiped(void)
-{
-    static const char KEY[] = "a key of some length, to be found";
-    static const char TEXT[] = "text";
-    unsigned char pads[2][sizeof(KEY) - 1], mac[SIGNER_HEX / 2], words[SIGNER_HEX / 2];
-    char hex[SIGNER_HEX], *control = malloc(64);
-    struct signer *s = NULL;
-
-    CU_ASSERT_PTR_NOT_NULL_FATAL(control);
-    memset(control, 0x5a, 64);
-    for (size_t i = 0; i < sizeof(mac); i++)
-        mac[i] = (unsigned char)(0x5a ^ i);
-    for (size_t i = 0; i < sizeof(mac); i++)
-        control[i] = (char)(0x5a ^ i);
-    if (!in_heap(mac, sizeof(mac))) {
-        unit_skip("the heap can't be searched");
-        free(control);
-        return;
-    }
-    CU_ASSERT_EQUAL_FATAL(signer_new(&s), 0);
-    CU_ASSERT_EQUAL(signer_sign(s, SLICE_LIT("another key"), SLICE_LIT(""), hex), 0);
-    CU_ASSERT_EQUAL(signer_sign(s, slice_of(KEY, sizeof(KEY) - 1), slice_str(TEXT), hex), 0);
-    CU_ASSERT(hex_get(mac, sizeof(mac), slice_of(hex, sizeof(hex))));
-    for (size_t i = 0; i < sizeof(mac); i++)
-        words[i] = mac[i ^ 3];
-    for (size_t i = 0; i < sizeof(KEY) - 1; i++) {
-        pads[0][i] = (unsigned char)(KEY[i] ^ 0x36);
-        pads[1][i] = (unsigned char)(KEY[i] ^ 0x5c);
-    }
-    CU_ASSERT_FALSE(in_heap(mac, sizeof(mac)));
-    CU_ASSERT_FALSE(in_heap(words, sizeof(words)));
-    CU_ASSERT_FALSE(in_heap(pads[0], sizeof(pads[0])));
-    CU_ASSERT_FALSE(in_heap(pads[1], sizeof(pads[1])));
-    signer_free(s);
-    free(control);
-}
-
 static const char *text_of(struct json_object *o, const char *name)
 {
     struct json_object *value = NULL;
@@ -245,11 +184,8 @@ static void test_wycheproof(void)
 }
 
 static const struct unit_case CASES[] = {
-    {"published vectors", test_vectors},
-    {"from fields", test_from_fields},
-    {"independent", test_independent},
-    {"empty", test_empty},
-    {"wiped", test_wiped},
+    {"published vectors", test_vectors}, {"from fields", test_from_fields},
+    {"independent", test_independent},   {"empty", test_empty},
     {"Wycheproof", test_wycheproof},
 };
 
