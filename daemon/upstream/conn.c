@@ -387,6 +387,8 @@ static void conn_readable(evutil_socket_t fd, short what, void *arg)
         conn_reading(c, false);
         return;
     }
+    if (c->work.queued)
+        return; /* what is here goes first, then this end of the socket */
     if (c->state == CONN_IDLE)
         (void)conn_idle_read(c);
     else

@@ -33,6 +33,42 @@ static void pause_and_resume(void)
     finish(&w);
 }
 
+static void resume(evutil_socket_t fd, short what, void *arg)
+{
+    struct world *w = arg;
+
+    (void)fd;
+    (void)what;
+    w->call->paused = false;
+    conn_update(w->conn);
+}
+
+/* It goes on and is closed in one turn: what is here is handed on before the end is looked at. */
+static void resumed_and_closed_in_one_turn(void)
+{
+    struct world w = {.pause_in_head = true};
+    struct event event;
+    int fds[2];
+
+    begin(&w);
+    carry(&w, REQUEST);
+    say(&w, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabcdef");
+    CU_ASSERT_EQUAL(w.heads, 1);
+    CU_ASSERT_EQUAL_FATAL(pipe(fds), 0);
+    (void)event_assign(&event, loop_base(w.loop), fds[0], EV_READ, resume, &w);
+    CU_ASSERT_EQUAL(event_add(&event, NULL), 0);
+    CU_ASSERT_EQUAL(write(fds[1], "x", 1), 1); /* ready first */
+    (void)close(w.peer);
+    w.peer = -1;
+    run(&w, 2000);
+    CU_ASSERT_EQUAL(w.failed, 0);
+    CU_ASSERT_EQUAL(w.ends, 1);
+    CU_ASSERT_EQUAL(w.body_len, 6);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    finish(&w);
+}
+
 /* What the peer can't write is what waits on its side, not in this process. */
 static void a_large_answer_waits_at_the_peer(void)
 {
@@ -202,6 +238,7 @@ static void timeouts(void)
 
 static const struct unit_case CASES[] = {
     {"pause and resume", pause_and_resume},
+    {"resumed and closed in one turn", resumed_and_closed_in_one_turn},
     {"a large answer waits at the peer", a_large_answer_waits_at_the_peer},
     {"a turn has its share", a_turn_has_its_share},
     {"a head that drips", a_head_that_drips},
