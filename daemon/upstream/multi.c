@@ -1,58 +1,23 @@
 /*
  * The work of a turn is done by one hook at its end: bodies that were held back are handed on, the
- * socket is read, waiting calls are taken, everything is written. The buffer `out` is either empty
- * or was offered to the stream as a whole, so a frame that was collected is one that may be on its
- * way: there is no third state of a call.
+ * socket is read, waiting calls are taken, everything is written.
  */
-#include "upstream/multi.h"
+#include "upstream/multi_parts.h"
 
 #include "base/log.h"
-#include "http/http_parse.h"
 
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum multi_state {
-    MULTI_OPENING,
-    MULTI_OPEN,
-    MULTI_LEAVING,
-    MULTI_DEAD,
-};
-
 enum {
-    MULTI_READ = 16 * 1024,  /* bytes of one read; what a TLS record holds */
-    MULTI_TURN = 256 * 1024, /* bytes of one turn, read or written */
     /*
      * Servers end a connection after a number of requests or a time of their own (nginx: 1,000 and
      * an hour), and what reaches them after that is lost, if not done. So this side is first.
      */
     MULTI_REQUESTS = 900,
     MULTI_AGE_US = 1800000000,
-};
-
-struct multi {
-    struct loop *loop;
-    struct stream stream;
-    struct multi_limits limits;
-    struct multi_owner owner;
-    struct multi_link link;
-    enum multi_state state;
-    struct h2_session *session;
-    struct buf out;                /* secret */
-    uint64_t written;              /* bytes of the session that the stream took */
-    struct upstream_call waiting;  /* ring, by deadline; only next and prev are used */
-    struct upstream_call paused;   /* ring */
-    struct upstream_call resumed;  /* ring; go on in this turn's end */
-    struct upstream_call *telling; /* NULL when the callback that runs has ended its call */
-    unsigned n_calls, n_requests;
-    uint64_t born, heard; /* monotonic microseconds; when the last bytes came */
-    struct event readable, writable;
-    struct loop_hook work, bury;
-    struct loop_timer timer, more;
-    bool opened, told, failed_write, idle;
-    bool woken; /* calls wait at the owner, as far as is known */
 };
 
 static void multi_work(void *arg);
@@ -125,8 +90,8 @@ static void call_out(struct multi *m, struct upstream_call *call)
         m->owner.changed(m->owner.arg, m);
 }
 
-static void call_fail(struct multi *m, struct upstream_call *call, enum upstream_failure why,
-                      const char *text)
+void multi_fail_call(struct multi *m, struct upstream_call *call, enum upstream_failure why,
+                     const char *text)
 {
     h2_session_reset(m->session, &call->stream);
     call_out(m, call);
@@ -162,8 +127,7 @@ static void multi_tell_gone(struct multi *m, const char *why)
     m->owner.gone(m->owner.arg, m, m->opened, why);
 }
 
-/* Whatever runs on it fails; what waits at the owner's does not. */
-static void multi_die(struct multi *m, const char *text)
+void multi_die(struct multi *m, const char *text)
 {
     char why[256];
 
@@ -182,17 +146,8 @@ static void multi_die(struct multi *m, const char *text)
     stream_close(&m->stream);
     loop_defer(m->loop, &m->bury);
     for (struct upstream_call *call = any_call(m); call; call = any_call(m))
-        call_fail(m, call, UPSTREAM_BROKEN, why);
+        multi_fail_call(m, call, UPSTREAM_BROKEN, why);
     multi_tell_gone(m, why);
-}
-
-/* Writes what the session says at its end, if that takes no waiting. */
-static void multi_last_words(struct multi *m)
-{
-    struct slice rest = buf_slice(&m->out);
-
-    if (rest.len && !m->failed_write && stream_write(&m->stream, rest.data, rest.len) < 0)
-        log_debug("upstream_goodbye_unsent", "%s", "");
 }
 
 static void multi_part(struct multi *m, const char *why)
@@ -236,7 +191,7 @@ static void on_body(void *arg, struct h2_stream *stream, const char *data, size_
     if (call->paused || buf_len(&call->body)) {
         /* Not more than the stream's window: the room comes back when it is handed on. */
         if (buf_append(&call->body, data, len) < 0)
-            call_fail(m, call, UPSTREAM_BROKEN, "out of memory");
+            multi_fail_call(m, call, UPSTREAM_BROKEN, "out of memory");
         return;
     }
     call_wait(m, call);
@@ -260,7 +215,7 @@ static void on_end(void *arg, struct h2_stream *stream)
 
 static void on_failed(void *arg, struct h2_stream *stream, const char *why)
 {
-    call_fail(arg, call_of(stream), UPSTREAM_BROKEN, why);
+    multi_fail_call(arg, call_of(stream), UPSTREAM_BROKEN, why);
 }
 
 static void on_progress(void *arg, struct h2_stream *stream)
@@ -292,137 +247,7 @@ static void call_resume(struct multi *m, struct upstream_call *call)
         call_end(m, call);
 }
 
-/* ---- bytes ---- */
-
-/* True while it lives. */
-static bool multi_heard(struct multi *m)
-{
-    if (m->state == MULTI_OPENING && h2_session_settled(m->session)) {
-        m->state = MULTI_OPEN;
-        m->opened = true;
-        m->owner.changed(m->owner.arg, m);
-    }
-    if (m->state == MULTI_OPEN && h2_session_leaving(m->session)) {
-        log_debug("upstream_leaving", "requests=%u running=%u", m->n_requests, m->n_calls);
-        m->state = MULTI_LEAVING;
-        m->owner.changed(m->owner.arg, m);
-    }
-    if (h2_session_wants_fill(m->session))
-        loop_defer(m->loop, &m->work);
-    return m->state != MULTI_DEAD;
-}
-
-/*
- * Reads what is there. `to_the_end`: until the kernel says that there is no more, so that an end
- * that is here already is seen.
- */
-static void multi_read(struct multi *m, bool to_the_end)
-{
-    char data[MULTI_READ];
-
-    for (size_t done = 0; done < MULTI_TURN;) {
-        ssize_t n = stream_read(&m->stream, data, sizeof(data));
-
-        if (n == STREAM_WANT_WRITE)
-            (void)event_add(&m->writable, NULL);
-        if (n == STREAM_WANT_READ || n == STREAM_WANT_WRITE)
-            return;
-        if (n <= 0) {
-            if (n < 0)
-                multi_die(m, m->stream.error);
-            else
-                multi_die(m, m->n_calls ? "the upstream closed the connection before the end of "
-                                          "its answer"
-                                        : "the upstream closed the connection");
-            return;
-        }
-        m->heard = loop_time(m->loop);
-        done += (size_t)n;
-        if (!h2_session_feed(m->session, data, (size_t)n) && m->state != MULTI_DEAD)
-            multi_die(m, h2_session_why(m->session));
-        if (m->state == MULTI_DEAD || !multi_heard(m))
-            return;
-        if (!to_the_end && (size_t)n < sizeof(data) && !stream_pending(&m->stream))
-            return;
-    }
-    /* The rest is another turn's; no event tells of what TLS holds already. */
-    loop_timer_set(&m->more, 0);
-}
-
-/* Takes one waiting call. False when there is none or no room. */
-static bool multi_take(struct multi *m)
-{
-    struct upstream_call *call;
-    struct http_head head;
-    struct slice body;
-
-    if (!m->woken || multi_room(m) == 0)
-        return false;
-    call = m->owner.next(m->owner.arg, m);
-    if (!call) {
-        m->woken = false;
-        return false;
-    }
-    call->multi = m;
-    call->body = BUF_INIT(2 * H2_STREAM_WINDOW);
-    call->deadline = loop_time(m->loop) + m->limits.response_timeout_us;
-    call_ring_add(call->paused ? &m->paused : &m->waiting, call);
-    m->n_calls++;
-    m->n_requests++;
-    if (!call_parts(call, &head, &body) ||
-        h2_session_submit(m->session, &call->stream, &head, body) < 0)
-        call_fail(m, call, UPSTREAM_BROKEN, "out of memory");
-    return m->state != MULTI_DEAD;
-}
-
-/* Fills the empty buffer: what the session has to say, and as many waiting calls as go in. */
-static bool multi_fill(struct multi *m)
-{
-    do {
-        bool going = h2_session_fill(m->session, &m->out, H2_FILL);
-
-        if (m->state == MULTI_DEAD)
-            return false;
-        if (!going) {
-            multi_last_words(m);
-            multi_die(m, h2_session_why(m->session));
-            return false;
-        }
-    } while (buf_len(&m->out) < H2_FILL && multi_take(m));
-    return m->state != MULTI_DEAD;
-}
-
-static void multi_write(struct multi *m)
-{
-    for (size_t done = 0; done < MULTI_TURN && !m->failed_write;) {
-        struct slice s;
-        ssize_t n;
-
-        if (buf_len(&m->out) == 0 && !multi_fill(m))
-            return;
-        s = buf_slice(&m->out);
-        if (s.len == 0)
-            return;
-        n = stream_write(&m->stream, s.data, s.len);
-        if (n == STREAM_WANT_WRITE)
-            (void)event_add(&m->writable, NULL);
-        if (n == STREAM_WANT_WRITE || n == STREAM_WANT_READ)
-            return;
-        if (n < 0) {
-            /* The upstream may have answered before it stopped reading; what comes next ends it. */
-            m->failed_write = true;
-            multi_read(m, true);
-            if (m->state != MULTI_DEAD)
-                multi_die(m, "the upstream stopped reading");
-            return;
-        }
-        buf_consume(&m->out, (size_t)n);
-        m->written += (uint64_t)n;
-        done += (size_t)n;
-    }
-    if (!m->failed_write)
-        (void)event_add(&m->writable, NULL);
-}
+/* ---- the turn and its time ---- */
 
 static void multi_settle(struct multi *m)
 {
@@ -502,8 +327,8 @@ static void multi_late(void *arg)
             m->state = MULTI_LEAVING;
             m->owner.changed(m->owner.arg, m);
         }
-        call_fail(m, call, UPSTREAM_TIMEOUT,
-                  call->headed ? "the answer stopped coming" : "no answer in time");
+        multi_fail_call(m, call, UPSTREAM_TIMEOUT,
+                        call->headed ? "the answer stopped coming" : "no answer in time");
     }
     if (m->state == MULTI_DEAD)
         return;

@@ -16,6 +16,7 @@ from lookalike import Authority, LookAlike  # noqa: E402
 import leaks  # noqa: E402
 import trail  # noqa: E402
 
+from made import Made  # noqa: E402
 from rig import KEYS, Rig, program  # noqa: E402
 
 
@@ -106,3 +107,9 @@ def rig(make_rig):
 def lax_rig(make_rig):
     """Forwards whatever can be signed, also what the API description doesn't know."""
     return make_rig(proxy={"validation": "off"}).start()
+
+
+@pytest.fixture
+def made(tmp_path):
+    """An audit log without a keeper: the test writes it, record by record."""
+    return Made(tmp_path / "log")
