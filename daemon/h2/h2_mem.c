@@ -25,7 +25,7 @@ struct block {
 struct h2_mem {
     nghttp2_mem calls;
     struct block *kept[CLASSES]; /* [i]: of (i + 1) * STEP bytes */
-    unsigned n_kept[CLASSES];
+    int n_kept[CLASSES];
 };
 
 static struct block *block_of(void *data)
