@@ -11,11 +11,12 @@ services= # that their packages would start
 for set in $sets; do
     case $set in
     build) wanted="$wanted build-essential autoconf automake pkg-config libevent-dev libssl-dev libnghttp2-dev
-        libjson-c-dev libconfig-dev libsystemd-dev libzstd-dev libseccomp-dev libcunit1-dev ca-certificates openssl curl python3" ;;
-    test) wanted="$wanted python3-pytest python3-pytest-xdist python3-cryptography clang clang-format libclang-rt-14-dev strace systemd tinyproxy zstd man-db wrk nginx libnginx-mod-http-js haproxy"
-        optional="$optional chromium" services="nginx haproxy" ;;
+        libjson-c-dev libconfig-dev libsystemd-dev libzstd-dev libseccomp-dev libpq-dev libnats-dev libcunit1-dev ca-certificates openssl curl python3" ;;
+    test) wanted="$wanted python3-pytest python3-pytest-xdist python3-cryptography clang clang-format libclang-rt-14-dev strace systemd tinyproxy zstd man-db wrk nginx libnginx-mod-http-js haproxy
+        postgresql-15 nats-server rsyslog rsyslog-openssl rsyslog-relp"
+        optional="$optional chromium" services="$services nginx haproxy postgresql nats-server rsyslog" ;;
     bench) wanted="$wanted nginx libnginx-mod-http-js haproxy wrk openssl python3"
-        optional="$optional linux-perf valgrind" services="nginx haproxy" ;;
+        optional="$optional linux-perf valgrind" services="$services nginx haproxy" ;;
     *)
         echo "usage: install-deps.sh [build] [test] [bench]" >&2
         exit 2

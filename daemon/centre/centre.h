@@ -1,0 +1,68 @@
+/*
+ * Reading what hosts have shipped, for the tool: one interface for every kind of centre. Blocking,
+ * read-only, in memory that doesn't grow with the logs. Records come as they arrived: nothing is
+ * proved here (ctl's centre_verify does that).
+ */
+#ifndef CENTION_CENTRE_CENTRE_H
+#define CENTION_CENTRE_CENTRE_H
+
+#include "base/err.h"
+#include "base/slice.h"
+#include "trail/seal.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A log that the centre knows. */
+struct centre_log {
+    struct seal_key log;
+    const char *host;     /* the shipper's last word for it; may be "" */
+    uint64_t records;     /* that are there; UINT64_MAX: not known without reading */
+    uint64_t first, last; /* the lowest and the highest seq; 0: none */
+};
+
+/* One record as it is kept. What stands beside the line is the centre's claim about it. */
+struct centre_record {
+    uint64_t epoch, seq;
+    struct chain_hash hash;
+    const char *host;
+    uint64_t received_us; /* since 1970, UTC, microseconds, by the centre's clock; 0: unknown */
+    struct slice line;
+};
+
+/* Evidence that a shipper left (ship/sink.h). */
+struct centre_alarm {
+    struct seal_key log;
+    const char *host;
+    const char *kind; /* "truncated", "rewritten", "conflict", "broken", "missing", "behind" */
+    uint64_t here_epoch, here_seq, there_epoch, there_seq;
+    struct chain_hash here, there;
+    uint64_t received_us;
+    const char *why;
+};
+
+struct centre;
+
+/* What a kind of centre can do. Each callback returns 0, or a negative errno that ends the reading
+ * and is returned. All arguments of a callback are valid during it only. */
+struct centre_kind {
+    const char *const *schemes; /* of URLs, NULL-terminated: "postgresql", "postgres" */
+    /* `url` may hold a password: it is never shown. Negative with err filled. */
+    int (*open)(struct centre **out, const char *url, struct err *err);
+    void (*close)(struct centre *centre);
+    int (*logs)(struct centre *centre, int (*each)(void *arg, const struct centre_log *log),
+                void *arg, struct err *err);
+    /* Those of one log from `first` on, in the order seq, epoch (in a stream: as they arrived). */
+    int (*records)(struct centre *centre, const struct seal_key *log, uint64_t first,
+                   int (*each)(void *arg, const struct centre_record *record), void *arg,
+                   struct err *err);
+    int (*alarms)(struct centre *centre, int (*each)(void *arg, const struct centre_alarm *alarm),
+                  void *arg, struct err *err);
+};
+
+/* The first member of every kind's own structure. */
+struct centre {
+    const struct centre_kind *kind;
+};
+
+#endif
