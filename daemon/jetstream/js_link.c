@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -14,32 +13,7 @@ enum {
     PING_MS = 10000,
     PINGS_OUT = 2,
     IO_BUFFER = 128 * 1024,
-    CLOSE_MS = 5000,
 };
-
-static pthread_mutex_t library_lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned library_users;
-
-int js_library_get(void)
-{
-    natsStatus status = NATS_OK;
-
-    (void)pthread_mutex_lock(&library_lock);
-    if (library_users == 0)
-        status = nats_Open(-1);
-    if (status == NATS_OK)
-        library_users++;
-    (void)pthread_mutex_unlock(&library_lock);
-    return status == NATS_OK ? 0 : -EIO;
-}
-
-void js_library_put(void)
-{
-    (void)pthread_mutex_lock(&library_lock);
-    if (--library_users == 0)
-        (void)nats_CloseAndWait(CLOSE_MS);
-    (void)pthread_mutex_unlock(&library_lock);
-}
 
 void js_why(char why[SHIP_WHY], const char *format, ...)
 {
