@@ -115,6 +115,14 @@ void js_link_close(struct js_link *link)
     *link = (struct js_link){0};
 }
 
+/* Without the place in the library's source that its texts may begin with. */
+static const char *link_words(const char *text)
+{
+    const char *end = text && text[0] == '(' ? strstr(text, "): ") : NULL;
+
+    return end ? end + 3 : text;
+}
+
 void js_link_why(const struct js_link *link, natsStatus status, const char *what,
                  char why[SHIP_WHY])
 {
@@ -132,6 +140,7 @@ void js_link_why(const struct js_link *link, natsStatus status, const char *what
         text = "nobody answers: JetStream is off there, or the stream has no leader";
     if (denied && *denied)
         text = denied;
+    text = link_words(text);
     if (!text || !*text)
         text = natsStatus_GetText(status);
     js_why(why, "%s (%s): %s", link->server->name, what, text);
