@@ -512,18 +512,23 @@ static int begin_fields_key(struct audit *a)
     return ledger_add(l, LEDGER_NEW, &d, record_fields_key(&l->batch, &d.head, id));
 }
 
+static int begin_start(struct audit *a, const char *version, uint32_t pid)
+{
+    struct ledger *l = &a->ledger;
+    struct draft d = ledger_draft(l);
+    uint64_t heartbeat = (a->options.heartbeat_us + 999999) / 1000000;
+
+    return ledger_add(
+        l, LEDGER_NEW, &d,
+        record_start(&l->batch, &d.head, slice_str(version), pid, veil_key_id(a->veil), heartbeat));
+}
+
 int audit_begin(struct audit *a, const char *version, uint32_t pid, struct err *err)
 {
     int r = a->recovered.fresh ? begin_fresh(a) : 0;
 
-    if (r == 0) {
-        struct ledger *l = &a->ledger;
-        struct draft d = ledger_draft(l);
-
-        r = ledger_add(
-            l, LEDGER_NEW, &d,
-            record_start(&l->batch, &d.head, slice_str(version), pid, veil_key_id(a->veil)));
-    }
+    if (r == 0)
+        r = begin_start(a, version, pid);
     if (r == 0 && veil_key_created(a->veil))
         r = begin_fields_key(a);
     if (r == 0)
