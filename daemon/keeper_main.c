@@ -270,6 +270,7 @@ static void server_adopt(struct server *s, struct keeper_conf *conf)
     if (s->conf.segment_bytes != conf->segment_bytes ||
         s->conf.segment_age_us != conf->segment_age_us ||
         !archive_same(&s->conf.archive, &conf->archive) ||
+        !receipts_paths_same(&s->conf.receipts, &conf->receipts) || s->conf.quota != conf->quota ||
         s->conf.heartbeat_us != conf->heartbeat_us)
         log_warning("restart_needed", "setting=%s", "audit");
     if (s->conf.socket_mode != conf->socket_mode)
@@ -372,6 +373,8 @@ static int server_open(struct server *s, struct keystore **keys, struct err *err
         .segment_bytes = s->conf.segment_bytes,
         .segment_age_us = s->conf.segment_age_us,
         .archive = s->conf.archive,
+        .receipts = &s->conf.receipts,
+        .quota = s->conf.quota,
         .heartbeat_us = s->conf.heartbeat_us,
         .fields = s->conf.fields,
     };
