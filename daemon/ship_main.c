@@ -8,6 +8,8 @@
 #include "base/sandbox.h"
 #include "base/service.h"
 #include "base/watchdog.h"
+#include "ship/desk.h"
+#include "ship/pages.h"
 #include "ship/shipper.h"
 #include "ship/watch.h"
 #include "ship_conf.h"
@@ -48,6 +50,7 @@ struct daemon {
     bool begun; /* there is a log */
     bool unreadable;
     struct watch *watch;
+    struct desk *desk;
     struct loop_timer measure, ending;
     uint64_t ending_at; /* loop_now() at the latest; 0: not yet */
     struct watchdog watchdog;
@@ -200,16 +203,37 @@ static void on_wake(void *arg)
             shipper_wake(d->shippers[i]);
 }
 
+static void measured(struct daemon *d, const struct newest *newest)
+{
+    for (unsigned i = 0; i < d->conf.n_sinks; i++)
+        if (d->shippers[i])
+            shipper_newest(d->shippers[i], newest);
+}
+
 static void on_measure(void *arg)
 {
     struct daemon *d = arg;
     struct newest newest;
 
     if (d->begun && newest_look(&newest, d->audit) == 0)
-        for (unsigned i = 0; i < d->conf.n_sinks; i++)
-            if (d->shippers[i])
-                shipper_newest(d->shippers[i], &newest);
+        measured(d, &newest);
     loop_timer_set(&d->measure, MEASURE_US);
+}
+
+/* What the administrator asks for. */
+static int on_asked(void *arg, enum desk_page page, struct buf *text)
+{
+    struct daemon *d = arg;
+    struct shipper_report reports[SHIP_SINKS_MAX];
+    struct pages pages = {.begun = d->begun, .sinks = reports};
+    struct newest newest;
+
+    if (d->begun && newest_look(&newest, d->audit) == 0)
+        measured(d, &newest);
+    for (unsigned i = 0; i < d->conf.n_sinks; i++)
+        if (d->shippers[i])
+            shipper_report(&reports[pages.n++], d->shippers[i]);
+    return page == DESK_READY ? pages_ready(text, &pages) : pages_metrics(text, &pages);
 }
 
 /* ---- beginning and end ---- */
@@ -245,7 +269,9 @@ static int start(struct daemon *d, struct err *err)
     }
     if (r == 0)
         r = watch_new(&d->watch, d->loop, d->conf.audit, d->conf.gather_us, on_wake, d);
-    return r < 0 ? err_set(err, r, "can't start: %s", strerror(-r)) : 0;
+    if (r < 0)
+        return err_set(err, r, "can't start: %s", strerror(-r));
+    return d->conf.admin ? desk_open(&d->desk, d->loop, d->conf.admin, on_asked, d, err) : 0;
 }
 
 static int run(struct daemon *d)
@@ -272,6 +298,7 @@ static void daemon_deinit(struct daemon *d)
         if (d->sinks[i])
             d->sinks[i]->kind->free(d->sinks[i]);
     }
+    desk_close(d->desk);
     watch_free(d->watch);
     loop_timer_deinit(&d->measure);
     loop_timer_deinit(&d->ending);
