@@ -192,6 +192,18 @@ static int read_sinks(struct settings_node root, struct ship_conf *out, struct e
     return r;
 }
 
+/* Who may write in the one may write in all below it. */
+static int check_apart(struct settings_node root, const struct ship_conf *c, struct err *err)
+{
+    size_t n = strlen(c->state);
+
+    while (n > 1 && c->state[n - 1] == '/')
+        n--;
+    if (strncmp(c->audit, c->state, n) == 0 && (c->audit[n] == '/' || c->audit[n] == '\0'))
+        return settings_fail(root, "state", err, "must not hold the audit folder");
+    return 0;
+}
+
 static int read_all(struct settings_node root, struct ship_conf *out, struct err *err)
 {
     static const char *const LEVELS[] = {"error", "warning", "info", "debug", NULL};
@@ -203,6 +215,8 @@ static int read_all(struct settings_node root, struct ship_conf *out, struct err
         r = require_text(root, "audit", &out->audit, err);
     if (r == 0)
         r = require_text(root, "state", &out->state, err);
+    if (r == 0)
+        r = check_apart(root, out, err);
     if (r == 0)
         r = read_host(root, &out->host, err);
     if (r == 0)

@@ -13,6 +13,7 @@
 #include "ship/shipper.h"
 #include "ship/watch.h"
 #include "ship_conf.h"
+#include "ship_confine.h"
 #include "ship_sinks.h"
 
 #include "config.h"
@@ -54,6 +55,7 @@ struct daemon {
     struct loop_timer measure, ending;
     uint64_t ending_at; /* loop_now() at the latest; 0: not yet */
     struct watchdog watchdog;
+    struct confine confine;
     int code;
 };
 
@@ -246,13 +248,17 @@ static int open_folder(int *out, const char *path, int mode, struct err *err)
     return 0;
 }
 
-/* What can be checked without a trace and without a centre. */
-static int open_all(struct daemon *d, struct err *err)
+static int open_folders(struct daemon *d, struct err *err)
 {
     int r = open_folder(&d->audit, d->conf.audit, R_OK | X_OK, err);
 
-    if (r == 0)
-        r = open_folder(&d->state, d->conf.state, R_OK | W_OK | X_OK, err);
+    return r < 0 ? r : open_folder(&d->state, d->conf.state, R_OK | W_OK | X_OK, err);
+}
+
+static int make_sinks(struct daemon *d, struct err *err)
+{
+    int r = 0;
+
     for (unsigned i = 0; r == 0 && i < d->conf.n_sinks; i++)
         r = ship_sink_new(&d->sinks[i], &d->conf.sinks[i], d->conf_path, err);
     return r;
@@ -274,11 +280,15 @@ static int start(struct daemon *d, struct err *err)
     return d->conf.admin ? desk_open(&d->desk, d->loop, d->conf.admin, on_asked, d, err) : 0;
 }
 
+/* Everything is opened, files are confined, then come the libraries with threads of their own, and
+ * system calls are confined before the first outside byte. */
 static int run(struct daemon *d)
 {
     struct err err = ERR_INIT;
 
-    if (start(d, &err) < 0)
+    if (open_folders(d, &err) < 0 || start(d, &err) < 0 ||
+        ship_confine(&d->confine, &d->conf, d->conf_path, &err) < 0 || make_sinks(d, &err) < 0 ||
+        confine_calls(&d->confine, &err) < 0)
         return say(&err, EXIT_FAILED);
     log_info("started", "version=%s config=%s", PACKAGE_VERSION, d->conf_path);
     watchdog_start(&d->watchdog, d->loop);
@@ -311,26 +321,33 @@ static void daemon_deinit(struct daemon *d)
         (void)close(d->audit);
     if (d->state >= 0)
         (void)close(d->state);
+    confine_deinit(&d->confine);
     ship_conf_deinit(&d->conf);
+}
+
+/* -t: what can be checked without a trace and without a centre. */
+static int check(struct daemon *d)
+{
+    struct err err = ERR_INIT;
+
+    if (open_folders(d, &err) < 0 || make_sinks(d, &err) < 0)
+        return say(&err, EXIT_CONFIG);
+    (void)fprintf(stderr, PROGRAM ": %s: good: audit log in %s, %u sinks\n", d->conf_path,
+                  d->conf.audit, d->conf.n_sinks);
+    return EXIT_DONE;
 }
 
 static int serve(const char *path, bool test)
 {
     struct daemon d = {.conf_path = path, .audit = -1, .state = -1};
     struct err err = ERR_INIT;
-    int code = EXIT_DONE;
+    int code;
 
     if (ship_conf_load(&d.conf, path, &err) < 0)
         return say(&err, EXIT_CONFIG);
     log_set_level(d.conf.log_level);
     log_threads();
-    if (open_all(&d, &err) < 0)
-        code = say(&err, test ? EXIT_CONFIG : EXIT_FAILED);
-    else if (test)
-        (void)fprintf(stderr, PROGRAM ": %s: good: audit log in %s, %u sinks\n", path, d.conf.audit,
-                      d.conf.n_sinks);
-    else
-        code = run(&d);
+    code = test ? check(&d) : run(&d);
     daemon_deinit(&d);
     return code;
 }
