@@ -15,6 +15,8 @@ struct host {
     struct folder_log *log;
     struct centre_record record; /* the one that is due, when `has` */
     bool has, end;
+    uint64_t
+        left_at; /* of a log's first host: it stands at the record of that seq; 0: it doesn't */
 };
 
 struct folder_centre {
@@ -22,9 +24,6 @@ struct folder_centre {
     const char *path;
     struct host *hosts; /* by identity, then by name: those of a log stand together */
     size_t n, room;
-    /* The log that was read last stands at the record of that seq, which was not taken: */
-    struct seal_key left_log;
-    uint64_t left_at; /* 0: it isn't so */
     struct err *err;
     char copy[];
 };
@@ -238,16 +237,17 @@ static void drop_copies(struct host *hosts, size_t n, const struct host *of_this
             hosts[i].has = false;
 }
 
-static void seek(struct folder_centre *c, struct host *hosts, size_t n, const struct seal_key *log,
-                 uint64_t first)
+/* Where the last reading of this log ended, it goes on. */
+static void seek(struct host *hosts, size_t n, uint64_t first)
 {
-    bool there = c->left_at && c->left_at == first && compare_keys(&c->left_log, log) == 0;
+    bool there = n && hosts->left_at && hosts->left_at == first;
 
     for (size_t i = 0; i < n && !there; i++) {
         folder_log_seek(hosts[i].log, first);
         hosts[i].has = hosts[i].end = false;
     }
-    c->left_at = 0;
+    if (n)
+        hosts->left_at = 0;
 }
 
 static struct host *hosts_of(struct folder_centre *c, const struct seal_key *log, size_t *n)
@@ -264,19 +264,17 @@ static int folder_records(struct centre *centre, const struct seal_key *log, uin
                           int (*each)(void *arg, const struct centre_record *record), void *arg,
                           struct err *err)
 {
-    struct folder_centre *c = of(centre);
     struct host *h, *hosts;
     size_t n;
     int r = 0;
 
-    hosts = hosts_of(c, log, &n);
-    seek(c, hosts, n, log, first);
+    hosts = hosts_of(of(centre), log, &n);
+    seek(hosts, n, first);
     while ((h = lowest(hosts, n, &r, err))) {
         drop_copies(hosts, n, h);
         r = each(arg, &h->record);
         if (r < 0) {
-            c->left_log = *log;
-            c->left_at = h->record.seq;
+            hosts->left_at = h->record.seq;
             break;
         }
         h->has = false;

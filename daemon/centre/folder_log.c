@@ -227,7 +227,7 @@ void folder_log_seek(struct folder_log *f, uint64_t first)
 
 static int learn(struct folder_log *f, struct err *err)
 {
-    struct segments all;
+    struct segments all = {0};
     int r = list(f, &all, err);
 
     if (r == 0 && all.n == 0)
