@@ -13,12 +13,17 @@ BODY = {"name": "n"}
 LAG = 'cention_audit_receipt_lag_%s{receipt="%s"}'
 
 
+def folder(rig):
+    """Beside the rig's, all of which the keeper may read: it has its settings there."""
+    return rig.folder.with_name(rig.folder.name + "-ship")
+
+
 class Shipper:
     """Writes receipts as cention-shipd does: another file in the place of the last one."""
 
     def __init__(self, rig, name="archive"):
         self.rig, self.name = rig, name
-        self.path = rig.folder / "ship" / (name + ".receipt")
+        self.path = folder(rig) / (name + ".receipt")
         self.path.parent.mkdir(exist_ok=True)
 
     def put(self, text):
@@ -244,15 +249,13 @@ def test_a_keeper_that_starts_over_its_quota(stage):
 
 def test_a_folder_that_comes_later(stage, make_rig):
     rig = make_rig()
-    path = rig.folder / "later" / "archive.receipt"
+    path = folder(rig) / "archive.receipt"
     rig.keeper_settings["audit"].update(segment_bytes=4096, receipts=path, keep_segments=1)
     rig.write_conf()
     rig.start()
     rig.keeper.wait_line(r"event=audit_receipt receipt=archive .*covers=nothing why=\"No such file")
     work(rig, 15)
-    path.parent.mkdir()
     shipper = Shipper(rig)
-    shipper.path = path
     shipper.all()
     rig.keeper.wait_line(r"event=audit_(receipt .*needs a restart|retired)")
     rig.keeper.stop()
