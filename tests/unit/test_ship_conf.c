@@ -126,7 +126,7 @@ static void what_is_wrong(void)
     bad("audit = \"/state/log\"; state = \"/state/\";" SINKS, 1, "state", "must not hold");
     bad("audit = \"/state\"; state = \"/state\";" SINKS, 1, "state", "must not hold");
     bad(HEAD "sinks = ( { type = \"nats\"; url = \"u\"; } );", 3, "sinks[0].name", "missing");
-    bad(HEAD "sinks = ( { name = \"a b\"; type = \"nats\"; url = \"u\"; } );", 3, "name",
+    bad(HEAD "sinks = ( { name = \"a b\"; type = \"nats\"; url = \"u\"; } );", 3, "sinks[0].name",
         "letters");
     bad(HEAD "sinks = ( { name = \"a\"; url = \"u\"; } );", 3, "sinks[0].type", "missing");
     bad(HEAD "sinks = ( { name = \"a\"; type = \"kafka\"; url = \"u\"; } );", 3, "sinks[0].type",
@@ -158,8 +158,8 @@ static void of_nats(void)
 #ifdef CENTION_NATS
     bad(HEAD "sinks = ( { name = \"a\"; type = \"nats\"; } );", 3, "sinks[0].url", "missing");
     bad(HEAD "sinks = ( " JS "stream = \"a.b\"; } );", 3, "sinks[0].stream", "letters");
-    bad(HEAD "sinks = ( " JS "stream = \"a23456789012345678901234567890123\"; } );", 3, "stream",
-        "at most 32");
+    bad(HEAD "sinks = ( " JS "stream = \"a23456789012345678901234567890123\"; } );", 3,
+        "sinks[0].stream", "at most 32");
     bad(HEAD "sinks = ( " JS "replicas = 0; } );", 3, "sinks[0].replicas", "");
     bad(HEAD "sinks = ( " JS "replicas = 6; } );", 3, "sinks[0].replicas", "");
 #else
