@@ -38,13 +38,11 @@ static void link_trouble(natsConnection *nc, natsSubscription *sub, natsStatus s
 
 static natsStatus link_tls(natsOptions *o, const struct js_server *server, const char *ca)
 {
-    natsStatus s = NATS_OK;
+    natsStatus s = natsOptions_SetExpectedHostname(o, server->host);
 
-    if (server->tls)
-        s = natsOptions_SetSecure(o, true);
     /* A server may ask for TLS whatever the URL says: it is verified then, too. */
-    if (s == NATS_OK && (server->tls || ca))
-        s = natsOptions_SetExpectedHostname(o, server->host);
+    if (s == NATS_OK && server->tls)
+        s = natsOptions_SetSecure(o, true);
     if (s == NATS_OK && ca)
         s = natsOptions_LoadCATrustedCertificates(o, ca);
     return s;
