@@ -133,7 +133,7 @@ def nats_node(cluster):
     return act
 
 
-def everywhere(hosts, seconds=12):
+def everywhere(hosts, seconds=60):
     """Every record of every log is acknowledged by every sink; the logs."""
     logs = [central.local(rig.audit_folder) for rig in hosts.rigs]
 
