@@ -3,6 +3,7 @@
  * its settings, keys and audit log before it makes its socket, and only then lets anyone in.
  * Everything it has hangs on one struct server.
  */
+#include "base/door.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/sandbox.h"
@@ -10,7 +11,6 @@
 #include "base/watchdog.h"
 #include "keeper/audit.h"
 #include "keeper/command.h"
-#include "keeper/door.h"
 #include "keeper/keeper.h"
 #include "keeper/keystore.h"
 #include "keeper/signer.h"
