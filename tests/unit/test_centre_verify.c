@@ -344,6 +344,17 @@ static void test_local_missing(void)
     cleanup();
 }
 
+static void test_empty(void)
+{
+    setup();
+    f.has_empty = true;
+    has(report(CTL_FAILED), "missing: empty, log ee000000-00000000: ");
+    options.identities = identities;
+    options.learn = true;
+    CU_ASSERT_EQUAL(count(report(CTL_FAILED), "learned"), 2);
+    cleanup();
+}
+
 static void test_unreadable(void)
 {
     setup();
@@ -369,6 +380,7 @@ static const struct unit_case CASES[] = {
     {"local", test_local},
     {"local missing", test_local_missing},
     {"unreadable", test_unreadable},
+    {"empty", test_empty},
 };
 
 UNIT_MAIN("centre_verify", CASES)
