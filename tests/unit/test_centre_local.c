@@ -46,7 +46,7 @@ static struct result compare(const char *directory)
 
 static void setup(void)
 {
-    made_log(folder, 6, true);
+    made_log(folder, 14, true);
     made_copy(folder, copy);
     fake_init(&f);
     fake_load(&f, folder, "web1");
