@@ -215,7 +215,8 @@ class Cluster:
             shared_buffers="64MB", max_connections=40, max_wal_size="2GB", wal_keep_size="512MB",
             wal_retrieve_retry_interval="100ms", hot_standby_feedback="on",
             password_encryption="scram-sha-256", cluster_name=first.name,
-            synchronous_standby_names=self.quorum(), **self.settings)
+            synchronous_standby_names=self.quorum())
+        first.configure(**self.settings)
         first.start()
         first.psql("CREATE DATABASE %s" % DATABASE, database="postgres")
         self.migrate()
