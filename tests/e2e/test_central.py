@@ -70,7 +70,7 @@ class Hosts:
         made = 0
         with concurrent.futures.ThreadPoolExecutor(HOSTS) as pool:
             for step in range(1, STEPS + 1):
-                made += sum(pool.map(lambda rig: one(rig, n * step // STEPS // HOSTS), self.rigs))
+                made += sum(pool.map(lambda rig: one(rig, -(-n * step // STEPS // HOSTS)), self.rigs))
                 until(lambda: chaos.error or len(chaos.done) >= step, 120, "something to end")
         return made
 
