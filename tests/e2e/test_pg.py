@@ -192,7 +192,7 @@ def test_conflict(lone, made, drive, tmp_path):
     other = forked(made, tmp_path / "other", 3000)
     grow(made, 20)
     drive(lone, made, "-x").wait_line("done")
-    found = drive(lone, other, "-o", "-b", "10")
+    found = drive(lone, other, "-o", "-b", "30")  # the fourth is behind the archive
     here = found.wait_line(r"^conflict (\d+) (\w+) (\d+) (\w+)").groups()
     assert here == ("42", other.lines[41][-66:-2].decode(), "42",
                     made.lines[41][-66:-2].decode())
