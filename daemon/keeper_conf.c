@@ -108,6 +108,36 @@ static int read_archive(struct settings_node audit, struct archive_options *out,
     return r;
 }
 
+/* A path, or several. */
+static int read_receipts(struct settings_node audit, struct receipts_paths *out, struct err *err)
+{
+    struct settings_node list;
+    const char *why = NULL;
+    unsigned n = 0;
+    int r = settings_strings(audit, "receipts", &list, &n, err);
+
+    for (unsigned i = 0; r == 0 && !why && i < n; i++)
+        why = receipts_paths_add(out, settings_string_at(list, i));
+    return why ? settings_fail(audit, "receipts", err, "%s", why) : r;
+}
+
+/* The live segment and the one before it may wait together while everything goes well. */
+static int read_quota(struct settings_node audit, struct keeper_conf *out, struct err *err)
+{
+    int64_t bytes = 0;
+    int r = settings_integer(audit, "quota", 0, INT64_MAX, &bytes, err);
+
+    out->quota = (uint64_t)bytes;
+    if (r < 0 || bytes == 0)
+        return r;
+    if (out->receipts.n == 0)
+        return settings_fail(audit, "quota", err, "has no meaning without receipts");
+    if (out->quota < 2 * out->segment_bytes)
+        return settings_fail(audit, "quota", err,
+                             "must be at least twice segment_bytes: whole segments are counted");
+    return 0;
+}
+
 /* One element of audit.fields. */
 static int read_rule(struct settings_node node, struct veil_rules *rules, struct err *err)
 {
@@ -153,9 +183,10 @@ static int read_fields(struct settings_node audit, struct veil_rules **out, stru
 
 static int read_audit(struct settings_node root, struct keeper_conf *out, struct err *err)
 {
-    static const char *const KNOWN[] = {
-        "directory", "durability",    "segment_bytes", "segment_age", "heartbeat", "fields",
-        "compress",  "keep_segments", "keep_age",      "keep_bytes",  NULL};
+    static const char *const KNOWN[] = {"directory", "durability", "segment_bytes", "segment_age",
+                                        "heartbeat", "fields",     "compress",      "keep_segments",
+                                        "keep_age",  "keep_bytes", "receipts",      "quota",
+                                        NULL};
     static const char *const DURABILITY[] = {"fsync", NULL};
     struct settings_node audit;
     unsigned durability = 0;
@@ -181,7 +212,11 @@ static int read_audit(struct settings_node root, struct keeper_conf *out, struct
     if (r == 0)
         r = read_fields(audit, &out->fields, err);
     out->segment_bytes = (uint64_t)bytes;
-    return r < 0 ? r : read_archive(audit, &out->archive, err);
+    if (r == 0)
+        r = read_archive(audit, &out->archive, err);
+    if (r == 0)
+        r = read_receipts(audit, &out->receipts, err);
+    return r < 0 ? r : read_quota(audit, out, err);
 }
 
 /* Where a service manager puts the secrets that it hands to us alone (systemd.exec(5)), else /etc.
@@ -246,6 +281,7 @@ void keeper_conf_deinit(struct keeper_conf *c)
     free(c->socket);
     free(c->keys);
     free(c->audit_directory);
+    receipts_paths_deinit(&c->receipts);
     veil_rules_free(c->fields);
     policy_free(c->policy);
     *c = (struct keeper_conf){0};

@@ -19,6 +19,9 @@ int keeper_confine(struct confine *kept, const struct keeper_conf *conf, const c
         r = confine_keep_folder(kept, conf_path, CONFINE_READ);
     if (r == 0)
         r = confine_keep_folder(kept, conf->keys, CONFINE_READ);
+    /* Receipts are replaced, and the first may come later: the folders. */
+    for (unsigned i = 0; r == 0 && i < conf->receipts.n; i++)
+        r = confine_keep_folder(kept, conf->receipts.list[i], CONFINE_READ);
     /* passwd and group, for a reload's policy: files that are replaced when a user is added. */
     if (r == 0)
         r = confine_keep(kept, "/etc", CONFINE_READ);

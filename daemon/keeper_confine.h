@@ -9,7 +9,8 @@
 
 /*
  * Enters the sandbox, unless the settings turn it off. Files: writes to the audit directory, reads
- * the folders of the settings and the keys, and /etc (users and groups), removes its socket.
+ * the folders of the settings, the keys and the receipts, and /etc (users and groups), removes its
+ * socket.
  * `command` is the process that was started, 0 without one. *kept is filled, and owned by the
  * caller. -errno with err filled.
  */

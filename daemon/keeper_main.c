@@ -3,6 +3,7 @@
  * its settings, keys and audit log before it makes its socket, and only then lets anyone in.
  * Everything it has hangs on one struct server.
  */
+#include "base/door.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/sandbox.h"
@@ -10,7 +11,6 @@
 #include "base/watchdog.h"
 #include "keeper/audit.h"
 #include "keeper/command.h"
-#include "keeper/door.h"
 #include "keeper/keeper.h"
 #include "keeper/keystore.h"
 #include "keeper/signer.h"
@@ -270,6 +270,7 @@ static void server_adopt(struct server *s, struct keeper_conf *conf)
     if (s->conf.segment_bytes != conf->segment_bytes ||
         s->conf.segment_age_us != conf->segment_age_us ||
         !archive_same(&s->conf.archive, &conf->archive) ||
+        !receipts_paths_same(&s->conf.receipts, &conf->receipts) || s->conf.quota != conf->quota ||
         s->conf.heartbeat_us != conf->heartbeat_us)
         log_warning("restart_needed", "setting=%s", "audit");
     if (s->conf.socket_mode != conf->socket_mode)
@@ -372,6 +373,8 @@ static int server_open(struct server *s, struct keystore **keys, struct err *err
         .segment_bytes = s->conf.segment_bytes,
         .segment_age_us = s->conf.segment_age_us,
         .archive = s->conf.archive,
+        .receipts = &s->conf.receipts,
+        .quota = s->conf.quota,
         .heartbeat_us = s->conf.heartbeat_us,
         .fields = s->conf.fields,
     };

@@ -13,7 +13,7 @@ settings() { # FILE: the words in its tables of known settings
 }
 
 for pair in daemon/proxy_conf.c:conf/proxy.conf daemon/keeper_conf.c:conf/keeper.conf \
-    daemon/policy/policy_conf.c:conf/keeper.conf; do
+    daemon/policy/policy_conf.c:conf/keeper.conf daemon/ship_conf.c:conf/ship.conf; do
     source=${pair%%:*} sample=${pair##*:} n=0
     for word in $(settings "$source"); do
         n=$((n + 1))
@@ -28,6 +28,7 @@ options() { # FILE: the long options in its table
 }
 
 for pair in daemon/proxy_main.c:doc/cention-proxyd.8 daemon/keeper_main.c:doc/cention-keeperd.8 \
+    daemon/ship_main.c:doc/cention-shipd.8 \
     daemon/ctl/explain.c:doc/cention-proxyctl.1 daemon/ctl/endpoints.c:doc/cention-proxyctl.1 daemon/ctl/probe.c:doc/cention-proxyctl.1 \
     daemon/ctl/audit_verify.c:doc/cention-proxyctl.1 daemon/ctl/audit_head.c:doc/cention-proxyctl.1 \
     daemon/ctl/audit_show.c:doc/cention-proxyctl.1 daemon/ctl/audit_diff.c:doc/cention-proxyctl.1 \

@@ -27,7 +27,7 @@ done
 
 # The units as they are installed, but for the programs: those of this build, which exist.
 cp "$srcdir"/systemd/*.socket systemd/*.service "$dir"
-sed -i -E "s#(=| )/[^ ]*/(cention-(keeper|proxy)d)#\1$top/daemon/\2#g" "$dir"/*.service
+sed -i -E "s#(=| )/[^ ]*/(cention-(keeper|proxy|ship)d)#\1$top/daemon/\2#g" "$dir"/*.service
 
 quietly() { # NAME COMMAND...: good when it succeeds and says nothing
     name=$1
@@ -57,6 +57,7 @@ exposed() { # UNIT MOST (tenths)
 
 exposed cention-keeper.service 10
 exposed cention-proxy.service 15
+exposed cention-ship.service 15
 
 root=$dir/root
 mkdir -p "$root/etc/cention-proxy" "$root/run" "$root/var/log"
@@ -66,7 +67,7 @@ if systemd-sysusers --root="$root" "$dir/sysusers.conf" >"$dir/out" 2>&1; then
 else
     bad "sysusers: $(cat "$dir/out")"
 fi
-for user in cention-keeper cention-proxy; do
+for user in cention-keeper cention-proxy cention-ship; do
     line=$(grep "^$user:" "$root/etc/passwd" 2>/dev/null)
     case $line in
     *:0:*) bad "$user is root: $line" ;;
@@ -76,7 +77,7 @@ for user in cention-keeper cention-proxy; do
 done
 
 # Every user and group that a unit or tmpfiles names must be among them.
-for name in $(sed -n 's/^\(User\|Group\|SocketUser\|SocketGroup\)=//p' "$dir"/*.service "$dir"/*.socket |
+for name in $(sed -n 's/^\(User\|Group\|SupplementaryGroups\|SocketUser\|SocketGroup\)=//p' "$dir"/*.service "$dir"/*.socket |
     sort -u) $(awk '/^[a-z]/ { print $4; print $5 }' systemd/tmpfiles.d/cention-proxy.conf | sort -u); do
     [ "$name" = root ] || grep -q "^$name:" "$root/etc/group" || bad "no group $name"
     case $name in

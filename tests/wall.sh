@@ -1,11 +1,13 @@
 #!/bin/sh
 # Proves the wall from the linked programs: no keystore, signer or policy symbol in the proxy; no TLS,
-# JSON or HTTP code in the keeper; no keystore or signer in the tool, which has the keeper's policy.
-# Usage: wall.sh [KEEPER PROXY TOOL] (default: those of this build).
+# JSON or HTTP code in the keeper; no keystore or signer in the tool, which has the keeper's policy; none
+# of the keeper's, the policy's and the proxy's code in the shipper.
+# Usage: wall.sh [KEEPER PROXY TOOL SHIPPER] (default: those of this build).
 set -eu
 keeper=${1:-daemon/cention-keeperd}
 proxy=${2:-daemon/cention-proxyd}
 tool=${3:-daemon/cention-proxyctl}
+shipper=${4:-daemon/cention-shipd}
 failed=0
 
 symbols() { # PROGRAM: every symbol it defines or wants, without version suffixes
@@ -43,9 +45,18 @@ none "$keeper" '^(http|evhttp|evdns|client|listener|upstream)_' 'HTTP or network
 none "$keeper" '^(getaddrinfo|gethostbyname|inet_pton|get(pw|gr)(nam|uid|gid|ent)(_r)?|getgrouplist|initgroups)$' 'name look-ups'
 needs_not "$keeper" 'libssl|libnghttp2|libjson|libevent_extra|libevent-' 'a library from beyond the wall'
 needs_not "$proxy" 'libcunit' 'a test library'
+# It parses records' fixed forms and the administrator's requests; it verifies, and makes no signature.
+symbols "$shipper" | grep -q '^tail_next' || { echo "wall: no tail in $shipper?" >&2; exit 1; }
+none "$shipper" '^(signer|signing|keystore|keyfile|audit|keeper|epoch|ledger|recover|restore|archive|veil|fields|permit|pending|gather|mac)_' 'code of the keeper'
+none "$shipper" '^(policy|token|rate|users)_' 'code of the policy'
+none "$shipper" '^(upstream|client|clients|listener|exchange|forward|answer|worker|crew|canon|json|api|schema|h2|caller|link|tls)_' 'code of the proxy'
+none "$shipper" '^(EVP_MAC|HMAC|EVP_DigestSign|EVP_PKEY_sign)' 'the means to sign'
+needs_not "$shipper" 'libnghttp2|libjson|libevent_extra|libevent-|libcunit' 'a library from beyond the wall'
+none "$keeper" '^(shipper|tail|sink|pg|js|PQ|nats|natsConnection)_|^PQ' 'code of the shipper'
+none "$proxy" '^(shipper|tail|sink|pg|js|nats|natsConnection)_|^PQ' 'code of the shipper'
 
-# Both confine themselves, with what a normal build has and nothing to look inside with.
-for program in "$keeper" "$proxy"; do
+# All confine themselves, with what a normal build has and nothing to look inside with.
+for program in "$keeper" "$proxy" "$shipper"; do
     if symbols "$program" | grep -q __asan_init; then continue; fi
     symbols "$program" | grep -q '^seccomp_load$' || { echo "wall: no sandbox in $program" >&2; failed=1; }
     grep -q 'define CENTION_DEBUG_SANDBOX' config.h 2>/dev/null ||

@@ -1,7 +1,7 @@
 /*
  * Reading what hosts have shipped, for the tool: one interface for every kind of centre. Blocking,
  * read-only, in memory that doesn't grow with the logs. Records come as they arrived: nothing is
- * proved here (ctl's centre_verify does that).
+ * proved here (ctl's centre_verify does that). centre_open.h chooses the kind.
  */
 #ifndef CENTION_CENTRE_CENTRE_H
 #define CENTION_CENTRE_CENTRE_H
@@ -18,7 +18,7 @@ struct centre_log {
     struct seal_key log;
     const char *host;     /* the shipper's last word for it; may be "" */
     uint64_t records;     /* that are there; UINT64_MAX: not known without reading */
-    uint64_t first, last; /* the lowest and the highest seq; 0: none */
+    uint64_t first, last; /* the lowest and the highest seq; 0: none; UINT64_MAX: as above */
 };
 
 /* One record as it is kept. What stands beside the line is the centre's claim about it. */
@@ -44,7 +44,8 @@ struct centre_alarm {
 struct centre;
 
 /* What a kind of centre can do. Each callback returns 0, or a negative errno that ends the reading
- * and is returned. All arguments of a callback are valid during it only. */
+ * and is returned; the centre can be read from again then, and reading on where it was left off
+ * should not cost a reading of all. All arguments of a callback are valid during it only. */
 struct centre_kind {
     const char *const *schemes; /* of URLs, NULL-terminated: "postgresql", "postgres" */
     /* `url` may hold a password: it is never shown. Negative with err filled. */
@@ -58,6 +59,12 @@ struct centre_kind {
                    struct err *err);
     int (*alarms)(struct centre *centre, int (*each)(void *arg, const struct centre_alarm *alarm),
                   void *arg, struct err *err);
+    /*
+     * The lines of the file that stays of retired segments (verify_proof), where the log has one.
+     * NULL for a kind that holds every record: there a log has to begin with its first one.
+     */
+    int (*proof)(struct centre *centre, const struct seal_key *log,
+                 int (*each)(void *arg, struct slice line), void *arg, struct err *err);
 };
 
 /* The first member of every kind's own structure. */

@@ -117,7 +117,7 @@ int confine_files(struct confine *c, struct err *err)
         return abi;
     c->landlock = abi;
     c->files_confined = abi > 0;
-    c->ports_confined = abi >= FENCE_ABI_PORTS;
+    c->ports_confined = abi >= FENCE_ABI_PORTS && !c->any_port;
     return 0;
 }
 

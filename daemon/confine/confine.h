@@ -15,6 +15,7 @@
 enum confine_role {
     CONFINE_PROXY,
     CONFINE_KEEPER,
+    CONFINE_SHIPPER,
     CONFINE_READER, /* of keys.conf: reads, tells and ends */
 };
 
@@ -41,6 +42,7 @@ struct confine {
     unsigned n_paths;
     uint16_t ports[CONFINE_PORTS_MAX]; /* of TCP, host byte order: may be connected to */
     unsigned n_ports;
+    bool any_port; /* each may be connected to; none may be listened on */
     pid_t command; /* the one process that may be sent a signal; 0: none */
     bool off;      /* nothing is entered */
     /* Set by confine_files: */

@@ -82,7 +82,7 @@ static struct ruleset ruleset(const struct confine *c, int abi)
     if (abi >= ABI_IOCTL)
         rules.fs |= FS_IOCTL_DEV;
     if (abi >= FENCE_ABI_PORTS)
-        rules.net = NET_BIND | NET_CONNECT;
+        rules.net = c->any_port ? NET_BIND : NET_BIND | NET_CONNECT;
     if (abi >= ABI_SCOPE)
         rules.scope = scopes(c);
     return rules;
@@ -149,7 +149,7 @@ int fence_enter(const struct confine *c, struct err *err)
         return err_set(err, -errno, "sandbox: Landlock %d can't be used: %s", abi, strerror(errno));
     for (unsigned i = 0; i < c->n_paths && r == 0; i++)
         r = allow_path(fd, &c->paths[i], rules.fs, err);
-    for (unsigned i = 0; i < c->n_ports && r == 0 && rules.net; i++)
+    for (unsigned i = 0; i < c->n_ports && r == 0 && rules.net & NET_CONNECT; i++)
         r = allow_port(fd, c->ports[i], err);
     if (r == 0 && syscall(SYS_landlock_restrict_self, fd, 0) < 0)
         r = err_set(err, -errno, "sandbox: Landlock %d can't be entered: %s", abi, strerror(errno));

@@ -128,6 +128,32 @@ static const int KEEPER[] = {
     END,
 };
 
+/* The log to read, cursors to write, the libraries of the centres with their threads, and the C
+ * library's resolver. */
+static const int SHIPPER[] = {
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(connect),
+    SCMP_SYS(eventfd2),
+    SCMP_SYS(fadvise64),
+    SCMP_SYS(fdatasync),
+    SCMP_SYS(fsync),
+    SCMP_SYS(getdents64),
+    SCMP_SYS(getpeername),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(pipe2),
+    SCMP_SYS(pread64),
+    SCMP_SYS(pselect6),
+    SCMP_SYS(renameat),
+    SCMP_SYS(rseq),
+    SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(select),
+    SCMP_SYS(sendmmsg), /* the resolver asks for both kinds of address at once */
+    SCMP_SYS(set_robust_list),
+    SCMP_SYS(uname), /* and looks for its domain */
+    END,
+};
+
 /* Nobody but an exploit asks for these: not even an answer. */
 static const int FATAL[] = {
     SCMP_SYS(acct),
@@ -291,6 +317,41 @@ static void add_keeper(int *r, scmp_filter_ctx f, pid_t command)
     }
 }
 
+/* Files may be made, by name in the state folder only (the fence), and sockets that connect. */
+static void add_shipper(int *r, scmp_filter_ctx f)
+{
+    static const struct {
+        int level, option;
+    } OPTIONS[] = {
+        {IPPROTO_TCP, TCP_NODELAY},   {SOL_SOCKET, SO_KEEPALIVE}, {IPPROTO_TCP, TCP_KEEPIDLE},
+        {IPPROTO_TCP, TCP_KEEPINTVL}, {IPPROTO_TCP, TCP_KEEPCNT}, {IPPROTO_TCP, TCP_USER_TIMEOUT},
+        {SOL_SOCKET, SO_LINGER},      {IPPROTO_IP, IP_RECVERR},   {IPPROTO_IPV6, IPV6_RECVERR}};
+    static const int FAMILIES[] = {AF_UNIX, AF_INET, AF_INET6};
+
+    add_all(r, f, SCMP_ACT_ALLOW, DAEMON);
+    add_notify(r, f);
+    add_all(r, f, SCMP_ACT_ALLOW, SHIPPER);
+    add_read_only(r, f);
+    ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(openat),
+        BITS(2, O_ACCMODE | O_CREAT | O_EXCL, O_WRONLY | O_CREAT | O_EXCL));
+    ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(fchmod), IS(1, 0644));
+    for (unsigned i = 0; i < sizeof(FAMILIES) / sizeof(FAMILIES[0]); i++) {
+        add_socket(r, f, FAMILIES[i], SOCK_STREAM);
+        add_socket(r, f, FAMILIES[i], SOCK_DGRAM);
+    }
+    /* The C library asks for the machine's addresses, and does without. */
+    ADD(r, f, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), IS(0, AF_NETLINK));
+    ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), IS(1, FIONREAD));
+    for (unsigned i = 0; i < sizeof(OPTIONS) / sizeof(OPTIONS[0]); i++)
+        ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), IS(1, OPTIONS[i].level),
+            IS(2, OPTIONS[i].option));
+    /* A thread as the C library makes it, and no process. */
+    ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(clone),
+        IS(0, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND | CLONE_THREAD |
+                  CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID));
+    ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), IS(0, PR_SET_NAME));
+}
+
 static int build(scmp_filter_ctx *out, const struct confine *c)
 {
     scmp_filter_ctx f = seccomp_init(DENIED);
@@ -302,7 +363,8 @@ static int build(scmp_filter_ctx *out, const struct confine *c)
     (void)seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     (void)seccomp_attr_set(f, SCMP_FLTATR_CTL_NNP, 0);
     r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-    if (r == 0 && c->role == CONFINE_PROXY) /* its workers are there by now */
+    /* Workers, and threads of libraries, are there by now. */
+    if (r == 0 && (c->role == CONFINE_PROXY || c->role == CONFINE_SHIPPER))
         r = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1);
     add_everyone(&r, f);
     switch (c->role) {
@@ -311,6 +373,9 @@ static int build(scmp_filter_ctx *out, const struct confine *c)
         break;
     case CONFINE_KEEPER:
         add_keeper(&r, f, c->command);
+        break;
+    case CONFINE_SHIPPER:
+        add_shipper(&r, f);
         break;
     case CONFINE_READER:
         add_read_only(&r, f);

@@ -17,6 +17,10 @@ struct audit_print {
     size_t most;
     struct audit_table table;
 
+    /* Set before each entry, or always NULL: whose record it is. In JSON it is the first member,
+     * `host`, of the record. */
+    const char *host;
+
     struct audit_entry **kept; /* a ring */
     size_t n, first, cap;
 };

@@ -1,24 +1,23 @@
-/*
- * Reads the log once, holds the intents that were asked for until their outcomes come, and gives
- * the pairs to be printed: memory for open requests and for -n, not for the log.
- */
+/* Reads this host's log, or those of a centre, once, for what was asked for (audit_select.h). */
+#include "centre/centre_open.h"
 #include "ctl/audit.h"
-#include "ctl/audit_filter.h"
 #include "ctl/audit_follow.h"
-#include "ctl/audit_pairs.h"
-#include "ctl/audit_print.h"
+#include "ctl/audit_merge.h"
+#include "ctl/audit_select.h"
 #include "ctl/audit_time.h"
 #include "ctl/ctl.h"
 #include "ctl/show.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 static const char HELP[] =
     "usage: cention-proxyctl audit show [OPTION...] [DIRECTORY | FILE...]\n"
+    "       cention-proxyctl audit show --from URL [OPTION...]\n"
     "\n"
     "Shows what the audit log holds: a table on a terminal, else the records' own bytes, one JSON\n"
     "object a line. A request is its intent and its outcome together, shown when the outcome is "
@@ -40,6 +39,10 @@ static const char HELP[] =
     "      --text TEXT      somewhere in the record, ASCII letters in either case\n"
     "  -n, --last N         the last N only\n"
     "  -f, --follow         go on as records come, until SIGINT or SIGTERM\n"
+    "      --from URL       show what a centre has of all hosts, by time, with the host's name: in "
+    "JSON\n"
+    "                       as the first member, `host`, else as the record's own bytes\n"
+    "      --host NAME, --log DIGITS    of it only that host, or logs whose identity begins so\n"
     "      --all            checkpoint, epoch and segment records, too\n"
     "      --json, --table  in this form wherever the output goes\n"
     "  -c, --config FILE    keeper.conf\n"
@@ -49,7 +52,8 @@ static const char HELP[] =
     "configuration.\n";
 
 struct options {
-    const char *conf;
+    const char *conf, *from, *host;
+    struct slice log;
     struct audit_filter filter;
     bool all, follow, json, table, keep;
     size_t last;
@@ -96,6 +100,9 @@ enum {
     ID,
     TYPE,
     TEXT,
+    FROM,
+    HOST,
+    LOG,
     ALL,
     JSON,
     TABLE
@@ -121,6 +128,15 @@ static int set(struct options *o, int option, char *value)
         if (audit_filter_add_status(f, value) < 0)
             return usage("--status", "must be like 404, 4xx or none, with commas between them");
         return CTL_DONE;
+    case FROM:
+        o->from = value;
+        return CTL_DONE;
+    case HOST:
+        o->host = value;
+        return CTL_DONE;
+    case LOG:
+        o->log = slice_str(value);
+        return CTL_DONE;
     case ALL:
         o->all = true;
         return CTL_DONE;
@@ -145,6 +161,18 @@ static int set(struct options *o, int option, char *value)
     }
 }
 
+/* CTL_DONE, or the exit code: what doesn't go together. */
+static int check(const struct options *o, int n)
+{
+    if (o->from && o->follow)
+        return usage("--follow", "follows this host's log; a centre can only be read");
+    if (o->from && n)
+        return usage("--from", "shows what a centre has: no directory or file goes with it");
+    if (!o->from && (o->host || o->log.len))
+        return usage("--host and --log", "are for a centre: they need --from");
+    return CTL_DONE;
+}
+
 /* 0 to go on, or -1 with the exit code in *code. */
 static int parse(int argc, char **argv, struct options *o, int *code)
 {
@@ -159,6 +187,9 @@ static int parse(int argc, char **argv, struct options *o, int *code)
         {"id", required_argument, NULL, ID},
         {"type", required_argument, NULL, TYPE},
         {"text", required_argument, NULL, TEXT},
+        {"from", required_argument, NULL, FROM},
+        {"host", required_argument, NULL, HOST},
+        {"log", required_argument, NULL, LOG},
         {"last", required_argument, NULL, 'n'},
         {"follow", no_argument, NULL, 'f'},
         {"all", no_argument, NULL, ALL},
@@ -181,112 +212,16 @@ static int parse(int argc, char **argv, struct options *o, int *code)
         if (*code != CTL_DONE)
             return -1;
     }
-    return 0;
+    *code = check(o, argc - optind);
+    return *code == CTL_DONE ? 0 : -1;
 }
 
-/* ---- records ---- */
+/* ---- this host's log ---- */
 
 struct show {
     const struct options *o;
-    struct audit_pairs open;
-    struct audit_facts facts;
-    struct audit_print print;
+    struct audit_select select;
 };
-
-/* In JSON lines, only the records of the types that were asked for. */
-static int print(struct show *s, struct slice first, struct slice second)
-{
-    if (!s->print.as_table && !audit_filter_type(&s->o->filter, SLICE_LIT("intent")))
-        first = SLICE_NULL;
-    if (!s->print.as_table && !audit_filter_type(&s->o->filter, SLICE_LIT("outcome")))
-        second = SLICE_NULL;
-    return first.len || second.len ? audit_print(&s->print, first, second) : 0;
-}
-
-/* Decodes a record into s->facts. 0, AUDIT_READ_DAMAGED or -errno. */
-static int decode(struct show *s, struct slice bytes)
-{
-    int r = audit_facts_read(&s->facts, bytes);
-
-    return r == -EBADMSG ? AUDIT_READ_DAMAGED : r;
-}
-
-static int on_intent(struct show *s, const struct line *line, struct slice bytes)
-{
-    const struct audit_filter *f = &s->o->filter;
-    bool wanted = audit_filter_line(f, line) && (audit_filter_type(f, SLICE_LIT("intent")) ||
-                                                 audit_filter_type(f, SLICE_LIT("outcome")));
-    struct audit_open *open;
-    int r = wanted ? decode(s, bytes) : 0, text = 0;
-
-    if (r != 0)
-        return r;
-    wanted = wanted && audit_filter_record(f, &s->facts);
-    if (wanted)
-        text = audit_filter_text(f, line->covered);
-    if (text < 0)
-        return text;
-    open = audit_pairs_open(&s->open, line->id, wanted ? bytes : SLICE_NULL);
-    if (!open)
-        return -ENOMEM;
-    open->wanted = wanted;
-    open->has_text = text;
-    return 0;
-}
-
-/* Of a request whose intent has passed, or is not at hand (`intent` is empty then). */
-static int on_end(struct show *s, const struct line *line, struct slice bytes, struct slice intent,
-                  bool has_text)
-{
-    const struct audit_filter *f = &s->o->filter;
-    int r = decode(s, bytes);
-
-    if (r != 0 || !audit_filter_status(f, s->facts.status))
-        return r;
-    if (intent.len == 0 && (!audit_filter_record(f, &s->facts) || !audit_filter_line(f, line) ||
-                            !audit_filter_type(f, line->word)))
-        return 0;
-    r = has_text ? 1 : audit_filter_text(f, line->covered);
-    return r == 1 ? print(s, intent, bytes) : r;
-}
-
-static int on_outcome(struct show *s, const struct line *line, struct slice bytes)
-{
-    struct audit_open *open = audit_pairs_close(&s->open, line->id);
-    int r = 0;
-
-    if (!open)
-        return on_end(s, line, bytes, SLICE_NULL, false);
-    if (open->wanted)
-        r = on_end(s, line, bytes, open->record, open->has_text);
-    free(open);
-    return r;
-}
-
-static bool is_hidden(const struct options *o, enum line_type type)
-{
-    return !o->all && o->filter.types.len == 0 &&
-           (type == LINE_CHECKPOINT || type == LINE_EPOCH || type == LINE_SEGMENT);
-}
-
-static int on_other(struct show *s, const struct line *line, struct slice bytes)
-{
-    const struct audit_filter *f = &s->o->filter;
-    int r;
-
-    if (is_hidden(s->o, line->type) || !audit_filter_type(f, line->word) ||
-        !audit_filter_line(f, line))
-        return 0;
-    r = decode(s, bytes);
-    if (r != 0 || !audit_filter_record(f, &s->facts))
-        return r;
-    /* A record that isn't about a request has no status, not even none. */
-    if (f->by_status && (!audit_filter_status(f, s->facts.status) ||
-                         (s->facts.status == 0 && !slice_eq(line->word, SLICE_LIT("reject")))))
-        return 0;
-    r = audit_filter_text(f, line->covered);
-    return r == 1 ? audit_print(&s->print, bytes, SLICE_NULL) : r;
-}
 
 static int on_record(void *arg, const struct line *line, struct slice bytes)
 {
@@ -294,24 +229,7 @@ static int on_record(void *arg, const struct line *line, struct slice bytes)
 
     if (s->o->follow && audit_follow_ended())
         return -ECANCELED;
-    if (line->type == LINE_INTENT)
-        return on_intent(s, line, bytes);
-    if (line->type == LINE_OUTCOME)
-        return on_outcome(s, line, bytes);
-    return on_other(s, line, bytes);
-}
-
-/* Requests without an outcome at the log's end. */
-static int show_open(struct show *s)
-{
-    const struct audit_filter *f = &s->o->filter;
-    bool asked = audit_filter_status(f, 0) && audit_filter_type(f, SLICE_LIT("intent"));
-    int r = 0;
-
-    for (const struct audit_open *o = s->open.first; asked && r == 0 && o; o = o->after)
-        if (o->wanted && o->has_text)
-            r = print(s, o->record, SLICE_NULL);
-    return r;
+    return audit_select_record(&s->select, line, bytes);
 }
 
 static int run(struct show *s, struct audit_read *read, const struct audit_log *log,
@@ -321,14 +239,107 @@ static int run(struct show *s, struct audit_read *read, const struct audit_log *
     int r = audit_read_log(read, log, &newest, err);
 
     if (r == 0 && s->o->follow)
-        r = audit_print_kept(&s->print);
+        r = audit_print_kept(&s->select.print);
     if (r == 0 && s->o->follow)
         r = audit_follow(read, &newest, err);
     audit_segment_close(&newest);
     if (r == 0 || r == -ECANCELED)
-        r = show_open(s);
-    return r == 0 ? audit_print_kept(&s->print) : r;
+        r = audit_select_open(&s->select);
+    return r;
 }
+
+static int show_log(struct show *s, const struct audit_log *log, bool *damaged, struct err *err)
+{
+    struct audit_read read = {.each = on_record, .arg = s};
+    struct audit_pairs open = {0};
+    int r;
+
+    if (s->o->follow)
+        audit_follow_signals();
+    s->select.open = &open;
+    r = run(s, &read, log, err);
+    audit_pairs_deinit(&open);
+    *damaged = read.damaged;
+    return r;
+}
+
+/* ---- the logs of a centre ---- */
+
+struct show_from {
+    struct show *show;
+    const struct centre_entries *logs;
+    struct audit_pairs *open; /* one for each log */
+    bool damaged;
+};
+
+static void report(struct show_from *f, const struct centre_record *record, const char *why)
+{
+    char text[512];
+
+    f->damaged = true;
+    (void)snprintf(text, sizeof(text), "%.255s: seq %" PRIu64 ": skipped: %s", record->host,
+                   record->seq, why);
+    (void)fflush(stdout);
+    (void)show_failure(text, 0);
+}
+
+static int on_centre_record(void *arg, size_t of, const struct centre_record *record)
+{
+    struct show_from *f = arg;
+    const struct options *o = f->show->o;
+    struct audit_select *select = &f->show->select;
+    struct line line;
+    const char *why;
+    int r;
+
+    if (o->host && strcmp(o->host, record->host) != 0)
+        return 0;
+    why = line_read(record->line, &line);
+    if (why) {
+        report(f, record, why);
+        return 0;
+    }
+    select->open = &f->open[of];
+    select->print.host = record->host;
+    r = audit_select_record(select, &line, record->line);
+    if (r == AUDIT_READ_DAMAGED)
+        report(f, record, "it is no JSON object");
+    return r < 0 ? r : 0;
+}
+
+static int show_open(struct show_from *f)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < f->logs->n; i++) {
+        f->show->select.open = &f->open[i];
+        f->show->select.print.host = f->logs->list[i].host;
+        r = audit_select_open(&f->show->select);
+    }
+    return r;
+}
+
+static int show_centre(struct show *s, struct centre *centre, bool *damaged, struct err *err)
+{
+    struct centre_entries logs = {0};
+    struct show_from f = {.show = s, .logs = &logs};
+    int r = centre_entries_read(&logs, centre, s->o->log, err);
+
+    if (r < 0)
+        return r;
+    f.open = calloc(logs.n + 1, sizeof(*f.open));
+    r = f.open ? audit_merge(centre, &logs, on_centre_record, &f, err) : -ENOMEM;
+    if (r == 0)
+        r = show_open(&f);
+    for (size_t i = 0; f.open && i < logs.n; i++)
+        audit_pairs_deinit(&f.open[i]);
+    free(f.open);
+    centre_entries_deinit(&logs);
+    *damaged = f.damaged;
+    return r;
+}
+
+/* ---- the whole ---- */
 
 static size_t terminal_width(void)
 {
@@ -337,33 +348,46 @@ static size_t terminal_width(void)
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
 }
 
-static int show(const struct options *o, const struct audit_log *log)
+/* Of one of the two. */
+static int show(const struct options *o, const struct audit_log *log, struct centre *centre)
 {
-    bool terminal = isatty(STDOUT_FILENO);
+    bool terminal = isatty(STDOUT_FILENO), damaged = false;
     struct show s = {
         .o = o,
-        .print = {.as_table = o->table || (terminal && !o->json),
-                  .terminal = terminal,
-                  .keep = o->keep,
-                  .most = o->last,
-                  .table = {.to = stdout,
-                            .width = terminal ? terminal_width() : 0,
-                            .colour = show_colour()}},
+        .select = {.filter = &o->filter,
+                   .all = o->all,
+                   .print = {.as_table = o->table || (terminal && !o->json),
+                             .terminal = terminal,
+                             .keep = o->keep,
+                             .most = o->last,
+                             .table = {.to = stdout,
+                                       .width = terminal ? terminal_width() : 0,
+                                       .colour = show_colour()}}},
     };
-    struct audit_read read = {.each = on_record, .arg = &s};
     struct err err = ERR_INIT;
     int r;
 
-    if (o->follow)
-        audit_follow_signals();
-    r = run(&s, &read, log, &err);
-    audit_pairs_deinit(&s.open);
-    audit_facts_deinit(&s.facts);
-    audit_print_deinit(&s.print);
+    r = log ? show_log(&s, log, &damaged, &err) : show_centre(&s, centre, &damaged, &err);
+    if (r == 0)
+        r = audit_print_kept(&s.select.print);
+    audit_select_deinit(&s.select);
     (void)fflush(stdout);
     if (r < 0)
         return show_failure(err.text[0] ? err.text : strerror(-r), CTL_FAILED);
-    return read.damaged ? CTL_FAILED : CTL_DONE;
+    return damaged ? CTL_FAILED : CTL_DONE;
+}
+
+static int show_from(const struct options *o)
+{
+    struct centre *centre = NULL;
+    struct err err = ERR_INIT;
+    int code;
+
+    if (centre_open(&centre, o->from, &err) < 0)
+        return show_failure(err.text, CTL_FAILED);
+    code = show(o, NULL, centre);
+    centre_close(centre);
+    return code;
 }
 
 int audit_show_main(int argc, char **argv)
@@ -375,9 +399,11 @@ int audit_show_main(int argc, char **argv)
 
     if (parse(argc, argv, &o, &code) < 0)
         return code;
+    if (o.from)
+        return show_from(&o);
     if (audit_log_open(&log, argv + optind, argc - optind, o.conf, &err) < 0)
         return show_failure(err.text, argc == optind ? CTL_CONFIG : CTL_FAILED);
-    code = show(&o, &log);
+    code = show(&o, &log, NULL);
     audit_log_deinit(&log);
     return code;
 }

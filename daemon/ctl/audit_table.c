@@ -12,6 +12,8 @@ enum {
     GAP = 2,
     SET_LEAST = 16, /* on a terminal that is too narrow for the rest */
     CLIENT_LEAST = 8,
+    HOST_LEAST = 8,
+    HOST_MOST = 32,
     PATH_LEAST = 14,
     VALUE_MOST = 40,
     TIME_SHOWN = 23, /* bytes of a time: up to the milliseconds */
@@ -187,10 +189,28 @@ static void put_padded(struct audit_table *t, enum column c, const char *text, c
                   (int)(t->widths[c] - wide + GAP), "");
 }
 
+/* In front of the row. */
+static void put_host(struct audit_table *t, const char *host)
+{
+    char *text = NULL;
+    size_t n = 0, wide;
+    FILE *out = t->host ? open_memstream(&text, &n) : NULL;
+
+    if (!out)
+        return;
+    audit_cell_put(out, slice_str(host), HOST_MOST);
+    if (fclose(out) == 0) {
+        wide = audit_cell_width(text);
+        t->host_width = wide > t->host_width ? wide : t->host_width;
+        (void)fprintf(t->to, "%s%*s", text, (int)(t->host_width - wide + GAP), "");
+    }
+    free(text);
+}
+
 /* The columns that are left between the others and the id. */
 static size_t room(const struct audit_table *t, const char *id)
 {
-    size_t taken = audit_cell_width(id) + GAP;
+    size_t taken = audit_cell_width(id) + GAP + (t->host ? t->host_width + GAP : 0);
 
     for (enum column c = TIME; c < SET; c++)
         taken += t->widths[c] + GAP;
@@ -234,6 +254,8 @@ static void print_head(struct audit_table *t)
     t->widths[TIME] = COLUMNS[TIME].most;
     t->widths[CLIENT] = CLIENT_LEAST;
     t->widths[PATH] = PATH_LEAST;
+    t->host_width = HOST_LEAST;
+    put_host(t, "HOST");
     print_cells(t, titles, "");
 }
 
@@ -272,6 +294,7 @@ static int print_request(struct audit_table *t, const struct audit_facts *first,
     next = r.text;
     for (enum column c = TIME; c <= ID; c++)
         cells[c] = strsep(&next, "\n");
+    put_host(t, t->host);
     print_cells(t, cells, r.colour);
     free(r.text);
     return 0;
@@ -279,6 +302,7 @@ static int print_request(struct audit_table *t, const struct audit_facts *first,
 
 static int print_other(struct audit_table *t, const struct audit_facts *f)
 {
+    size_t before = t->host ? t->host_width + GAP : 0;
     struct row r;
     int failed = row_begin(&r);
 
@@ -290,7 +314,8 @@ static int print_other(struct audit_table *t, const struct audit_facts *f)
     (void)fputc(']', r.out);
     put_members(r.out, f);
     if (fclose(r.out) == 0) {
-        audit_cell_put_cut(t->to, r.text, t->width ? t->width : SIZE_MAX);
+        put_host(t, t->host);
+        audit_cell_put_cut(t->to, r.text, t->width > before ? t->width - before : SIZE_MAX);
         (void)fputc('\n', t->to);
     } else {
         failed = -ENOMEM;

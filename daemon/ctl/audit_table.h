@@ -17,7 +17,10 @@ struct audit_table {
     FILE *to;
     size_t width; /* the terminal's columns; 0: rows may be of any length */
     bool colour;
+    const char
+        *host; /* of the next row, for a column of its own; NULL in all rows: there is none */
 
+    size_t host_width;
     size_t widths[AUDIT_TABLE_COLUMNS]; /* they grow with what comes */
     bool headed;
     struct audit_facts first, second;

@@ -1,20 +1,26 @@
 #include "base/file.h"
+#include "centre/centre_open.h"
 #include "ctl/audit.h"
 #include "ctl/audit_log.h"
+#include "ctl/audit_time.h"
+#include "ctl/centre_verify.h"
 #include "ctl/ctl.h"
 #include "ctl/show.h"
 #include "trail/head.h"
 #include "trail/identity.h"
+#include "trail/take.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 static const char HELP[] =
     "usage: cention-proxyctl audit verify [OPTION...] [DIRECTORY | FILE...]\n"
+    "       cention-proxyctl audit verify --from URL [OPTION...] [DIRECTORY]\n"
     "\n"
     "Verifies an audit log: every record's hash and number, the segments' links, the signatures "
     "and\n"
@@ -26,74 +32,181 @@ static const char HELP[] =
     "  -c, --config FILE  keeper.conf\n"
     "  -h, --help         print this\n"
     "\n"
+    "With --from it verifies every host's log as it arrived at a centre, and says what is "
+    "missing,\n"
+    "altered, there twice, silent or not expected. URL: postgresql://..., nats://..., or dir:PATH, "
+    "a\n"
+    "folder with a copy of each host's log in a folder of its own. DIRECTORY, this host's own log, "
+    "is\n"
+    "compared with what the centre has of it.\n"
+    "\n"
+    "      --identities FILE  lines `IDENTITY NAME`: the logs that are expected; others, and "
+    "those\n"
+    "                         without a record, are findings\n"
+    "      --learn            add the sound logs of new hosts to that file\n"
+    "      --silent SECONDS   so long may no log be without a record (without: its heartbeat and a "
+    "tenth)\n"
+    "      --head FILE        may hold several heads, one a line\n"
+    "      --log DIGITS       only the logs whose identity begins so\n"
+    "\n"
     "Exit status: 0 sound, whole and up to the head; 1 broken; 2 sound, but what may have been "
     "cut\n"
-    "off its end can't be proved (no head, or records after it), or usage; 78 bad configuration.\n";
+    "off its end can't be proved (no head, or records after it), or usage; 78 bad configuration. "
+    "With\n"
+    "--from: 0 nothing found, 1 findings, 2 something is unproved or can't be read, or usage, 78 "
+    "bad\n"
+    "file of identities.\n";
 
-struct options {
-    const char *conf;
-    struct verify_head head;
-    struct seal_key pin;
-    bool has_head, has_pin;
+enum {
+    HEADS_MOST = 16 * 1024 * 1024, /* bytes of a file of heads */
 };
 
-/* 0 to go on, or -1 with the exit code in *code. */
-static int read_head(struct options *o, const char *path, int *code)
-{
-    struct buf text = BUF_INIT(65536);
-    char message[512];
-    int r = file_read(&text, path);
-    const char *why = r < 0 ? strerror(-r) : head_read(buf_slice(&text), &o->head);
+struct options {
+    const char *conf, *from, *identities;
+    struct verify_head *heads;
+    size_t n_heads;
+    struct seal_key pin;
+    bool has_pin, learn, has_silent;
+    uint64_t silent_s;
+    struct slice log;
+};
 
-    buf_deinit(&text);
-    o->has_head = true;
-    if (!why)
-        return 0;
-    (void)snprintf(message, sizeof(message), "%s: %s", path, why);
-    *code = show_failure(message, CTL_FAILED);
-    return -1;
+static int add_head(struct options *o, const struct verify_head *head)
+{
+    struct verify_head *grown = reallocarray(o->heads, o->n_heads + 1, sizeof(*grown));
+
+    if (!grown)
+        return -ENOMEM;
+    o->heads = grown;
+    o->heads[o->n_heads++] = *head;
+    return 0;
 }
 
+/* NULL, or why. One for each line. */
+static const char *add_heads(struct options *o, struct slice text)
+{
+    const char *why = text.len ? NULL : "it is empty";
+
+    while (!why && text.len) {
+        const char *end = memchr(text.data, '\n', text.len);
+        size_t n = end ? (size_t)(end - text.data) + 1 : text.len;
+        struct verify_head head;
+
+        why = head_read(slice_of(text.data, n), &head);
+        if (!why && add_head(o, &head) < 0)
+            why = "out of memory";
+        text = slice_of(text.data + n, text.len - n);
+    }
+    return why;
+}
+
+/* CTL_DONE, or the exit code. */
+static int read_heads(struct options *o, const char *path)
+{
+    struct buf text = BUF_INIT(HEADS_MOST);
+    char message[512];
+    int r = file_read(&text, path);
+    const char *why = r < 0 ? strerror(-r) : add_heads(o, buf_slice(&text));
+
+    buf_deinit(&text);
+    if (!why)
+        return CTL_DONE;
+    (void)snprintf(message, sizeof(message), "%s: %s", path, why);
+    return show_failure(message, CTL_FAILED);
+}
+
+static int set_silent(struct options *o, const char *text)
+{
+    struct slice s = slice_str(text);
+
+    o->has_silent = true;
+    if (!take_number(&s, &o->silent_s) || s.len || o->silent_s == 0)
+        return show_failure("--silent: must be a number of seconds", CTL_USAGE);
+    return CTL_DONE;
+}
+
+static int set_log(struct options *o, const char *text)
+{
+    o->log = slice_str(text);
+    if (o->log.len == 0 || strspn(text, "0123456789abcdefABCDEF-") != o->log.len)
+        return show_failure("--log: must be the first digits of an identity", CTL_USAGE);
+    return CTL_DONE;
+}
+
+/* CTL_DONE, or the exit code. */
+static int set(struct options *o, int option, const char *value)
+{
+    switch (option) {
+    case 'k':
+        o->has_pin = true;
+        return identity_read(&o->pin, value)
+                   ? CTL_DONE
+                   : show_failure("--key: must be a public key of 64 hexadecimal digits",
+                                  CTL_USAGE);
+    case 'H':
+        return read_heads(o, value);
+    case 'F':
+        o->from = value;
+        return CTL_DONE;
+    case 'i':
+        o->identities = value;
+        return CTL_DONE;
+    case 'l':
+        o->learn = true;
+        return CTL_DONE;
+    case 's':
+        return set_silent(o, value);
+    case 'L':
+        return set_log(o, value);
+    default:
+        o->conf = value;
+        return CTL_DONE;
+    }
+}
+
+/* CTL_DONE, or the exit code: what doesn't go together. */
+static int check(const struct options *o, int n)
+{
+    const char *why = NULL;
+
+    if (!o->from && (o->identities || o->learn || o->has_silent || o->log.len))
+        why = "--identities, --learn, --silent and --log are for a centre: they need --from";
+    else if (!o->from && o->n_heads > 1)
+        why = "--head: one log has one head; several are for --from";
+    else if (o->from && o->has_pin)
+        why = "--key is for one log: name those at a centre with --identities";
+    else if (o->from && o->learn && !o->identities)
+        why = "--learn needs --identities";
+    else if (o->from && n > 1)
+        why = "--from: give this host's one directory, or none";
+    return why ? show_failure(why, CTL_USAGE) : CTL_DONE;
+}
+
+/* 0 to go on, or -1 with the exit code in *code. */
 static int parse(int argc, char **argv, struct options *o, int *code)
 {
     static const struct option OPTIONS[] = {
-        {"key", required_argument, NULL, 'k'},
-        {"head", required_argument, NULL, 'H'},
-        {"config", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"key", required_argument, NULL, 'k'},  {"head", required_argument, NULL, 'H'},
+        {"from", required_argument, NULL, 'F'}, {"identities", required_argument, NULL, 'i'},
+        {"learn", no_argument, NULL, 'l'},      {"silent", required_argument, NULL, 's'},
+        {"log", required_argument, NULL, 'L'},  {"config", required_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
     };
     int c;
 
     *o = (struct options){.conf = CENTION_SYSCONFDIR "/keeper.conf"};
-    *code = CTL_USAGE;
     while ((c = getopt_long(argc, argv, "c:h", OPTIONS, NULL)) != -1) {
-        switch (c) {
-        case 'k':
-            if (!identity_read(&o->pin, optarg)) {
-                (void)show_failure("--key: must be a public key of 64 hexadecimal digits",
-                                   CTL_USAGE);
-                return -1;
-            }
-            o->has_pin = true;
-            break;
-        case 'H':
-            if (read_head(o, optarg, code) < 0)
-                return -1;
-            break;
-        case 'c':
-            o->conf = optarg;
-            break;
-        case 'h':
-            (void)fputs(HELP, stdout);
-            *code = CTL_DONE;
-            return -1;
-        default:
-            (void)fputs(HELP, stderr);
+        if (c == 'h' || c == '?') {
+            (void)fputs(HELP, c == 'h' ? stdout : stderr);
+            *code = c == 'h' ? CTL_DONE : CTL_USAGE;
             return -1;
         }
+        *code = set(o, c, optarg);
+        if (*code != CTL_DONE)
+            return -1;
     }
-    return 0;
+    *code = check(o, argc - optind);
+    return *code == CTL_DONE ? 0 : -1;
 }
 
 /* ---- progress ---- */
@@ -199,7 +312,7 @@ static int verify_log(const struct options *o, const struct audit_log *log)
     if (r < 0)
         return show_failure("out of memory", CTL_FAILED);
     v.pin = o->has_pin ? &o->pin : NULL;
-    v.head = o->has_head ? &o->head : NULL;
+    v.head = o->n_heads ? &o->heads[0] : NULL;
     r = audit_log_verify(log, 0, &v, show ? bar : NULL, &shown, &err);
     if (show)
         (void)fprintf(stderr, "\r%*s\r", BAR + 8, "");
@@ -208,18 +321,51 @@ static int verify_log(const struct options *o, const struct audit_log *log)
     return code;
 }
 
-int audit_verify_main(int argc, char **argv)
+static int verify_centre(const struct options *o, const char *directory)
 {
-    struct options o;
+    struct centre_verify_options options = {
+        .directory = directory,
+        .identities = o->identities,
+        .learn = o->learn,
+        .heads = o->heads,
+        .n_heads = o->n_heads,
+        .log = o->log,
+        .has_silent = o->has_silent,
+        .silent_s = o->silent_s,
+        .now_us = audit_time_now(),
+    };
+    struct err err = ERR_INIT;
+    int code;
+
+    if (centre_open(&options.centre, o->from, &err) < 0)
+        return show_failure(err.text, CTL_USAGE);
+    code = centre_verify(&options, stdout, &err);
+    centre_close(options.centre);
+    (void)fflush(stdout);
+    return err.text[0] ? show_failure(err.text, code) : code;
+}
+
+static int verify_local(const struct options *o, char **arguments, int n)
+{
     struct audit_log log;
     struct err err = ERR_INIT;
     int code;
 
-    if (parse(argc, argv, &o, &code) < 0)
-        return code;
-    if (audit_log_open(&log, argv + optind, argc - optind, o.conf, &err) < 0)
-        return show_failure(err.text, argc == optind ? CTL_CONFIG : CTL_FAILED);
-    code = verify_log(&o, &log);
+    if (audit_log_open(&log, arguments, n, o->conf, &err) < 0)
+        return show_failure(err.text, n == 0 ? CTL_CONFIG : CTL_FAILED);
+    code = verify_log(o, &log);
     audit_log_deinit(&log);
+    return code;
+}
+
+int audit_verify_main(int argc, char **argv)
+{
+    struct options o;
+    int code;
+
+    if (parse(argc, argv, &o, &code) == 0)
+        code = o.from ? verify_centre(&o, argv[optind])
+                      : verify_local(&o, argv + optind, argc - optind);
+    free(o.heads);
     return code;
 }

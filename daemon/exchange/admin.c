@@ -42,14 +42,19 @@ static unsigned put_ready(struct buf *body, const struct admin *admin)
 {
     unsigned hung = crew_hung(admin->crew);
     struct report all;
+    int r;
 
     report_take(&all, admin->worker);
     crew_report(admin->crew, &all);
     if (all.trouble[0])
-        return buf_printf(body, "%s: %s\n", all.trouble, all.why) < 0 ? 500 : 503;
-    if (hung)
-        return buf_printf(body, "worker_hung: worker %u hangs\n", hung) < 0 ? 500 : 503;
-    return buf_printf(body, "ready\n") < 0 ? 500 : 200;
+        r = buf_printf(body, "%s: %s\n", all.trouble, all.why);
+    else if (hung)
+        r = buf_printf(body, "worker_hung: worker %u hangs\n", hung);
+    else
+        r = buf_printf(body, "ready\n");
+    if (r < 0 || report_put_receipts(body, &all) < 0)
+        return 500;
+    return all.trouble[0] || hung ? 503 : 200;
 }
 
 static unsigned put_metrics(struct buf *body, const struct admin *admin)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 void report_take(struct report *out, const struct worker *w)
 {
@@ -49,6 +50,13 @@ static void add_keeper(struct caller_state *sum, const struct caller_state *one)
     sum->audit_ok &= one->audit_ok;
     if (!sum->reason[0])
         (void)snprintf(sum->reason, sizeof(sum->reason), "%s", one->reason);
+    /* The latest word is of the one that knows of more records. */
+    if (one->connected && one->records >= sum->records) {
+        sum->waiting = one->waiting;
+        sum->quota = one->quota;
+        sum->n_receipts = one->n_receipts;
+        memcpy(sum->receipts, one->receipts, sizeof(sum->receipts));
+    }
     highest(&sum->records, one->records);
     highest(&sum->syncs, one->syncs);
     highest(&sum->signatures, one->signatures);
@@ -134,6 +142,30 @@ static int put_keeper(struct buf *out, const struct caller_state *k)
     return r;
 }
 
+static int put_receipts(struct buf *out, const struct caller_state *k)
+{
+    int r = metrics_put(out, "cention_audit_waiting_bytes", "gauge",
+                        "Bytes of audit segments that wait for receipts.", k->waiting);
+
+    if (r == 0)
+        r = metrics_put(out, "cention_audit_quota_bytes", "gauge",
+                        "Bytes that may wait; 0: any number.", k->quota);
+    if (r == 0 && k->n_receipts)
+        r = buf_printf(out, "# HELP cention_audit_receipt_lag_records Records that a sink lacks.\n"
+                            "# TYPE cention_audit_receipt_lag_records gauge\n");
+    for (unsigned i = 0; r == 0 && i < k->n_receipts; i++)
+        r = buf_printf(out, "cention_audit_receipt_lag_records{receipt=\"%s\"} %llu\n",
+                       k->receipts[i].name, (unsigned long long)k->receipts[i].records);
+    if (r == 0 && k->n_receipts)
+        r = buf_printf(out, "# HELP cention_audit_receipt_lag_seconds Age of the first record that "
+                            "a sink lacks.\n"
+                            "# TYPE cention_audit_receipt_lag_seconds gauge\n");
+    for (unsigned i = 0; r == 0 && i < k->n_receipts; i++)
+        r = buf_printf(out, "cention_audit_receipt_lag_seconds{receipt=\"%s\"} %llu\n",
+                       k->receipts[i].name, (unsigned long long)(k->receipts[i].age_us / 1000000));
+    return r;
+}
+
 static int put_upstream(struct buf *out, const struct upstream_counters *u)
 {
     int r = metrics_put(out, "cention_upstream_connections_total", "counter",
@@ -160,10 +192,22 @@ static int put_upstream(struct buf *out, const struct upstream_counters *u)
     return r;
 }
 
+int report_put_receipts(struct buf *out, const struct report *report)
+{
+    const struct caller_state *k = &report->keeper;
+    int r = 0;
+
+    for (unsigned i = 0; r == 0 && k->connected && i < k->n_receipts; i++)
+        r = buf_printf(out, "receipt %s: %llu records, %llu seconds behind\n", k->receipts[i].name,
+                       (unsigned long long)k->receipts[i].records,
+                       (unsigned long long)(k->receipts[i].age_us / 1000000));
+    return r;
+}
+
 int report_put(struct buf *out, const struct report *r)
 {
     return put_proxy(out, r) < 0 || put_keeper(out, &r->keeper) < 0 ||
-                   put_upstream(out, &r->upstream) < 0
+                   put_receipts(out, &r->keeper) < 0 || put_upstream(out, &r->upstream) < 0
                ? -ENOMEM
                : 0;
 }

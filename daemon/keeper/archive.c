@@ -210,7 +210,7 @@ static int begin_retiring(struct archive *a, const struct segments *s, const cha
 }
 
 /* The segment goes only after its `retired` record and its part of the proof are durable. */
-static int finish_retiring(struct archive *a, struct ledger *ledger)
+static int finish_retiring(struct archive *a, struct ledger *ledger, uint64_t covered)
 {
     struct record_retired retired = {
         .first = a->first, .last = a->last, .hash = a->end.hash, .reason = a->reason};
@@ -220,6 +220,8 @@ static int finish_retiring(struct archive *a, struct ledger *ledger)
 
     if (a->end.seq != a->last || a->end.type != LINE_EPOCH)
         return give_up(a, "it can't be retired", "it doesn't end as a finished segment does");
+    if (a->last > covered)
+        return give_up(a, "it can't be retired", "a receipt that covered it is gone");
     r = proof_finish(&a->proof);
     if (r < 0)
         return give_up(a, "it can't be retired: " PROOF_NAME, strerror(-r));
@@ -241,7 +243,7 @@ static int finish_retiring(struct archive *a, struct ledger *ledger)
 }
 
 /* Gathers what has to stay. */
-static int retire(struct archive *a, struct ledger *ledger)
+static int retire(struct archive *a, struct ledger *ledger, uint64_t covered)
 {
     struct slice bytes = SLICE_NULL;
     struct line line;
@@ -263,12 +265,30 @@ static int retire(struct archive *a, struct ledger *ledger)
     }
     if (r < 0)
         return give_up(a, "it can't be retired", strerror(-r));
-    return r ? 0 : finish_retiring(a, ledger);
+    return r ? 0 : finish_retiring(a, ledger, covered);
 }
 
 /* ---- deciding ---- */
 
-static int look(struct archive *a, uint64_t live, uint64_t oldest_open)
+/* Whether the oldest one, which has to go, lies at every sink that a receipt is waited for from. */
+static bool covers(struct archive *a, const struct segments *s, uint64_t covered)
+{
+    char name[SEGMENT_NAME];
+
+    if (s->first[1] - 1 <= covered)
+        return true;
+    if (!a->waits) {
+        segment_file_name(name, s->first[0], s->packed[0]);
+        log_warning("audit_retention",
+                    "segment=%s/%s last=%" PRIu64 " covered=%" PRIu64
+                    " why=\"it would be retired, but waits for receipts\"",
+                    a->path, name, s->first[1] - 1, covered);
+    }
+    a->waits = true;
+    return false;
+}
+
+static int look(struct archive *a, uint64_t live, uint64_t oldest_open, uint64_t covered)
 {
     struct segments s = {0};
     const char *reason;
@@ -280,6 +300,10 @@ static int look(struct archive *a, uint64_t live, uint64_t oldest_open)
         r = give_up(a, "the directory can't be read", strerror(-r));
     } else if (s.n > 1 && s.first[s.n - 1] == live) {
         reason = s.first[1] <= oldest_open ? too_much(a, &s) : NULL;
+        if (!reason)
+            a->waits = false;
+        else if (!covers(a, &s, covered))
+            reason = NULL;
         if (reason)
             r = begin_retiring(a, &s, reason);
         for (size_t i = 0; !reason && a->options.compress && i < s.n - 1; i++)
@@ -292,14 +316,15 @@ static int look(struct archive *a, uint64_t live, uint64_t oldest_open)
     return r;
 }
 
-int archive_step(struct archive *a, struct ledger *ledger, uint64_t live, uint64_t oldest_open)
+int archive_step(struct archive *a, struct ledger *ledger, uint64_t live, uint64_t oldest_open,
+                 uint64_t covered)
 {
     switch (a->state) {
     case ARCHIVE_PACKING:
         return pack(a);
     case ARCHIVE_RETIRING:
-        return retire(a, ledger);
+        return retire(a, ledger, covered);
     default:
-        return look(a, live, oldest_open);
+        return look(a, live, oldest_open, covered);
     }
 }

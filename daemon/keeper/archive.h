@@ -36,6 +36,7 @@ struct archive {
     uint64_t look_at; /* loop_now() when to look for work again; UINT64_MAX: not by the clock */
     uint64_t first;   /* of the segment being worked on */
     bool packed;
+    bool waits;         /* some have to go, but are not covered by receipts: it was logged */
     uint64_t last;      /* the last seq of the one being retired */
     const char *reason; /* why it is retired */
     int from, to;
@@ -57,10 +58,11 @@ uint64_t archive_due(const struct archive *a);
 
 /*
  * Does one piece. `live` is the first seq of the live segment; records from `oldest_open` on may
- * still be needed. Retiring adds a `retired` record to the ledger and commits it. 0, or -EIO when
- * the ledger failed.
+ * still be needed, and those beyond `covered` have no receipt yet (UINT64_MAX: none is waited for):
+ * no segment that holds one of either is retired. Retiring adds a `retired` record to the ledger
+ * and commits it. 0, or -EIO when the ledger failed.
  */
-int archive_step(struct archive *a, struct ledger *ledger, uint64_t live, uint64_t oldest_open)
-    __attribute__((warn_unused_result));
+int archive_step(struct archive *a, struct ledger *ledger, uint64_t live, uint64_t oldest_open,
+                 uint64_t covered) __attribute__((warn_unused_result));
 
 #endif

@@ -36,6 +36,7 @@ struct audit {
     uint64_t segment_first; /* the first seq of the live segment */
     struct ledger ledger;
     struct archive archive;
+    struct backlog backlog;
     struct veil *veil; /* how field values are kept */
     struct recover recovered;
 };
@@ -158,6 +159,7 @@ int audit_open(struct audit **out, const char *directory, const struct audit_opt
     if (r >= 0)
         r = a->lock = audit_dir_lock(a->directory, directory, err);
     archive_init(&a->archive, &a->options.archive, a->directory, a->path);
+    backlog_init(&a->backlog, a->options.receipts, a->options.quota, a->directory);
     if (r >= 0)
         r = recover_log(&a->recovered, a->directory, directory, err);
     if (r == 0)
@@ -192,9 +194,21 @@ void audit_free(struct audit *a)
 struct audit_state audit_state(const struct audit *a)
 {
     const struct ledger *l = &a->ledger;
-    bool ok = l->state == LEDGER_OPEN;
+    bool open = l->state == LEDGER_OPEN, over = open && a->backlog.over;
 
-    return (struct audit_state){ok, ok ? l->alarm : l->reason, l->records, l->syncs};
+    return (struct audit_state){.ok = open && !over,
+                                .passing = over,
+                                .reason = over   ? a->backlog.reason
+                                          : open ? l->alarm
+                                                 : l->reason,
+                                .records = l->records,
+                                .syncs = l->syncs};
+}
+
+const struct backlog *audit_backlog(const struct audit *a, const struct ledger **ledger)
+{
+    *ledger = &a->ledger;
+    return &a->backlog;
 }
 
 bool audit_failed(const struct audit *a)
@@ -297,6 +311,7 @@ static int change_segment(struct audit *a)
         live_finish(&old);
     else
         live_close(&old);
+    backlog_segments(&a->backlog, a->segment_first);
     log_info("audit_segment", "segment=%s epoch=%" PRIu64, l->live.file, epoch_number(l->epoch));
     return r < 0 ? change_failed(a, "a new segment can't be begun", r) : 0;
 }
@@ -350,7 +365,19 @@ uint64_t audit_due(const struct audit *a)
     return a->ledger.state == LEDGER_FAILED
                ? UINT64_MAX
                : least(least(least(segment_due(a), epoch_due(a)), work_due(a)),
-                       least(seal_due(a), check_due(a)));
+                       least(least(seal_due(a), check_due(a)), backlog_due(&a->backlog)));
+}
+
+/* A piece of the work on finished segments. */
+static int work(struct audit *a, uint64_t oldest_open)
+{
+    bool busy = a->archive.state != ARCHIVE_IDLE;
+    int r =
+        archive_step(&a->archive, &a->ledger, a->segment_first, oldest_open, a->backlog.covered);
+
+    if (busy && a->archive.state == ARCHIVE_IDLE)
+        backlog_segments(&a->backlog, a->segment_first);
+    return r;
 }
 
 int audit_tend(struct audit *a, uint64_t oldest_open)
@@ -368,7 +395,9 @@ int audit_tend(struct audit *a, uint64_t oldest_open)
         log_error("audit_unsigned", "directory=%s why=\"a checkpoint can't be signed\"", a->path);
     if (check_due(a) == 0 && ledger_check(l) < 0)
         return -EIO;
-    if (work_due(a) == 0 && archive_step(&a->archive, l, a->segment_first, oldest_open) < 0)
+    if (backlog_due(&a->backlog) == 0 && backlog_look(&a->backlog, l, a->segment_first))
+        archive_wake(&a->archive);
+    if (work_due(a) == 0 && work(a, oldest_open) < 0)
         return -EIO;
     return ledger_commit(l);
 }
@@ -391,7 +420,7 @@ int audit_intent(struct audit *a, const struct wire_sign *sign, struct slice key
     struct draft d = ledger_draft(l);
     struct record_veil how;
     struct wire_sign veiled;
-    int r = veil_intent(a->veil, sign, &veiled, &how);
+    int r = backlog_takes(&a->backlog, l) ? veil_intent(a->veil, sign, &veiled, &how) : -EDQUOT;
 
     if (r == 0)
         r = ledger_add(l, LEDGER_NEW, &d, record_intent(&l->batch, &d.head, &veiled, &how, key_id));
@@ -421,6 +450,8 @@ int audit_reject(struct audit *a, const struct wire_reject *reject)
     struct draft d = ledger_draft(l);
     struct wire_reject veiled;
 
+    if (!backlog_takes(&a->backlog, l))
+        return -EDQUOT;
     veil_reject(a->veil, reject, &veiled);
     return ledger_add(l, LEDGER_NEW, &d, record_reject(&l->batch, &d.head, &veiled));
 }
@@ -512,18 +543,23 @@ static int begin_fields_key(struct audit *a)
     return ledger_add(l, LEDGER_NEW, &d, record_fields_key(&l->batch, &d.head, id));
 }
 
+static int begin_start(struct audit *a, const char *version, uint32_t pid)
+{
+    struct ledger *l = &a->ledger;
+    struct draft d = ledger_draft(l);
+    uint64_t heartbeat = (a->options.heartbeat_us + 999999) / 1000000;
+
+    return ledger_add(
+        l, LEDGER_NEW, &d,
+        record_start(&l->batch, &d.head, slice_str(version), pid, veil_key_id(a->veil), heartbeat));
+}
+
 int audit_begin(struct audit *a, const char *version, uint32_t pid, struct err *err)
 {
     int r = a->recovered.fresh ? begin_fresh(a) : 0;
 
-    if (r == 0) {
-        struct ledger *l = &a->ledger;
-        struct draft d = ledger_draft(l);
-
-        r = ledger_add(
-            l, LEDGER_NEW, &d,
-            record_start(&l->batch, &d.head, slice_str(version), pid, veil_key_id(a->veil)));
-    }
+    if (r == 0)
+        r = begin_start(a, version, pid);
     if (r == 0 && veil_key_created(a->veil))
         r = begin_fields_key(a);
     if (r == 0)
@@ -536,5 +572,7 @@ int audit_begin(struct audit *a, const char *version, uint32_t pid, struct err *
     if (r < 0)
         return err_set(err, r, "%s%s%s", a->path, a->ledger.reason[0] ? "/" : ": ",
                        a->ledger.reason[0] ? a->ledger.reason : strerror(-r));
+    if (backlog_due(&a->backlog) == 0)
+        (void)backlog_look(&a->backlog, &a->ledger, a->segment_first);
     return 0;
 }

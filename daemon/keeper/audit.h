@@ -22,6 +22,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "keeper/archive.h"
+#include "keeper/backlog.h"
 #include "keeper/veil_rules.h"
 #include "trail/record.h"
 
@@ -33,6 +34,8 @@ struct audit_options {
     uint64_t segment_age_us;   /* or is this old; 0: default */
     uint64_t heartbeat_us;     /* a signature at least this often; 0: default */
     struct archive_options archive;
+    const struct receipts_paths *receipts; /* to wait for; borrowed; NULL: none */
+    uint64_t quota;                  /* bytes of segments that may wait for them; 0: any number */
     const struct veil_rules *fields; /* as for audit_fields; NULL: the defaults alone */
 };
 
@@ -70,7 +73,8 @@ int audit_begin(struct audit *audit, const char *version, uint32_t pid, struct e
 
 /*
  * Each adds one record to the next commit. 0, or a negative errno: then nothing was added, and the
- * number is given to the next one. What they take is as in record.h.
+ * number is given to the next one. What they take is as in record.h. Over the quota intents and
+ * rejects are not taken: -EDQUOT.
  */
 int audit_intent(struct audit *audit, const struct wire_sign *sign, struct slice key_id)
     __attribute__((warn_unused_result));
@@ -102,11 +106,15 @@ uint64_t audit_due(const struct audit *audit);
 
 struct audit_state {
     bool ok;                 /* new requests are recorded */
+    bool passing;            /* not ok, but it may be again: too much waits for receipts */
     const char *reason;      /* why not; while ok: an alarm, "" when there is none */
     uint64_t records, syncs; /* since the keeper started */
 };
 
 struct audit_state audit_state(const struct audit *audit);
+
+/* What waits for receipts, and the ledger to ask about it with. */
+const struct backlog *audit_backlog(const struct audit *audit, const struct ledger **ledger);
 
 /* Nothing can be recorded any more, not even the end of what is under way. */
 bool audit_failed(const struct audit *audit);

@@ -13,6 +13,7 @@
 #include "keeper/pending.h"
 #include "keeper/permit.h"
 #include "keeper/signing.h"
+#include "keeper/state.h"
 #include "wire/link.h"
 
 #include <errno.h>
@@ -53,7 +54,7 @@ struct keeper {
     uint64_t signatures;
     void (*failed)(void *arg); /* NULL once called */
     void *failed_arg;
-    bool told_ok, told_reason; /* what the proxies know of the audit log */
+    bool told_ok, told_passing, told_reason; /* what the proxies know of the audit log */
     bool stopped;
 };
 
@@ -134,7 +135,7 @@ static void refuse_now(struct peer *p, uint64_t id, enum wire_reason reason, str
 
 static void refuse_unrecorded(struct peer *p, uint64_t id)
 {
-    refuse_now(p, id, WIRE_REASON_AUDIT, SLICE_LIT("the audit log can't be written"));
+    refuse_now(p, id, WIRE_REASON_AUDIT, state_refusal(p->keeper->audit));
 }
 
 static void recorded_now(struct peer *p, uint64_t id, bool durable)
@@ -180,21 +181,10 @@ static void answer_send(struct answer *a, bool durable)
 
 static void send_state(struct peer *p, enum wire_type type, uint64_t id)
 {
-    struct audit_state s = audit_state(p->keeper->audit);
-    struct wire_message m = {
-        .type = type,
-        .state =
-            {
-                .id = id,
-                .audit_ok = s.ok,
-                .reason = slice_str(s.reason),
-                .records = s.records,
-                .syncs = s.syncs,
-                .signatures = p->keeper->signatures,
-            },
-    };
+    struct state s;
 
-    (void)peer_send(p, &m);
+    state_make(&s, type, id, p->keeper->audit, p->keeper->signatures);
+    (void)peer_send(p, &s.message);
 }
 
 /* Trouble with the audit log is told at once, not with the next ping: there may be none. */
@@ -204,16 +194,17 @@ static void tell_trouble(struct keeper *k)
     bool reason = s.reason[0] != '\0';
     struct peer *next;
 
-    if (s.ok == k->told_ok && reason == k->told_reason)
+    if (s.ok == k->told_ok && s.passing == k->told_passing && reason == k->told_reason)
         return;
     k->told_ok = s.ok;
+    k->told_passing = s.passing;
     k->told_reason = reason;
     for (struct peer *p = k->peers; p; p = next) {
         next = p->next;
         if (p->greeted)
             send_state(p, WIRE_STATE, 0);
     }
-    if (!s.ok && k->failed) {
+    if (!s.ok && !s.passing && k->failed) {
         void (*failed)(void *arg) = k->failed;
 
         k->failed = NULL;

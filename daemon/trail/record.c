@@ -371,13 +371,14 @@ int record_reject(struct buf *out, const struct record_head *head, const struct 
 }
 
 int record_start(struct buf *out, const struct record_head *head, struct slice version,
-                 uint32_t pid, struct slice fields_key)
+                 uint32_t pid, struct slice fields_key, uint64_t heartbeat)
 {
     struct writer w = begin(out, head, SLICE_LIT("start"));
 
     put_string(&w, SLICE_LIT(",\"version\":"), version);
     put_number(&w, SLICE_LIT(",\"pid\":"), pid);
     put_string(&w, SLICE_LIT(",\"fields_key\":"), fields_key);
+    put_number(&w, SLICE_LIT(",\"heartbeat\":"), heartbeat);
     return w.failed;
 }
 

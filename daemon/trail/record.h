@@ -78,9 +78,13 @@ int record_outcome(struct buf *out, const struct record_head *head, const struct
     __attribute__((warn_unused_result));
 int record_reject(struct buf *out, const struct record_head *head, const struct wire_reject *reject)
     __attribute__((warn_unused_result));
-/* `fields_key` is the key id of the keyed hashes from here on. */
+/*
+ * `fields_key` is the key id of the keyed hashes from here on; every `heartbeat` seconds at the
+ * latest there is a record.
+ */
 int record_start(struct buf *out, const struct record_head *head, struct slice version,
-                 uint32_t pid, struct slice fields_key) __attribute__((warn_unused_result));
+                 uint32_t pid, struct slice fields_key, uint64_t heartbeat)
+    __attribute__((warn_unused_result));
 /* A new key of the keyed hashes was made. */
 int record_fields_key(struct buf *out, const struct record_head *head, struct slice key_id)
     __attribute__((warn_unused_result));

@@ -79,17 +79,31 @@ static const char *begin(struct verify *v, const struct line *line, const struct
     return v->proved ? NULL : enter_epoch(v, s->epoch, &s->public_key);
 }
 
+/* Behind the place where it went on, a header's word is taken for what wasn't seen. */
+static const char *settle(struct verify *v, const struct record_segment *s)
+{
+    requests_deinit(&v->open);
+    v->open = (struct requests){0};
+    v->strays = s->open;
+    v->adrift = false;
+    return v->verifier ? NULL : enter_epoch(v, s->epoch, &s->public_key);
+}
+
 /* A header that follows a segment. */
 static const char *follow(struct verify *v, const struct record_segment *s)
 {
+    bool unseen = v->adrift && v->resumed == v->next_seq - 1;
+
     if (!same_key(&s->log, &v->log))
         return "the segment belongs to another log";
     if (s->previous_seq != v->next_seq - 1 || !chain_same(&s->previous, &v->last))
         return "the header doesn't follow the segment before it";
-    if (v->last_type != LINE_EPOCH)
+    if (v->last_type != LINE_EPOCH && !unseen)
         return "the segment before it doesn't end with an epoch record";
-    if (s->epoch != v->epoch || !same_key(&s->public_key, &v->key))
+    if (v->verifier && (s->epoch != v->epoch || !same_key(&s->public_key, &v->key)))
         return "the header's epoch and key are not those that the segment before handed over to";
+    if (v->adrift)
+        return settle(v, s);
     if (s->open != v->open.n + v->strays)
         return "the header counts other open requests than there are";
     return NULL;
@@ -194,6 +208,8 @@ static const char *check_seal(struct verify *v, const struct line *line)
         return "it is signed for an epoch that is not the current one";
     if (!chain_same(&seal.hash, &v->last))
         return "it is signed for another record before it";
+    if (!v->verifier && v->adrift)
+        return epoch ? enter_epoch(v, seal.epoch + 1, &next) : NULL;
     if (!seal_verify(v->verifier, &seal, signature))
         return "its signature is not one of the epoch's key";
     seal.next = NULL;
@@ -215,9 +231,9 @@ static const char *check_outcome(struct verify *v, const struct line *line)
 
     if (r < 0)
         return FAILED;
-    if (r == 0 && v->strays == 0)
+    if (r == 0 && v->strays == 0 && !v->adrift)
         return "an outcome without an intent";
-    if (r == 0)
+    if (r == 0 && v->strays)
         v->strays--;
     return NULL;
 }
@@ -251,7 +267,7 @@ static const char *by_type(struct verify *v, const struct line *line)
     case LINE_RETIRED:
         return check_retired(v, line);
     case LINE_STOP:
-        return v->open.n + v->strays ? "the log was closed with requests open" : NULL;
+        return v->open.n + v->strays && !v->adrift ? "the log was closed with requests open" : NULL;
     default:
         return NULL;
     }
@@ -292,6 +308,28 @@ const char *verify_line(struct verify *v, struct slice bytes)
         v->head_seen = true;
     }
     return NULL;
+}
+
+void verify_resume(struct verify *v, const struct seal_key *log, uint64_t seq,
+                   const struct chain_hash *hash, uint64_t epoch)
+{
+    if (!v->begun) {
+        v->begun = true;
+        v->log = *log;
+        v->first_seq = seq + 1;
+        v->before = *hash;
+    }
+    if (v->epoch != epoch) {
+        seal_verifier_free(v->verifier);
+        v->verifier = NULL;
+        v->epoch = epoch;
+    }
+    v->boundary = false;
+    v->adrift = true;
+    v->resumed = seq;
+    v->last = *hash;
+    v->last_type = LINE_OTHER;
+    v->next_seq = seq + 1;
 }
 
 const char *verify_end(struct verify *v)

@@ -3,7 +3,7 @@
  * the chain, the numbering, the segments' links, the signatures of checkpoints and epochs, and
  * that every outcome has an intent. It may begin at any segment; what is then taken on trust from
  * that segment's header (the hash before it, the epoch and its key) is `given` until a pin or a
- * head confirms it.
+ * head confirms it. Behind a place that is broken, the caller may let it go on (verify_resume).
  */
 #ifndef CENTION_TRAIL_VERIFY_H
 #define CENTION_TRAIL_VERIFY_H
@@ -23,8 +23,10 @@ struct verify {
     const struct verify_head *head; /* set before the first line, or NULL */
     bool whole; /* set before the first line: segments that are missing in front must be retired */
 
-    bool begun;    /* the first header has been read */
-    bool boundary; /* the next line must open a segment */
+    bool begun;       /* the first header has been read */
+    bool boundary;    /* the next line must open a segment */
+    bool adrift;      /* resumed: up to the next header, requests that weren't seen may be open */
+    uint64_t resumed; /* the seq that it went on behind; 0: never */
     struct seal_key log;
     uint64_t epoch;
     struct seal_key key;    /* of that epoch */
@@ -75,6 +77,15 @@ void verify_segment(struct verify *v);
 
 /* A line without its newline. NULL, or why the log is broken there (valid until the next call). */
 const char *verify_line(struct verify *v, struct slice bytes) __attribute__((warn_unused_result));
+
+/*
+ * Goes on behind the record `seq`, which wasn't seen whole: its hash, and the epoch in force behind
+ * it, are taken from the caller. Until the next header nothing is said about requests that may have
+ * been open; when it is another epoch than before, nothing about signatures either, and that
+ * header's key is given.
+ */
+void verify_resume(struct verify *v, const struct seal_key *log, uint64_t seq,
+                   const struct chain_hash *hash, uint64_t epoch);
 
 /* After the last line: NULL, or why the log as a whole is broken. */
 const char *verify_end(struct verify *v) __attribute__((warn_unused_result));

@@ -203,6 +203,22 @@ static void caller_tick(void *arg)
     loop_timer_set(&c->timer, c->timeout_us < CALLER_PING_US ? c->timeout_us : CALLER_PING_US);
 }
 
+static void note_receipts(struct caller_state *state, const struct wire_state *s)
+{
+    state->waiting = s->waiting;
+    state->quota = s->quota;
+    state->n_receipts = s->n_receipts;
+    for (unsigned i = 0; i < s->n_receipts; i++) {
+        const struct wire_receipt *from = &s->receipts[i];
+        struct caller_receipt *to = &state->receipts[i];
+
+        (void)snprintf(to->name, sizeof(to->name), "%.*s", (int)from->name.len,
+                       from->name.len ? from->name.data : "");
+        to->records = from->records;
+        to->age_us = from->age_us;
+    }
+}
+
 static void caller_note(struct caller *c, const struct wire_state *s)
 {
     if (c->state.connected && c->state.audit_ok != (s->audit_ok != 0))
@@ -212,6 +228,7 @@ static void caller_note(struct caller *c, const struct wire_state *s)
     c->state.records = s->records;
     c->state.syncs = s->syncs;
     c->state.signatures = s->signatures;
+    note_receipts(&c->state, s);
     (void)snprintf(c->state.reason, sizeof(c->state.reason), "%.*s", (int)s->reason.len,
                    s->reason.len ? s->reason.data : "");
 }

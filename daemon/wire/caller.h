@@ -24,13 +24,22 @@ struct caller_ticket {
     void *arg;
 };
 
+/* One sink that the keeper waits for, as it last said. */
+struct caller_receipt {
+    char name[65];
+    uint64_t records, age_us; /* as in wire_receipt */
+};
+
 /* What the keeper last said of itself. */
 struct caller_state {
     bool connected;   /* and greeted */
     bool audit_ok;    /* its last word; also of one that has gone since, until the next greets */
     char reason[256]; /* why not ready, in words; "" when ready */
     uint64_t records, syncs, signatures; /* the keeper's counters */
-    uint64_t connects;                   /* links made so far */
+    uint64_t waiting, quota;             /* bytes of the audit log, as in wire_state */
+    struct caller_receipt receipts[WIRE_RECEIPTS_MAX];
+    unsigned n_receipts;
+    uint64_t connects; /* links made so far */
 };
 
 /*

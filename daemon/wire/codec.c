@@ -129,7 +129,7 @@ static void get_reject(struct reader *r, struct wire_reject *x, struct wire_spac
     x->problems = space->problems;
 }
 
-static void get_state(struct reader *r, struct wire_state *s)
+static void get_state(struct reader *r, struct wire_state *s, struct wire_space *space)
 {
     s->id = get_u64(r);
     s->audit_ok = get_choice(r, 0, 1);
@@ -137,6 +137,15 @@ static void get_state(struct reader *r, struct wire_state *s)
     s->records = get_u64(r);
     s->syncs = get_u64(r);
     s->signatures = get_u64(r);
+    s->waiting = get_u64(r);
+    s->quota = get_u64(r);
+    s->n_receipts = get_choice(r, 0, WIRE_RECEIPTS_MAX);
+    s->receipts = space->receipts;
+    for (uint32_t i = 0; !r->why && i < s->n_receipts; i++) {
+        space->receipts[i].name = get_string(r, WIRE_NAME_MAX);
+        space->receipts[i].records = get_u64(r);
+        space->receipts[i].age_us = get_u64(r);
+    }
 }
 
 static void get_signed(struct reader *r, struct wire_signed *s)
@@ -165,7 +174,7 @@ static void get_message(struct reader *r, struct wire_message *m, struct wire_sp
         break;
     case WIRE_WELCOME:
     case WIRE_STATE:
-        get_state(r, &m->state);
+        get_state(r, &m->state, space);
         break;
     case WIRE_SIGN:
         get_sign(r, &m->sign, space);
@@ -336,6 +345,16 @@ static void put_state(struct writer *w, const struct wire_state *s)
     put_u64(w, s->records);
     put_u64(w, s->syncs);
     put_u64(w, s->signatures);
+    put_u64(w, s->waiting);
+    put_u64(w, s->quota);
+    if (s->n_receipts > WIRE_RECEIPTS_MAX && !w->failed)
+        w->failed = -EMSGSIZE;
+    put_u32(w, s->n_receipts);
+    for (uint32_t i = 0; !w->failed && i < s->n_receipts; i++) {
+        put_string(w, s->receipts[i].name, WIRE_NAME_MAX);
+        put_u64(w, s->receipts[i].records);
+        put_u64(w, s->receipts[i].age_us);
+    }
 }
 
 static void put_message(struct writer *w, const struct wire_message *m)

@@ -25,7 +25,7 @@
 #include <stdint.h>
 
 enum {
-    WIRE_VERSION = 3,
+    WIRE_VERSION = 4,
     WIRE_HEADER = 8,                    /* u32 length of what follows the header, u8 type, 3 zero */
     WIRE_MESSAGE_MAX = 9 * 1024 * 1024, /* bytes after the header */
     WIRE_BODY_MAX = 8 * 1024 * 1024,    /* the largest limits.body_bytes that fits a message */
@@ -39,6 +39,7 @@ enum {
     WIRE_TEXT_MAX = 1024, /* error sentences */
     WIRE_SIGNATURE = 64,  /* hex digits of HMAC-SHA256 */
     WIRE_PENDING_MAX = 65536,
+    WIRE_RECEIPTS_MAX = 8,
 };
 
 enum wire_type {
@@ -145,17 +146,28 @@ struct wire_recorded {
     uint32_t durable; /* 1 or 0 */
 };
 
+/* How far one of the sinks is behind that the keeper waits for. */
+struct wire_receipt {
+    struct slice name;
+    uint64_t records; /* that it lacks */
+    uint64_t age_us;  /* how long the first of them has been there; 0: it lacks none */
+};
+
 struct wire_state {
     uint64_t id;                         /* of the PING; 0 in WELCOME */
     uint32_t audit_ok;                   /* 1 or 0 */
     struct slice reason;                 /* why not, in words */
     uint64_t records, syncs, signatures; /* since the keeper started */
+    uint64_t waiting, quota;             /* bytes of the log without receipts; 0: no quota */
+    uint32_t n_receipts;
+    const struct wire_receipt *receipts;
 };
 
 /* Where a decoded message keeps its lists. */
 struct wire_space {
     struct wire_field fields[WIRE_FIELDS_MAX];
     struct wire_problem problems[WIRE_PROBLEMS_MAX];
+    struct wire_receipt receipts[WIRE_RECEIPTS_MAX];
 };
 
 struct wire_message {

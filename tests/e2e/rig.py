@@ -56,8 +56,8 @@ needs_signatures = pytest.mark.skipif(not trail.Ed25519PublicKey,
 class Daemon:
     """One process whose output is kept line by line."""
 
-    def __init__(self, *command, env=None, cwd=None):
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE,
+    def __init__(self, *command, env=None, cwd=None, stdin=None):
+        self.process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, env=env, cwd=cwd, text=True,
                                         errors="replace", start_new_session=True)
         self.name = " ".join(map(str, command))

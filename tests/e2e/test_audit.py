@@ -37,7 +37,8 @@ def test_shapes(rig):
         assert list(record)[:3] == ["seq", "time", "type"] and list(record)[-1] == "h"
         assert record["seq"] == number and TIME.match(record["time"])
     assert (start["type"], fields["type"]) == ("start", "fields")
-    assert list(start)[3:-1] == ["version", "pid", "fields_key"]
+    assert list(start)[3:-1] == ["version", "pid", "fields_key", "heartbeat"]
+    assert start["heartbeat"] == 3600
     assert list(fields)[3:-1] == ["event", "key_id"] and fields["key_id"] == start["fields_key"]
     assert {key["type"], key2["type"]} == {"key"}
     assert {(key["workspace"], key["key"]), (key2["workspace"], key2["key"])} == {

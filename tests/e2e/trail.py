@@ -24,6 +24,8 @@ EPOCH = re.compile(rb',"epoch":' + NUMBER + rb',"hash":"' + HEX32 + rb'","next_k
                    rb'","signature":"([0-9a-f]{128})"')
 RETIRED = re.compile(rb',"first":' + NUMBER + rb',"last":' + NUMBER + rb',"hash":"' + HEX32 +
                      rb'","segment":"')
+START = re.compile(rb',"version":"[^"]*","pid":' + NUMBER + rb',"fields_key":"[0-9a-f]{16}",'
+                   rb'"heartbeat":' + NUMBER)
 REQUEST = re.compile(rb',"id":"([A-Za-z0-9._:+/=@-]{1,128})"')
 CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
@@ -50,6 +52,7 @@ class Verifier:
         self.retired = 0  # the last seq that a retired record names
         self.first = self.given = None  # the first header's seq, and the hash it gives
         self.proof = None  # (seq, hash) of the last record in the proof
+        self.heartbeat = None  # seconds, of the last start
 
     def prove(self, data, before):
         """The file of what stays of retired segments, in front of a segment that begins so."""
@@ -112,6 +115,8 @@ class Verifier:
             self.request(kind, rest)
         elif kind == b"retired":
             self.retire(rest)
+        elif kind == b"start":
+            self.start(rest)
         elif kind == b"stop" and (self.open or self.strays):
             raise Broken("stopped with requests open")
         self.seq, self.last, self.kind = int(seq), raw(digest), kind
@@ -143,6 +148,12 @@ class Verifier:
                 self.log, self.key, self.epoch, self.seq, self.last,
                 sum(self.open.values()) + self.strays, b"epoch"):
             raise Broken("the header doesn't follow")
+
+    def start(self, rest):
+        match = START.fullmatch(rest)
+        if not match:
+            raise Broken("not a start")
+        self.heartbeat = int(match[2])
 
     def retire(self, rest):
         match = RETIRED.match(rest)

@@ -24,7 +24,8 @@ void append(const char *name, const char *text);
 
 #define TIME "\"time\":\"---------------------------\""
 #define START                                                                                      \
-    "\"type\":\"start\",\"version\":\"1\",\"pid\":2,\"fields_key\":\"----------------\"}\n"
+    "\"type\":\"start\",\"version\":\"1\",\"pid\":2,\"fields_key\":\"----------------\","          \
+    "\"heartbeat\":3600}\n"
 #define NEW_KEY  "\"type\":\"fields\",\"event\":\"key_created\",\"key_id\":\"----------------\"}\n"
 #define MAC_TEXT "----------------------------------------------------------------"
 

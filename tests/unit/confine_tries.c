@@ -7,6 +7,7 @@
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,9 +32,9 @@ typedef const struct tries_scene scene;
 
 /* ---- the scene ---- */
 
-static const char *const FILES[] = {
-    "conf/a.conf",   "keys/keys.conf", "api/api.json",        "ca/ca.pem",
-    "run/http.sock", "other/file",     "audit/audit-1.jsonl", NULL};
+static const char *const FILES[] = {"conf/a.conf",         "keys/keys.conf",      "api/api.json",
+                                    "ca/ca.pem",           "run/http.sock",       "other/file",
+                                    "audit/audit-1.jsonl", "state/.a.cursor.new", NULL};
 
 static const char *at(scene *s, const char *name)
 {
@@ -67,7 +68,8 @@ static void door_open(struct tries_door *d)
 
 int tries_open(struct tries_scene *s)
 {
-    static const char *const FOLDERS[] = {"conf", "keys", "api", "ca", "run", "audit", "other"};
+    static const char *const FOLDERS[] = {"conf", "keys",  "api",   "ca",
+                                          "run",  "audit", "state", "other"};
     long abi = syscall(444, NULL, 0, 1); /* landlock_create_ruleset, LANDLOCK_..._VERSION */
 
     *s = (struct tries_scene){.parent = getpid(), .landlock = abi > 0 ? (int)abi : 0};
@@ -99,6 +101,8 @@ void tries_reset(struct tries_scene *s)
         (void)close(fd);
     }
     (void)unlink(at(s, "audit/new"));
+    (void)unlink(at(s, "state/new"));
+    (void)unlink(at(s, "other/new"));
     if (s->tcp >= 0)
         (void)close(s->tcp);
     if (s->tcp6 >= 0)
@@ -320,6 +324,30 @@ static int work_sync(scene *s)
     return 0;
 }
 
+OPEN(write_audit, at(s, "audit/audit-1.jsonl"), O_WRONLY | O_APPEND)
+OPEN(make_cursor, at(s, "state/new"), O_WRONLY | O_CREAT | O_EXCL)
+OPEN(make_cursor_there, at(s, "audit/new"), O_WRONLY | O_CREAT | O_EXCL)
+OPEN(make_cursor_elsewhere, at(s, "other/new"), O_WRONLY | O_CREAT | O_EXCL)
+TRY(move_cursor,
+    renameat(AT_FDCWD, at(s, "state/.a.cursor.new"), AT_FDCWD, at(s, "state/a.cursor")))
+TRY(move_over,
+    renameat(AT_FDCWD, at(s, "state/.a.cursor.new"), AT_FDCWD, at(s, "audit/audit-1.jsonl")))
+TRY(work_read_sync, fdatasync(s->shell))
+
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+static int work_thread(scene *s)
+{
+    pthread_t thread;
+    int r = pthread_create(&thread, NULL, nothing, NULL);
+
+    (void)s;
+    return r ? r : pthread_join(thread, NULL);
+}
+
 static int work_memory(scene *s)
 {
     struct timespec ts;
@@ -353,97 +381,106 @@ static int work_accept(scene *s)
     return fd >= 0 || errno == EAGAIN ? 0 : errno;
 }
 
-#define D                   TRY_DENIED
-#define K                   TRY_KILLED
-#define A                   TRY_DONE
-#define BOTH(result)        .expected = {result, result}
-#define EACH(proxy, keeper) .expected = {proxy, keeper}
+#define D                            TRY_DENIED
+#define K                            TRY_KILLED
+#define A                            TRY_DONE
+#define ALL(result)                  .expected = {result, result, result}
+#define EACH(proxy, keeper, shipper) .expected = {proxy, keeper, shipper}
 
 const struct try TRIES[] = {
-    {"execve", try_execve, BOTH(K)},
-    {"execveat of an open file", try_execveat, BOTH(K)},
-    {"ptrace of another process", try_ptrace, BOTH(K)},
-    {"process_vm_readv", try_vm, BOTH(K)},
-    {"pidfd_open", try_pidfd, BOTH(K)},
-    {"mount", try_mount, BOTH(K)},
-    {"unshare", try_unshare, BOTH(K)},
-    {"setns", try_setns, BOTH(K)},
-    {"bpf", try_bpf, BOTH(K)},
-    {"userfaultfd", try_uffd, BOTH(K)},
-    {"keyctl", try_keyctl, BOTH(K)},
-    {"init_module", try_module, BOTH(K)},
-    {"kexec_load", try_kexec, BOTH(K)},
-    {"io_uring_setup", try_io_uring, BOTH(K)},
-    {"perf_event_open", try_perf, BOTH(K)},
-    {"personality (READ_IMPLIES_EXEC)", try_personality, BOTH(K)},
+    {"execve", try_execve, ALL(K)},
+    {"execveat of an open file", try_execveat, ALL(K)},
+    {"ptrace of another process", try_ptrace, ALL(K)},
+    {"process_vm_readv", try_vm, ALL(K)},
+    {"pidfd_open", try_pidfd, ALL(K)},
+    {"mount", try_mount, ALL(K)},
+    {"unshare", try_unshare, ALL(K)},
+    {"setns", try_setns, ALL(K)},
+    {"bpf", try_bpf, ALL(K)},
+    {"userfaultfd", try_uffd, ALL(K)},
+    {"keyctl", try_keyctl, ALL(K)},
+    {"init_module", try_module, ALL(K)},
+    {"kexec_load", try_kexec, ALL(K)},
+    {"io_uring_setup", try_io_uring, ALL(K)},
+    {"perf_event_open", try_perf, ALL(K)},
+    {"personality (READ_IMPLIES_EXEC)", try_personality, ALL(K)},
 #ifdef __x86_64__
-    {"a call of 32-bit programs (int 0x80)", try_other_abi, BOTH(K)},
+    {"a call of 32-bit programs (int 0x80)", try_other_abi, ALL(K)},
 #endif
-    {"memory to execute (mmap)", try_mmap, BOTH(D)},
-    {"memory to execute (mprotect)", try_mprotect, BOTH(D)},
-    {"a thread", try_thread, BOTH(D)},
-    {"a process in new namespaces", try_namespace, BOTH(D)},
-    {"a child process", work_fork, EACH(D, A)},
-    {"a signal to another process", try_kill, BOTH(D)},
-    {"a signal to everyone", try_kill_all, BOTH(D)},
-    {"SIGTERM to the command", try_command, EACH(D, A)},
-    {"setuid", try_setuid, BOTH(D)},
-    {"becoming traceable", try_dumpable, BOTH(D)},
-    {"typing into a terminal (TIOCSTI)", try_tty, BOTH(D)},
-    {"socket: AF_PACKET", try_packet, BOTH(D)},
-    {"socket: raw IP", try_raw, BOTH(D)},
-    {"socket: AF_NETLINK, routes", try_route, BOTH(D)},
-    {"socket: AF_NETLINK, sock_diag", try_diag, BOTH(D)},
-    {"socket: AF_VSOCK", try_vsock, BOTH(D)},
-    {"socket: TCP", try_inet, EACH(A, D)},
-    {"socket: TCP over IPv6", try_inet6, EACH(A, D), .v6 = true},
-    {"socket: UDP", try_udp, EACH(A, D)},
-    {"socket: AF_UNIX, stream", try_unix, EACH(A, D)},
-    {"socket: AF_UNIX, datagram (sd_notify)", try_notify, BOTH(A)},
-    {"bind", try_bind, BOTH(D)},
-    {"listen", try_listen, BOTH(D)},
-    {"a socket's program (SO_ATTACH_FILTER)", try_attach, BOTH(D)},
-    {"connect: upstream's port", try_upstream4, EACH(A, D)},
-    {"connect: upstream's port, IPv6", try_upstream6, EACH(A, D), .v6 = true},
-    {"connect: another port", try_other4, BOTH(D), .landlock = 4},
-    {"connect: another port, IPv6", try_other6, BOTH(D), .landlock = 4, .v6 = true},
-    {"read: the configuration", read_conf, BOTH(A)},
-    {"read: the API description", read_api, EACH(A, D), .landlock = 1},
-    {"read: the CA file", read_ca, EACH(A, D), .landlock = 1},
-    {"read: keys.conf (of another folder)", read_keys, EACH(D, A), .landlock = 1},
-    {"read: the audit log", read_audit, EACH(D, A), .landlock = 1},
-    {"read: another file", read_other, BOTH(D), .landlock = 1},
-    {"read: another folder", list_other, BOTH(D), .landlock = 1},
-    {"read: /etc/passwd", read_passwd, BOTH(A), .landlock = 1},
-    {"read: a program", read_program, BOTH(D), .landlock = 1},
-    {"read: another process's memory", read_memory, BOTH(D), .landlock = 1},
-    {"write: the configuration", write_conf, BOTH(D), .landlock = 1},
+    {"memory to execute (mmap)", try_mmap, ALL(D)},
+    {"memory to execute (mprotect)", try_mprotect, ALL(D)},
+    {"a thread", try_thread, ALL(D)},
+    {"a process in new namespaces", try_namespace, ALL(D)},
+    {"a child process", work_fork, EACH(D, A, D)},
+    {"a signal to another process", try_kill, ALL(D)},
+    {"a signal to everyone", try_kill_all, ALL(D)},
+    {"SIGTERM to the command", try_command, EACH(D, A, D)},
+    {"setuid", try_setuid, ALL(D)},
+    {"becoming traceable", try_dumpable, ALL(D)},
+    {"typing into a terminal (TIOCSTI)", try_tty, ALL(D)},
+    {"socket: AF_PACKET", try_packet, ALL(D)},
+    {"socket: raw IP", try_raw, ALL(D)},
+    {"socket: AF_NETLINK, routes", try_route, ALL(D)},
+    {"socket: AF_NETLINK, sock_diag", try_diag, ALL(D)},
+    {"socket: AF_VSOCK", try_vsock, ALL(D)},
+    {"socket: TCP", try_inet, EACH(A, D, A)},
+    {"socket: TCP over IPv6", try_inet6, EACH(A, D, A), .v6 = true},
+    {"socket: UDP", try_udp, EACH(A, D, A)},
+    {"socket: AF_UNIX, stream", try_unix, EACH(A, D, A)},
+    {"socket: AF_UNIX, datagram (sd_notify)", try_notify, ALL(A)},
+    {"bind", try_bind, ALL(D)},
+    {"listen", try_listen, ALL(D)},
+    {"a socket's program (SO_ATTACH_FILTER)", try_attach, ALL(D)},
+    {"connect: upstream's port", try_upstream4, EACH(A, D, A)},
+    {"connect: upstream's port, IPv6", try_upstream6, EACH(A, D, A), .v6 = true},
+    {"connect: another port", try_other4, EACH(D, D, A), .landlock = 4},
+    {"connect: another port, IPv6", try_other6, EACH(D, D, A), .landlock = 4, .v6 = true},
+    {"read: the configuration", read_conf, ALL(A)},
+    {"read: the API description", read_api, EACH(A, D, D), .landlock = 1},
+    {"read: the CA file", read_ca, EACH(A, D, A), .landlock = 1},
+    {"read: keys.conf (of another folder)", read_keys, EACH(D, A, D), .landlock = 1},
+    {"read: the audit log", read_audit, EACH(D, A, A), .landlock = 1},
+    {"read: another file", read_other, ALL(D), .landlock = 1},
+    {"read: another folder", list_other, ALL(D), .landlock = 1},
+    {"read: /etc/passwd", read_passwd, ALL(A), .landlock = 1},
+    {"read: a program", read_program, ALL(D), .landlock = 1},
+    {"read: another process's memory", read_memory, ALL(D), .landlock = 1},
+    {"write: the configuration", write_conf, ALL(D), .landlock = 1},
     /* Both may read /etc: there the file's permissions decide, and root has them all. */
-    {"write: /etc/shadow", write_shadow, BOTH(D), .landlock = 1},
-    {"write: keys.conf", write_keys, BOTH(D), .landlock = 1},
-    {"write: another file", write_other, BOTH(D), .landlock = 1},
-    {"empty: another file", empty_other, BOTH(D), .landlock = 3},
-    {"make: a file elsewhere", make_other, BOTH(D), .landlock = 1},
-    {"make: a file beside the socket", make_run, BOTH(D), .landlock = 1},
-    {"make: a file of the audit log", make_audit, EACH(D, A)},
-    {"make: a folder", make_folder, BOTH(D)},
-    {"make: a symbolic link", make_link, BOTH(D)},
-    {"remove: its own socket", remove_socket, BOTH(A)},
-    {"remove: the configuration", remove_conf, BOTH(D), .landlock = 1},
-    {"remove: another file", remove_other, BOTH(D), .landlock = 1},
-    {"remove: a file of the audit log", remove_audit, EACH(D, A), .landlock = 1},
-    {"move: the audit log elsewhere", move_out, BOTH(D), .landlock = 1},
-    {"chmod", change_mode, BOTH(D)},
-    {"fchown", change_owner, BOTH(D)},
-    {"fchmod: set-user-id", set_suid, BOTH(D)},
-    {"fchmod", work_mode, EACH(D, A)},
-    {"write and fdatasync", work_sync, EACH(D, A)},
-    {"fallocate", work_allocate, EACH(D, A)},
-    {"ftruncate", work_cut, EACH(D, A)},
-    {"rename in the audit directory", work_rename, EACH(D, A)},
-    {"link in the audit directory", work_link, EACH(D, A)},
-    {"memory, randomness, clocks", work_memory, BOTH(A)},
-    {"accept", work_accept, BOTH(A)},
-    {"setsockopt: TCP_NODELAY", work_nodelay, EACH(A, D)},
+    {"write: /etc/shadow", write_shadow, ALL(D), .landlock = 1},
+    {"write: keys.conf", write_keys, ALL(D), .landlock = 1},
+    {"write: another file", write_other, ALL(D), .landlock = 1},
+    {"empty: another file", empty_other, ALL(D), .landlock = 3},
+    {"make: a file elsewhere", make_other, ALL(D), .landlock = 1},
+    {"make: a file beside the socket", make_run, ALL(D), .landlock = 1},
+    {"make: a file of the audit log", make_audit, EACH(D, A, D)},
+    {"make: a folder", make_folder, ALL(D)},
+    {"make: a symbolic link", make_link, ALL(D)},
+    {"remove: its own socket", remove_socket, ALL(A)},
+    {"remove: the configuration", remove_conf, ALL(D), .landlock = 1},
+    {"remove: another file", remove_other, ALL(D), .landlock = 1},
+    {"remove: a file of the audit log", remove_audit, EACH(D, A, D), .landlock = 1},
+    {"move: the audit log elsewhere", move_out, ALL(D), .landlock = 1},
+    {"chmod", change_mode, ALL(D)},
+    {"fchown", change_owner, ALL(D)},
+    {"fchmod: set-user-id", set_suid, ALL(D)},
+    {"fchmod", work_mode, EACH(D, A, D)},
+    {"write and fdatasync", work_sync, EACH(D, A, D)},
+    {"fallocate", work_allocate, EACH(D, A, D)},
+    {"ftruncate", work_cut, EACH(D, A, D)},
+    {"rename in the audit directory", work_rename, EACH(D, A, D)},
+    {"link in the audit directory", work_link, EACH(D, A, D)},
+    {"make: a cursor", make_cursor, EACH(D, D, A), .landlock = 1},
+    {"put a cursor in its place", move_cursor, EACH(D, D, A), .landlock = 1},
+    {"make: like a cursor, in the audit directory", make_cursor_there, EACH(D, A, D),
+     .landlock = 1},
+    {"make: like a cursor, elsewhere", make_cursor_elsewhere, ALL(D), .landlock = 1},
+    {"move: a cursor over the audit log", move_over, EACH(D, D, D), .landlock = 1},
+    {"write: the audit log", write_audit, EACH(D, A, D)},
+    {"fdatasync of what is read", work_read_sync, EACH(D, A, A)},
+    {"a thread as the C library makes it", work_thread, EACH(D, D, A)},
+    {"memory, randomness, clocks", work_memory, ALL(A)},
+    {"accept", work_accept, ALL(A)},
+    {"setsockopt: TCP_NODELAY", work_nodelay, EACH(A, D, A)},
     {.name = NULL},
 };

@@ -22,7 +22,7 @@ struct tries_door {
 
 /* Opened before the sandbox, as a daemon does. */
 struct tries_scene {
-    char folder[64]; /* conf/ keys/ api/ ca/ run/ audit/ other/, each with a file */
+    char folder[64]; /* conf/ keys/ api/ ca/ run/ audit/ state/ other/, each with a file */
     char audit[128];
     struct tries_door upstream, other;
     int tcp, tcp6; /* unconnected sockets */
@@ -36,7 +36,7 @@ struct
 try {
     const char *name;
     int (*run)(const struct tries_scene *s); /* 0 or an errno */
-    enum tries_result expected[2];           /* of the proxy, of the keeper */
+    enum tries_result expected[3];           /* of the proxy, the keeper, the shipper */
     int landlock;                            /* tried from this version on */
     bool v6;
 };

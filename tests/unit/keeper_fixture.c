@@ -31,7 +31,7 @@ static int test_sync(int fd)
 }
 
 static const struct audit_io KEEPER_IO = {.write = test_write, .sync = test_sync};
-const struct audit_options KEEPER_AUDIT = {.io = &KEEPER_IO};
+struct audit_options keeper_audit = {.io = &KEEPER_IO};
 
 const char *in_folder(const struct fixture *f, const char *name)
 {
@@ -70,7 +70,7 @@ void setup(struct fixture *f)
     CU_ASSERT_EQUAL_FATAL(keystore_init(&err), 0);
     CU_ASSERT_EQUAL_FATAL(loop_new(&f->loop), 0);
     CU_ASSERT_EQUAL_FATAL(signer_new(&f->signer), 0);
-    CU_ASSERT_EQUAL_FATAL(audit_open(&f->audit, f->folder, &KEEPER_AUDIT, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(audit_open(&f->audit, f->folder, &keeper_audit, &err), 0);
     CU_ASSERT_EQUAL(audit_begin(f->audit, "1", 1, &err), 0);
     CU_ASSERT_EQUAL_FATAL(keeper_new(&f->keeper, f->loop, f->audit, f->signer, load_keys(f, KEYS)),
                           0);

@@ -28,6 +28,7 @@ struct proxy {
 /* What the audit log's disk did, and is to do. */
 extern unsigned syncs, writes;
 extern bool fail_sync, fail_write;
+extern struct audit_options keeper_audit; /* of the next setup */
 
 const char *in_folder(const struct fixture *f, const char *name);
 struct keystore *load_keys(const struct fixture *f, const char *text);

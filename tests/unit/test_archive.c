@@ -312,6 +312,193 @@ static void test_open_requests(void)
     cleanup();
 }
 
+static void write_receipt(const struct seal_key *log, uint64_t seq)
+{
+    struct receipt r = {.sink = "a", .log = *log, .epoch = 1, .seq = seq};
+    struct buf text = BUF_INIT(RECEIPT_MAX);
+
+    memcpy(r.time, "2026-01-01T00:00:00.000000Z", SEAL_TIME);
+    CU_ASSERT_EQUAL_FATAL(receipt_write(&text, &r), 0);
+    CU_ASSERT_EQUAL_FATAL(buf_append(&text, "", 1), 0);
+    put_file("a.receipt", text.data);
+    buf_deinit(&text);
+}
+
+/* Until the next look at the receipts is over, and what follows from it. */
+static void next_look(struct audit *a)
+{
+    const struct ledger *ledger;
+    const struct backlog *b = audit_backlog(a, &ledger);
+    uint64_t before = b->looked_at;
+
+    for (int i = 0; i < 1000 && b->looked_at == before; i++) {
+        usleep((useconds_t)backlog_due(b));
+        CU_ASSERT_EQUAL(audit_tend(a, UINT64_MAX), 0);
+    }
+    settle(a, UINT64_MAX);
+}
+
+/* No segment goes before the receipts cover its last record; compressing doesn't wait. */
+static void test_receipts(void)
+{
+    struct receipts_paths paths = {0};
+    struct seal_key pin, other;
+    struct segments s;
+    struct audit *a;
+    uint64_t last;
+
+    setup();
+    CU_ASSERT_PTR_NULL(receipts_paths_add(&paths, in_folder("a.receipt")));
+    options = (struct audit_options){.archive = {.compress = true, .keep_segments = 2},
+                                     .receipts = &paths};
+    a = open_small();
+    pin = other = identity();
+    other.bytes[0] ^= 1;
+    for (int i = 0; i < 5; i++)
+        rotate(a, UINT64_MAX);
+    list(&s);
+    CU_ASSERT_EQUAL_FATAL(s.n, 6);
+    CU_ASSERT_TRUE(s.packed[4]);
+    last = s.first[2] - 1; /* of the second one */
+    segments_deinit(&s);
+    write_receipt(&other, last);
+    next_look(a);
+    CU_ASSERT_EQUAL(count(), 6);
+    write_receipt(&pin, last - 1);
+    next_look(a);
+    CU_ASSERT_EQUAL(count(), 5);
+    write_receipt(&pin, last);
+    next_look(a);
+    CU_ASSERT_EQUAL(count(), 4);
+    /* One more than the log has. */
+    write_receipt(&pin, audit_seq(a) + 1);
+    next_look(a);
+    CU_ASSERT_EQUAL(count(), 4);
+    write_receipt(&pin, audit_seq(a) - 1);
+    next_look(a);
+    CU_ASSERT_EQUAL(count(), 2);
+    audit_free(a);
+    /* The next start waits, too, from its first moment on. */
+    CU_ASSERT_EQUAL(unlink(in_folder("a.receipt")), 0);
+    a = open_small();
+    rotate(a, UINT64_MAX);
+    CU_ASSERT_EQUAL(count(), 3);
+    audit_free(a);
+    receipts_paths_deinit(&paths);
+    expect_sound(&pin);
+    cleanup();
+}
+
+/* What has to go by its age or size waits as well. */
+static void test_receipts_other_reasons(void)
+{
+    static const struct archive_options WAYS[] = {{.keep_age_us = 1}, {.keep_bytes = 4096}};
+
+    for (size_t i = 0; i < sizeof(WAYS) / sizeof(WAYS[0]); i++) {
+        struct receipts_paths paths = {0};
+        struct seal_key pin;
+        struct audit *a;
+
+        setup();
+        CU_ASSERT_PTR_NULL(receipts_paths_add(&paths, in_folder("a.receipt")));
+        options = (struct audit_options){.archive = WAYS[i], .receipts = &paths};
+        a = open_small();
+        pin = identity();
+        rotate(a, UINT64_MAX);
+        rotate(a, UINT64_MAX);
+        CU_ASSERT_EQUAL(count(), 3);
+        write_receipt(&pin, audit_seq(a) - 1);
+        next_look(a);
+        CU_ASSERT_EQUAL(count(), 1);
+        audit_free(a);
+        receipts_paths_deinit(&paths);
+        expect_sound(&pin);
+        cleanup();
+    }
+}
+
+/* A receipt that goes while the segment is gathered from keeps it. */
+static void test_receipt_gone(void)
+{
+    struct ledger ledger = {0};
+    struct archive archive;
+    struct segments s;
+    struct audit *a;
+    int directory;
+
+    setup();
+    options = (struct audit_options){0};
+    a = open_small();
+    rotate(a, UINT64_MAX);
+    audit_free(a);
+    list(&s);
+    directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CU_ASSERT_FATAL(directory >= 0);
+    archive_init(&archive, &(struct archive_options){.keep_segments = 1}, directory, folder);
+    CU_ASSERT_EQUAL(archive_step(&archive, &ledger, s.first[1], UINT64_MAX, s.first[1] - 1), 0);
+    CU_ASSERT_EQUAL(archive.state, ARCHIVE_RETIRING);
+    for (int i = 0; i < 10 && archive.state == ARCHIVE_RETIRING; i++)
+        CU_ASSERT_EQUAL(archive_step(&archive, &ledger, s.first[1], UINT64_MAX, 0), 0);
+    CU_ASSERT_EQUAL(archive.state, ARCHIVE_IDLE);
+    CU_ASSERT_EQUAL(count(), 2);
+    archive_deinit(&archive);
+    segments_deinit(&s);
+    close(directory);
+    cleanup();
+}
+
+static size_t waiting(const struct audit *a)
+{
+    const struct ledger *ledger;
+    const struct backlog *b = audit_backlog(a, &ledger);
+
+    return backlog_bytes(b, ledger);
+}
+
+/* What waits is what lies there, through rotation and compression. */
+static void test_waiting(void)
+{
+    struct receipts_paths paths = {0};
+    struct seal_key pin;
+    struct segments s;
+    struct audit *a;
+    char name[SEGMENT_NAME];
+    struct stat st;
+    size_t bytes;
+
+    for (int compress = 0; compress < 2; compress++) {
+        setup();
+        CU_ASSERT_PTR_NULL(receipts_paths_add(&paths, in_folder("a.receipt")));
+        options = (struct audit_options){.archive = {.compress = compress != 0, .keep_segments = 3},
+                                         .receipts = &paths};
+        a = open_small();
+        pin = identity();
+        for (int i = 0; i < 6; i++) {
+            if (i == 3) {
+                write_receipt(&pin, audit_seq(a) - 1);
+                next_look(a);
+                CU_ASSERT(waiting(a) < 4096);
+            }
+            rotate(a, UINT64_MAX);
+            list(&s);
+            bytes = 0;
+            for (size_t k = 0; k < s.n; k++) {
+                const struct ledger *ledger;
+                uint64_t last = k + 1 < s.n ? s.first[k + 1] - 1 : audit_seq(a);
+
+                segment_file_name(name, s.first[k], s.packed[k]);
+                CU_ASSERT_EQUAL(stat(in_folder(name), &st), 0);
+                bytes += last > audit_backlog(a, &ledger)->covered ? (size_t)st.st_size : 0;
+            }
+            segments_deinit(&s);
+            CU_ASSERT_EQUAL(waiting(a), bytes);
+        }
+        audit_free(a);
+        receipts_paths_deinit(&paths);
+        cleanup();
+    }
+}
+
 /* What can't be done is left, and the log goes on. */
 static void test_trouble(void)
 {
@@ -344,6 +531,10 @@ static const struct unit_case CASES[] = {
     {"keep so many bytes", test_keep_bytes},
     {"keep so long", test_keep_age},
     {"open requests", test_open_requests},
+    {"receipts", test_receipts},
+    {"receipts and other reasons", test_receipts_other_reasons},
+    {"a receipt that goes meanwhile", test_receipt_gone},
+    {"waiting bytes", test_waiting},
     {"trouble", test_trouble},
 };
 

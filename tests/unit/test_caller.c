@@ -141,6 +141,32 @@ static void greet(struct world *w)
     CU_ASSERT_TRUE(caller_state(w->caller)->connected);
 }
 
+static void what_waits_for_receipts(void)
+{
+    static const struct wire_receipt SINKS[] = {{{"archive", 7}, 12, 3000000}, {{"b", 1}, 0, 0}};
+    struct wire_message state = {
+        .type = WIRE_STATE,
+        .state = {.audit_ok = 1, .waiting = 5, .quota = 6, .n_receipts = 2, .receipts = SINKS}};
+    struct world w;
+
+    begin(&w, 5000000);
+    keeper_listens(&w);
+    greet(&w);
+    CU_ASSERT_EQUAL(caller_state(w.caller)->n_receipts, 0);
+    say(&w, &state);
+    CU_ASSERT_EQUAL(caller_state(w.caller)->waiting, 5);
+    CU_ASSERT_EQUAL(caller_state(w.caller)->quota, 6);
+    CU_ASSERT_EQUAL_FATAL(caller_state(w.caller)->n_receipts, 2);
+    CU_ASSERT_STRING_EQUAL(caller_state(w.caller)->receipts[0].name, "archive");
+    CU_ASSERT_EQUAL(caller_state(w.caller)->receipts[0].records, 12);
+    CU_ASSERT_EQUAL(caller_state(w.caller)->receipts[0].age_us, 3000000);
+    CU_ASSERT_STRING_EQUAL(caller_state(w.caller)->receipts[1].name, "b");
+    state.state.n_receipts = 0;
+    say(&w, &state);
+    CU_ASSERT_EQUAL(caller_state(w.caller)->n_receipts, 0);
+    finish(&w);
+}
+
 static int sign(struct world *w, struct asker *a)
 {
     struct wire_sign s = {.request_id = SLICE_LIT("r"), .method = SLICE_LIT("PUT")};
@@ -256,6 +282,7 @@ static void a_keeper_that_asks_is_no_keeper(void)
 }
 
 static const struct unit_case CASES[] = {
+    {"what waits for receipts", what_waits_for_receipts},
     {"a whole conversation", a_whole_conversation},
     {"the keeper goes and comes back", the_keeper_goes_and_comes_back},
     {"a keeper that says nothing loses the link", a_keeper_that_says_nothing_loses_the_link},

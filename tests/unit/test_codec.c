@@ -23,6 +23,9 @@ static const struct wire_client WHO = {.name = {"app", 3},
                                        .certificate = {"site-1", 6},
                                        .token = {"t0ken", 5}};
 
+static const struct wire_receipt SINKS[WIRE_RECEIPTS_MAX] = {{{"archive", 7}, 12, 3000000},
+                                                             {{"b", 1}, UINT64_MAX, 0}};
+
 static const char HEX[] = "a66f0f836c075414e525052df5af4bc7e84b7a67a3518ad88f70e0c83f72c8ce";
 
 /* One of each type, every field set. */
@@ -70,9 +73,15 @@ static size_t samples(struct wire_message out[11])
                                                 .problems = THREE}};
     out[n++] = (struct wire_message){.type = WIRE_RECORDED, .recorded = {.id = 9, .durable = 1}};
     out[n++] = (struct wire_message){.type = WIRE_PING, .id = 4};
-    out[n++] = (struct wire_message){
-        .type = WIRE_STATE,
-        .state = {.id = 4, .audit_ok = 0, .reason = SLICE_LIT("full"), .signatures = 1}};
+    out[n++] = (struct wire_message){.type = WIRE_STATE,
+                                     .state = {.id = 4,
+                                               .audit_ok = 0,
+                                               .reason = SLICE_LIT("full"),
+                                               .signatures = 1,
+                                               .waiting = 7,
+                                               .quota = 9,
+                                               .n_receipts = 2,
+                                               .receipts = SINKS}};
     out[n++] = (struct wire_message){
         .type = WIRE_REFUSED,
         .refused = {.id = 9, .reason = WIRE_REASON_UNKNOWN_CLIENT, .text = SLICE_LIT("who?")}};
@@ -162,6 +171,38 @@ static void cut_at_every_byte(void)
         }
         buf_deinit(&b);
     }
+}
+
+static void as_many_receipts_as_there_may_be(void)
+{
+    struct wire_message m = {.type = WIRE_STATE,
+                             .state = {.waiting = 5,
+                                       .quota = 6,
+                                       .n_receipts = WIRE_RECEIPTS_MAX,
+                                       .receipts = SINKS}},
+                        out;
+    struct buf b = BUF_INIT(1 << 16);
+    const char *why = NULL;
+    size_t used = 0, number;
+
+    CU_ASSERT_EQUAL_FATAL(codec_encode(&b, &m), 0);
+    CU_ASSERT_EQUAL_FATAL(codec_decode(buf_slice(&b), &out, &space, &used, &why), CODEC_DONE);
+    CU_ASSERT_EQUAL(out.state.waiting, 5);
+    CU_ASSERT_EQUAL(out.state.quota, 6);
+    CU_ASSERT_EQUAL_FATAL(out.state.n_receipts, WIRE_RECEIPTS_MAX);
+    CU_ASSERT_TRUE(slice_eq(out.state.receipts[0].name, SLICE_LIT("archive")));
+    CU_ASSERT_EQUAL(out.state.receipts[0].records, 12);
+    CU_ASSERT_EQUAL(out.state.receipts[0].age_us, 3000000);
+    CU_ASSERT_EQUAL(out.state.receipts[1].records, UINT64_MAX);
+    /* One more than fits, whatever follows. */
+    number = WIRE_HEADER + 8 + 4 + 4 + 5 * 8;
+    CU_ASSERT_EQUAL_FATAL(b.data[b.head + number], WIRE_RECEIPTS_MAX);
+    b.data[b.head + number]++;
+    CU_ASSERT_EQUAL(codec_decode(buf_slice(&b), &out, &space, &used, &why), CODEC_BAD);
+    buf_deinit(&b);
+    m.state.n_receipts++;
+    CU_ASSERT_EQUAL(codec_encode(&b, &m), -EMSGSIZE);
+    buf_deinit(&b);
 }
 
 static int decode(const char *data, size_t len)
@@ -273,6 +314,7 @@ static const struct unit_case CASES[] = {
     {"what is signed crosses whole", what_is_signed_crosses_whole},
     {"cut at every byte", cut_at_every_byte},
     {"as many problems as a report lists", as_many_problems_as_a_report_lists},
+    {"as many receipts as there may be", as_many_receipts_as_there_may_be},
     {"hostile bytes", hostile_bytes},
     {"limits hold when encoding", limits_hold_when_encoding},
     {"a small buffer is left as it was", a_small_buffer_is_left_as_it_was},

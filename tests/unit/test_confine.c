@@ -8,6 +8,7 @@
 #include "base/sandbox.h"
 #include "keeper_confine.h"
 #include "proxy_confine.h"
+#include "ship_confine.h"
 #include "unit/confine_tries.h"
 #include "unit/unit.h"
 
@@ -24,16 +25,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROLES = 2 };
-static const char *const ROLE[ROLES] = {"proxy", "keeper"};
+enum { PROXY, KEEPER, SHIPPER, ROLES };
+static const char *const ROLE[ROLES] = {"proxy", "keeper", "shipper"};
 
-/* `between`: what happens between the two steps of the proxy's. */
+/* `between`: what happens between the two steps of those that have two. */
 static int enter(unsigned role, const struct tries_scene *s, void (*between)(void), struct err *err)
 {
     struct confine kept;
-    char conf[300], keys[300], sock[300], api[300], ca[300], url[64];
+    char conf[300], keys[300], sock[300], api[300], ca[300], state[300], url[64];
     struct proxy_conf proxy = {.sandbox = true, .n_listen = 1};
     struct keeper_conf keeper = {.sandbox = true};
+    struct ship_conf ship = {.sandbox = true, .n_sinks = 1, .sinks = {{.type = SHIP_NATS}}};
     int r = sandbox_enter(err);
 
     (void)snprintf(conf, sizeof(conf), "%s/conf/a.conf", s->folder);
@@ -41,6 +43,7 @@ static int enter(unsigned role, const struct tries_scene *s, void (*between)(voi
     (void)snprintf(sock, sizeof(sock), "%s/run/http.sock", s->folder);
     (void)snprintf(api, sizeof(api), "%s/api/api.json", s->folder);
     (void)snprintf(ca, sizeof(ca), "%s/ca/ca.pem", s->folder);
+    (void)snprintf(state, sizeof(state), "%s/state", s->folder);
     (void)snprintf(url, sizeof(url), "https://127.0.0.1:%u", s->upstream.port);
     proxy.listen[0].path = sock;
     proxy.api = api;
@@ -48,14 +51,20 @@ static int enter(unsigned role, const struct tries_scene *s, void (*between)(voi
     keeper.audit_directory = (char *)(uintptr_t)s->audit;
     keeper.keys = keys;
     keeper.socket = sock;
+    ship.audit = (char *)(uintptr_t)s->audit;
+    ship.state = state;
+    ship.admin = sock;
+    ship.sinks[0].url = url;
+    ship.sinks[0].ca = ca;
     log_set_level(LOG_LEVEL_ERROR);
     if (r < 0)
         return r;
-    r = role == 0 ? proxy_confine(&kept, &proxy, conf, err)
-                  : keeper_confine(&kept, &keeper, conf, s->command, err);
+    r = role == PROXY    ? proxy_confine(&kept, &proxy, conf, err)
+        : role == KEEPER ? keeper_confine(&kept, &keeper, conf, s->command, err)
+                         : ship_confine(&kept, &ship, conf, err);
     if (between)
         between();
-    if (r == 0 && role == 0)
+    if (r == 0 && role != KEEPER)
         r = confine_calls(&kept, err);
     confine_deinit(&kept);
     return r;
@@ -105,7 +114,7 @@ static void test_roles(void)
         return;
     }
     CU_ASSERT_EQUAL_FATAL(tries_open(&scene), 0);
-    (void)printf("\n    %-44s %-8s %-8s\n", "", ROLE[0], ROLE[1]);
+    (void)printf("\n    %-44s %-8s %-8s %-8s\n", "", ROLE[0], ROLE[1], ROLE[2]);
     for (const struct try *t = TRIES; t->name; t++) {
         enum tries_result got[ROLES];
 
@@ -121,7 +130,8 @@ static void test_roles(void)
                              WORDS[t->expected[role]]);
             CU_ASSERT_EQUAL(got[role], t->expected[role]);
         }
-        (void)printf("    %-44s %-8s %-8s\n", t->name, WORDS[got[0]], WORDS[got[1]]);
+        (void)printf("    %-44s %-8s %-8s %-8s\n", t->name, WORDS[got[0]], WORDS[got[1]],
+                     WORDS[got[2]]);
     }
     if (scene.landlock == 0)
         (void)printf("    SKIPPED: files and ports: this kernel has no Landlock\n");
@@ -266,6 +276,7 @@ static void test_off(void)
 {
     struct keeper_conf keeper = {.sandbox = false};
     struct proxy_conf proxy = {.sandbox = false};
+    struct ship_conf ship = {.sandbox = false};
     struct confine kept;
     struct err err = ERR_INIT;
     FILE *status;
@@ -275,6 +286,8 @@ static void test_off(void)
     log_set_level(LOG_LEVEL_ERROR);
     CU_ASSERT_EQUAL(keeper_confine(&kept, &keeper, "/x", 0, &err), 0);
     CU_ASSERT_EQUAL(proxy_confine(&kept, &proxy, "/x", &err), 0);
+    CU_ASSERT_EQUAL(confine_calls(&kept, &err), 0);
+    CU_ASSERT_EQUAL(ship_confine(&kept, &ship, "/x", &err), 0);
     CU_ASSERT_EQUAL(confine_calls(&kept, &err), 0);
     CU_ASSERT(confine_has_port(&kept, 1));
     status = fopen("/proc/self/status", "re");

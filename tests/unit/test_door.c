@@ -1,4 +1,4 @@
-#include "keeper/door.h"
+#include "base/door.h"
 
 #include "base/log.h"
 #include "unit/keeper_fixture.h"

@@ -32,7 +32,8 @@ static void test_all(void)
         load(&c,
              "socket = \"/s\"; socket_mode = \"0660\"; keys = \"/k\";\n"
              "audit = { directory = \"/a\"; durability = \"fsync\"; segment_bytes = 4096; "
-             "segment_age = 60.0; heartbeat = 1.5; };\n"
+             "segment_age = 60.0; heartbeat = 1.5; quota = 8192; receipts = ( \"/r/a.receipt\", "
+             "\"/r/b.receipt\" ); };\n"
              "log_level = \"debug\"; sandbox = \"off\";",
              &err),
         0);
@@ -45,7 +46,11 @@ static void test_all(void)
     CU_ASSERT_EQUAL(c.segment_bytes, 4096);
     CU_ASSERT_EQUAL(c.segment_age_us, 60000000);
     CU_ASSERT_EQUAL(c.heartbeat_us, 1500000);
+    CU_ASSERT_EQUAL(c.quota, 8192);
+    CU_ASSERT_EQUAL_FATAL(c.receipts.n, 2);
+    CU_ASSERT_STRING_EQUAL(c.receipts.list[1], "/r/b.receipt");
     keeper_conf_deinit(&c);
+    CU_ASSERT_EQUAL(c.receipts.n, 0);
     CU_ASSERT_PTR_NULL(c.socket);
 }
 
@@ -65,6 +70,8 @@ static void test_defaults(void)
     CU_ASSERT_EQUAL(c.segment_bytes, 67108864);
     CU_ASSERT_EQUAL(c.segment_age_us, UINT64_C(86400000000));
     CU_ASSERT_EQUAL(c.heartbeat_us, UINT64_C(3600000000));
+    CU_ASSERT_EQUAL(c.receipts.n, 0);
+    CU_ASSERT_EQUAL(c.quota, 0);
     len = strlen(c.keys);
     CU_ASSERT(len > 24 && strcmp(c.keys + len - 24, "/cention-proxy/keys.conf") == 0);
     keeper_conf_deinit(&c);
@@ -133,6 +140,15 @@ static void test_errors(void)
          ":3: audit.segment_age: "},
         {"socket = \"/s\";\naudit = { directory = \"/a\";\n heartbeat = 0.5; };",
          ":3: audit.heartbeat: "},
+        {FIELDS "receipts = 1; };", ":3: audit.receipts: "},
+        {FIELDS "receipts = (); };", ":3: audit.receipts: "},
+        {FIELDS "receipts = \"/r/a\"; };", ":3: audit.receipts: must be the path of a file NAME"},
+        {FIELDS "receipts = ( \"/r/a.receipt\", \"/s/a.receipt\" ); };",
+         ":3: audit.receipts: has two files of the same name"},
+        {FIELDS "quota = 8192; };", ":3: audit.quota: has no meaning without receipts"},
+        {FIELDS "receipts = \"/r/a.receipt\";\n quota = 134217727; };",
+         ":4: audit.quota: must be at least twice segment_bytes"},
+        {FIELDS "receipts = \"/r/a.receipt\";\n quota = -1; };", ":4: audit.quota: "},
         {FIELDS "fields = \"x\"; };", ":3: audit.fields: must be a list of groups"},
         {FIELDS "fields = ( \"x\" ); };", ":3: audit.fields: element 1 must be a group"},
         {FIELDS "fields = ( { keep = \"mac\"; } ); };", ":3: audit.fields[0].field: missing"},
@@ -191,9 +207,9 @@ static void test_missing(void)
 static void test_sample(void)
 {
     static const char *const SETTINGS[] = {
-        "socket",     "socket_mode",   "keys",        "audit",     "directory",
-        "durability", "segment_bytes", "segment_age", "heartbeat", "fields",
-        "method",     "path",          "field",       "keep",      "log_level"};
+        "socket",        "socket_mode", "keys",      "audit",  "directory", "durability",
+        "segment_bytes", "segment_age", "heartbeat", "fields", "receipts",  "quota",
+        "method",        "path",        "field",     "keep",   "log_level"};
     struct keeper_conf c = {0};
     struct err err = ERR_INIT;
     size_t n = 0;

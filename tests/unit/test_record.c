@@ -191,9 +191,9 @@ static void test_others(void)
     static const struct chain_hash hash = {{0x10}};
     struct buf b = BUF_INIT(65536);
 
-    expect(&b, record_start(&b, &HEAD, SLICE_LIT("1.0"), 99, SLICE_LIT("0123456789abcdef")),
-           HEAD_TEXT
-           "\"start\",\"version\":\"1.0\",\"pid\":99,\"fields_key\":\"0123456789abcdef\"}");
+    expect(&b, record_start(&b, &HEAD, SLICE_LIT("1.0"), 99, SLICE_LIT("0123456789abcdef"), 3600),
+           HEAD_TEXT "\"start\",\"version\":\"1.0\",\"pid\":99,\"fields_key\":\"0123456789abcdef\","
+                     "\"heartbeat\":3600}");
     expect(&b, record_fields_key(&b, &HEAD, SLICE_LIT("0123456789abcdef")),
            HEAD_TEXT "\"fields\",\"event\":\"key_created\",\"key_id\":\"0123456789abcdef\"}");
     expect(&b, record_key(&b, &HEAD, SLICE_LIT("space"), SLICE_LIT("xyz"), "loaded"),

@@ -17,6 +17,10 @@ static struct report numbered(uint64_t n, bool connected, const char *trouble, c
                    .records = 100 + n,
                    .syncs = 100 - n,
                    .signatures = 7,
+                   .waiting = 1000 * n,
+                   .quota = 9,
+                   .n_receipts = 1,
+                   .receipts = {{"archive", n, 1000000 * n}},
                    .connects = n},
         .upstream = {.connections = n,
                      .handshakes = n,
@@ -72,6 +76,13 @@ static void the_keeper_s_own(void)
     CU_ASSERT_EQUAL(sum.keeper.signatures, 7);
     CU_ASSERT_EQUAL(sum.keeper.connects, 43);
     CU_ASSERT(sum.keeper.connected && sum.keeper.audit_ok);
+    CU_ASSERT_EQUAL(sum.keeper.waiting, 40000);
+    CU_ASSERT_EQUAL(sum.keeper.receipts[0].records, 40);
+    /* What was heard earlier is not the latest. */
+    one = numbered(7, true, "", "");
+    report_add(&sum, &one);
+    CU_ASSERT_EQUAL(sum.keeper.waiting, 40000);
+    CU_ASSERT_EQUAL(sum.keeper.receipts[0].records, 40);
 }
 
 /* One worker without its link is one too many, whichever it is. */
@@ -113,6 +124,17 @@ static void text(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(buf_slice(&out).data, "\ncention_requests_total 43\n"));
     CU_ASSERT_PTR_NOT_NULL(strstr(buf_slice(&out).data, "\ncention_audit_records_total 143\n"));
     CU_ASSERT_PTR_NOT_NULL(strstr(buf_slice(&out).data, "\ncention_upstream_open 43\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_slice(&out).data, "\ncention_audit_waiting_bytes 43000\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_slice(&out).data, "\ncention_audit_quota_bytes 9\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_slice(&out).data,
+                                  "\ncention_audit_receipt_lag_records{receipt=\"archive\"} 43\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_slice(&out).data,
+                                  "\ncention_audit_receipt_lag_seconds{receipt=\"archive\"} 43\n"));
+    buf_deinit(&out);
+    out = BUF_INIT(1000);
+    CU_ASSERT_EQUAL(report_put_receipts(&out, &r), 0);
+    CU_ASSERT_TRUE(
+        slice_eq(buf_slice(&out), SLICE_LIT("receipt archive: 43 records, 43 seconds behind\n")));
     buf_deinit(&out);
     out = BUF_INIT(100);
     CU_ASSERT(report_put(&out, &r) < 0);

@@ -2,7 +2,7 @@
  * Accepting is bounded a turn, so that a crowd at the door does not keep those inside waiting, and
  * pauses when descriptors run out: an event that can't be served would spin.
  */
-#include "keeper/door.h"
+#include "base/door.h"
 
 #include "base/log.h"
 
@@ -99,11 +99,11 @@ static int clear_stale(const struct sockaddr_un *address, struct err *err)
     if (fd < 0)
         return err_set(err, -errno, "%s: %s", path, strerror(errno));
     if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN)
-        r = err_set(err, -EADDRINUSE, "%s: another keeper already answers there", path);
+        r = err_set(err, -EADDRINUSE, "%s: another daemon already answers there", path);
     else if (errno != ECONNREFUSED)
         r = err_set(err, -errno, "%s: %s", path, strerror(errno));
     else if (unlink(path) < 0 && errno != ENOENT)
-        r = err_set(err, -errno, "%s: the socket of an earlier keeper can't be removed: %s", path,
+        r = err_set(err, -errno, "%s: the socket of an earlier daemon can't be removed: %s", path,
                     strerror(errno));
     (void)close(fd);
     return r;

@@ -1,8 +1,8 @@
 /*
- * Where proxies come in: the keeper's listening Unix socket, its own or a service manager's.
+ * Where others come in: a daemon's listening Unix socket, its own or a service manager's.
  */
-#ifndef CENTION_KEEPER_DOOR_H
-#define CENTION_KEEPER_DOOR_H
+#ifndef CENTION_BASE_DOOR_H
+#define CENTION_BASE_DOOR_H
 
 #include "base/err.h"
 #include "base/loop.h"

@@ -1,0 +1,18 @@
+/*
+ * The last whole record in the audit folder, looked at without proving anything: what a sink's lag
+ * is measured against.
+ */
+#ifndef CENTION_SHIP_NEWEST_H
+#define CENTION_SHIP_NEWEST_H
+
+#include <stdint.h>
+
+struct newest {
+    uint64_t seq;
+    uint64_t time_us; /* since 1970, UTC, microseconds */
+};
+
+/* 0; -ENOENT when there is none; -errno. *out is left alone then. */
+int newest_look(struct newest *out, int directory) __attribute__((warn_unused_result));
+
+#endif

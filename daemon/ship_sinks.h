@@ -1,0 +1,12 @@
+/* Makes the sinks of the settings: the one place that knows every kind. */
+#ifndef CENTION_SHIP_SINKS_H
+#define CENTION_SHIP_SINKS_H
+
+#include "ship/sink.h"
+#include "ship_conf.h"
+
+/* Connects to nothing yet. -errno with err filled: file, line and what is wrong. */
+int ship_sink_new(struct sink **out, const struct ship_sink_conf *conf, const char *conf_path,
+                  struct err *err) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,159 @@
+"""Three hosts, a PostgreSQL with a quorum standby and a cluster of NATS, all real: what the hosts
+recorded is at both centres, every record once and in order, whatever ended in between.
+
+CENTION_CENTRAL_CHANGES=20000 is how many changes the long test makes (CENTION_SEED repeats one).
+"""
+import collections
+import concurrent.futures
+import os
+import random
+import threading
+import time
+
+import pytest
+
+import central
+import speed
+from central import Shipper
+from nats_cluster import Cluster, needs_nats
+from rig import until
+
+CHANGES = int(os.environ.get("CENTION_CENTRAL_CHANGES", 1500))
+SEED = int(os.environ.get("CENTION_SEED", time.time_ns() % 10 ** 6))
+HOSTS = 3
+
+pytestmark = [needs_nats, pytest.mark.skipif(bool(speed.missing()), reason=speed.missing() or "-")]
+
+
+@pytest.fixture
+def upstream():
+    with speed.Upstream() as server:
+        yield server
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    with Cluster(tmp_path / "nats") as nodes:
+        yield nodes
+
+
+class Hosts:
+    """Daemon sets that ship, and the longest lag that was seen of any."""
+
+    def __init__(self, make_rig, url, sinks, folder, n=HOSTS, **keeper):
+        self.rigs = [make_rig(url=url, ca_file="", keeper=keeper).start() for _ in range(n)]
+        self.shippers = [Shipper(folder / ("ship%d" % i), rig.audit_folder, sinks, "host-%d" % i)
+                         for i, rig in enumerate(self.rigs)]
+        self.longest = (0.0, 0.0)
+        self.ended = threading.Event()
+        self.watcher = threading.Thread(target=self._watch, daemon=True)
+        for shipper in self.shippers:
+            shipper.start()
+        self.watcher.start()
+
+    def _watch(self):
+        while not self.ended.wait(0.2):
+            for shipper in self.shippers:
+                lag = shipper.lag()
+                if lag:
+                    self.longest = tuple(map(max, self.longest, lag))
+
+    def change(self, n, connections=8):
+        """So many changes in all, spread over the hosts at once; how many were made."""
+        def one(rig):
+            return speed.load(rig.port, connections, 120,
+                              lambda: rig.metric("cention_requests_total") >= n // HOSTS)["requests"]
+
+        with concurrent.futures.ThreadPoolExecutor(len(self.rigs)) as pool:
+            return sum(pool.map(one, self.rigs))
+
+    def quiet(self):
+        """Stops the keepers, so that the logs have an end."""
+        for rig in self.rigs:
+            rig.stop()
+
+    def stop(self):
+        self.ended.set()
+        self.watcher.join(10)
+        for shipper in self.shippers:
+            shipper.stop()
+
+
+def same(log, seen, wanted, where):
+    """Record by record: nothing lost, nothing twice, nothing else, in order."""
+    assert len(seen) == len(wanted), "%s: %d records of %d of %s" % (
+        where, len(seen), len(wanted), log[:16])
+    for one, other in zip(seen, wanted):
+        assert one == other, (where, one, other)
+
+
+class Chaos:
+    """One thing after another ends and comes back, until stopped. `acts` are functions that take a
+    random.Random, do one such thing to its end and return its name."""
+
+    def __init__(self, *acts):
+        self.random, self.acts, self.done = random.Random(SEED), acts, []
+        self.error, self.ended = None, threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *what):
+        self.ended.set()
+        self.thread.join(120)
+        assert not self.thread.is_alive() and not self.error, (SEED, self.error)
+
+    def _run(self):
+        try:
+            while not self.ended.wait(self.random.uniform(0.2, 1.0)):
+                self.done.append(self.random.choice(self.acts)(self.random))
+        except Exception as error:  # told where the test can see it
+            self.error = repr(error)
+
+    def counts(self):
+        return dict(collections.Counter(self.done))
+
+
+def nats_node(cluster):
+    def act(rng):
+        node = rng.randrange(cluster.n)
+        cluster.kill(node)
+        time.sleep(rng.uniform(0.0, 1.5))  # down for some time: that is the test
+        cluster.start_node(node)
+        cluster.wait_ready()
+        return "nats"
+    return act
+
+
+def everywhere(hosts, seconds=120):
+    """Every record of every log is acknowledged by every sink; the logs."""
+    logs = [central.local(rig.audit_folder) for rig in hosts.rigs]
+
+    def there():
+        for shipper, (_, records) in zip(hosts.shippers, logs):
+            values = shipper.metrics()
+            seqs = [v for k, v in values.items() if k.startswith("cention_ship_acknowledged_seq{")]
+            if seqs != [len(records)] * len(shipper.settings["sinks"]):
+                return False
+        return True
+    began = time.monotonic()
+    until(there, seconds, "every record at every centre")
+    return logs, time.monotonic() - began
+
+
+def test_nodes_of_the_stream_end(make_rig, tmp_path, upstream, cluster):
+    sinks = [{"name": "spread", "type": "nats", "url": cluster.url}]
+    hosts = Hosts(make_rig, upstream.url, sinks, tmp_path)
+    try:
+        with Chaos(nats_node(cluster)) as chaos:
+            made = hosts.change(CHANGES)
+        hosts.quiet()
+        logs, drained = everywhere(hosts)
+    finally:
+        hosts.stop()
+    for log, records in logs:
+        same(log, central.streamed(cluster, log), records, "stream")
+    print(made, "changes,", sum(len(r) for _, r in logs), "records,", chaos.counts(),
+          "longest lag", hosts.longest, "drained in", drained)

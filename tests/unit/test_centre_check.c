@@ -1,0 +1,336 @@
+#include "ctl/centre_check.h"
+#include "unit/centre_fixture.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What was found, in a form to compare: `kind FIRST-LAST;` for each. */
+struct result {
+    char text[4096], last[320];
+    size_t n;
+    uint64_t head, heartbeat;
+    bool stopped, unproved;
+};
+
+static void found(void *arg, const struct finding *g)
+{
+    struct result *r = arg;
+    size_t at = strlen(r->text);
+
+    r->n++;
+    CU_ASSERT_PTR_NOT_NULL(g->what);
+    snprintf(r->last, sizeof(r->last), "%s", g->what);
+    snprintf(r->text + at, sizeof(r->text) - at, "%s %" PRIu64 "-%" PRIu64 ";",
+             finding_name(g->kind), g->first, g->last);
+}
+
+static int each(void *arg, const struct centre_record *record)
+{
+    return centre_check_record(arg, record);
+}
+
+static struct result check_with(struct fake *f, struct centre_check_options options)
+{
+    struct result result = {0};
+    struct centre_check c;
+    struct err err = ERR_INIT;
+
+    if (f->n)
+        options.log = f->rows[0].log;
+    options.first = options.first ? options.first : 1;
+    options.found = found;
+    options.arg = &result;
+    CU_ASSERT_EQUAL_FATAL(centre_check_init(&c, &options), 0);
+    CU_ASSERT_EQUAL(f->centre.kind->records(&f->centre, &options.log, 1, each, &c, &err), 0);
+    centre_check_end(&c);
+    CU_ASSERT_EQUAL(c.records, f->n);
+    result.head = c.seq;
+    result.stopped = c.stopped;
+    result.heartbeat = c.heartbeat_s;
+    result.unproved = centre_check_unproved(&c);
+    centre_check_deinit(&c);
+    return result;
+}
+
+static struct result check(struct fake *f)
+{
+    return check_with(f, (struct centre_check_options){0});
+}
+
+static void expect(const struct result *r, const char *kind, uint64_t first, uint64_t last)
+{
+    char text[64];
+
+    snprintf(text, sizeof(text), "%s %" PRIu64 "-%" PRIu64 ";", kind, first, last);
+    CU_ASSERT_STRING_EQUAL(r->text, text);
+    if (strcmp(r->text, text) != 0)
+        fprintf(stderr, "    not %s but %s (%s)\n", text, r->text, r->last);
+}
+
+static char folder[64];
+static struct fake f;
+
+static void setup(void)
+{
+    made_log(folder, 12, true);
+    fake_init(&f);
+    fake_load(&f, folder, "web1");
+    CU_ASSERT_FATAL(f.n > 30 && f.rows[f.n - 1].epoch >= 3);
+}
+
+static void cleanup(void)
+{
+    fake_deinit(&f);
+    unit_remove(folder);
+}
+
+static void test_sound(void)
+{
+    struct result r;
+
+    setup();
+    r = check(&f);
+    CU_ASSERT_STRING_EQUAL(r.text, "");
+    CU_ASSERT_EQUAL(r.head, f.n);
+    CU_ASSERT(r.stopped && !r.unproved);
+    CU_ASSERT(memcmp(&f.rows[0].log, "\0\0\0\0", 4) != 0);
+    cleanup();
+}
+
+/* Every row, in its bytes before the hash, in its hash, in both, and so that it is no record. */
+static void test_altered(void)
+{
+    static const char *const WHAT[] = {"bytes", "hash", "line"};
+    size_t none = 0;
+
+    setup();
+    for (size_t i = 0; i < f.n; i++)
+        for (size_t k = 0; k < 3; k++) {
+            char *line = f.rows[i].line, *at = line + strlen(line) - (k == 1 ? 10 : 75);
+            char before = *at;
+            struct result r;
+
+            *at = k == 2 ? '\x01' : before == '3' ? '4' : '3';
+            r = check(&f);
+            expect(&r, "altered", i + 1, i + 1);
+            none += r.n == 0;
+            if (r.n != 1)
+                fprintf(stderr, "    %s of row %zu\n", WHAT[k], i);
+            *at = before;
+        }
+    CU_ASSERT_EQUAL(none, 0);
+    cleanup();
+}
+
+/* What stands beside the line. */
+static void test_columns(void)
+{
+    setup();
+    for (size_t i = 0; i < f.n; i++) {
+        struct result r;
+
+        f.rows[i].hash.bytes[7] ^= 1;
+        r = check(&f);
+        expect(&r, "altered", i + 1, i + 1);
+        CU_ASSERT_PTR_NOT_NULL(strstr(r.last, "hash"));
+        f.rows[i].hash.bytes[7] ^= 1;
+        f.rows[i].epoch++;
+        r = check(&f);
+        expect(&r, "altered", i + 1, i + 1);
+        CU_ASSERT_PTR_NOT_NULL(strstr(r.last, "epoch"));
+        f.rows[i].epoch--;
+    }
+    cleanup();
+}
+
+/* Every row, and every three: named with the last of them that is missing, and nothing else. */
+static void test_deleted(void)
+{
+    setup();
+    for (size_t n = 1; n <= 3; n += 2)
+        for (size_t i = 0; i + n < f.n; i++) {
+            struct row kept[3];
+            struct result r;
+
+            memcpy(kept, f.rows + i, n * sizeof(kept[0]));
+            memmove(f.rows + i, f.rows + i + n, (f.n - i - n) * sizeof(kept[0]));
+            f.n -= n;
+            r = check(&f);
+            expect(&r, "gap", i + 1, i + n);
+            f.n += n;
+            memmove(f.rows + i + n, f.rows + i, (f.n - i - n) * sizeof(kept[0]));
+            memcpy(f.rows + i, kept, n * sizeof(kept[0]));
+        }
+    cleanup();
+}
+
+static void test_several(void)
+{
+    struct result r;
+    char expected[160];
+
+    setup();
+    f.rows[9].line[30] ^= 1;
+    f.rows[10].line[30] ^= 1;
+    fake_delete(&f, 20);
+    f.rows[25].hash.bytes[0] ^= 1; /* of seq 27 */
+    r = check(&f);
+    snprintf(expected, sizeof(expected), "altered 10-11;gap 21-21;altered 27-27;");
+    CU_ASSERT_STRING_EQUAL(r.text, expected);
+    cleanup();
+}
+
+/* A record twice: in two epochs, and another one at the same place. */
+static void test_twice(void)
+{
+    setup();
+    for (size_t i = 0; i < f.n; i++) {
+        struct row *twin = fake_double(&f, i);
+        struct result r;
+
+        twin->epoch += 7;
+        r = check(&f);
+        expect(&r, "fork", i + 1, i + 1);
+        CU_ASSERT_PTR_NOT_NULL(strstr(r.last, "twice"));
+        twin->line[40] ^= 1;
+        twin->line[strlen(twin->line) - 9] ^= 1;
+        twin->hash.bytes[0] ^= 1;
+        r = check(&f);
+        expect(&r, "fork", i + 1, i + 1);
+        fake_delete(&f, i + 1);
+    }
+    cleanup();
+}
+
+/* Two keepers go on with one log. One of them writes more. */
+static void test_fork(void)
+{
+    char copy[64];
+    struct result r;
+    uint64_t common;
+
+    setup();
+    common = f.n;
+    made_copy(folder, copy);
+    made_more(folder, 3, "one", true);
+    made_more(copy, 9, "two", true);
+    fake_load(&f, folder, "web1");
+    CU_ASSERT_STRING_EQUAL(check(&f).text, "");
+    fake_load(&f, copy, "web2");
+    r = check(&f);
+    CU_ASSERT_EQUAL(strncmp(r.text, "fork ", 5), 0);
+    CU_ASSERT_EQUAL(strtoull(r.text + 5, NULL, 10), common + 1);
+    CU_ASSERT_PTR_NULL(strstr(r.text, "altered"));
+    CU_ASSERT_PTR_NULL(strstr(r.text, "gap"));
+    CU_ASSERT(r.n <= 3);
+    unit_remove(copy);
+    cleanup();
+}
+
+/* A chain that is right in itself, with records that are not: only signatures tell. */
+static void test_forged(void)
+{
+    char other[64];
+    struct result r;
+
+    setup();
+    fake_deinit(&f);
+    made_log(other, 12, true);
+    fake_load(&f, other, "web1");
+    for (size_t i = 0; i < f.n; i++)
+        f.rows[i].log.bytes[0] ^= 1; /* under another log's name */
+    r = check(&f);
+    CU_ASSERT_EQUAL(strncmp(r.text, "broken 1-1;", 11), 0);
+    unit_remove(other);
+    cleanup();
+}
+
+static void test_ends(void)
+{
+    struct verify_head head = {0};
+    struct centre_check_options o = {.head = &head};
+    struct result r;
+
+    setup();
+    head.log = f.rows[0].log;
+    head.seq = 20;
+    head.hash = f.rows[19].hash;
+    CU_ASSERT_STRING_EQUAL(check_with(&f, o).text, "");
+    head.hash.bytes[3] ^= 1;
+    r = check_with(&f, o);
+    expect(&r, "rewritten", 20, 20);
+    head.seq = f.n + 4;
+    r = check_with(&f, o);
+    expect(&r, "truncated", f.n + 1, f.n + 4);
+    /* Behind the stop stands its signature only. */
+    fake_delete(&f, f.n - 1);
+    r = check(&f);
+    CU_ASSERT_STRING_EQUAL(r.text, "");
+    CU_ASSERT(r.stopped);
+    fake_delete(&f, f.n - 1);
+    CU_ASSERT_FALSE(check(&f).stopped);
+    cleanup();
+}
+
+/* A log that began before the centre had it. */
+static void test_beginnings(void)
+{
+    struct centre_check_options o = {0};
+    struct result r;
+    uint64_t first;
+
+    setup();
+    while (!strstr(f.rows[0].line, "\"segment\"") || f.rows[0].seq == 1)
+        fake_delete(&f, 0);
+    first = f.rows[0].seq;
+    r = check(&f);
+    expect(&r, "gap", 1, first - 1);
+    CU_ASSERT(r.unproved);
+    o.first = UINT64_MAX;
+    r = check_with(&f, o);
+    CU_ASSERT(r.n == 0 && r.unproved);
+    o.first = first;
+    o.has_first_hash = true;
+    o.first_hash = f.rows[0].hash;
+    r = check_with(&f, o);
+    CU_ASSERT(r.n == 0 && !r.unproved);
+    o.first_hash.bytes[0] ^= 1;
+    r = check_with(&f, o);
+    expect(&r, "rewritten", first, first);
+    /* Where segments may be retired, a record has to say so. */
+    o = (struct centre_check_options){.retires = true};
+    r = check_with(&f, o);
+    expect(&r, "gap", 1, first - 1);
+    cleanup();
+}
+
+static void test_heartbeat(void)
+{
+    char *line, *with;
+    size_t i = 0;
+
+    setup();
+    CU_ASSERT_EQUAL(check(&f).heartbeat, 0);
+    while (!strstr(f.rows[i].line, "\"start\""))
+        i++;
+    line = f.rows[i].line;
+    with = malloc(strlen(line) + 32);
+    sprintf(with, "%.*s,\"heartbeat\":90%s", (int)(strlen(line) - CHAIN_TAIL), line,
+            line + strlen(line) - CHAIN_TAIL);
+    free(line);
+    f.rows[i].line = with;
+    CU_ASSERT_EQUAL(check(&f).heartbeat, 90);
+    cleanup();
+}
+
+static const struct unit_case CASES[] = {
+    {"sound", test_sound},         {"altered", test_altered},
+    {"columns", test_columns},     {"deleted", test_deleted},
+    {"several", test_several},     {"twice", test_twice},
+    {"fork", test_fork},           {"forged", test_forged},
+    {"ends", test_ends},           {"beginnings", test_beginnings},
+    {"heartbeat", test_heartbeat},
+};
+
+UNIT_MAIN("centre_check", CASES)
