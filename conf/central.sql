@@ -91,7 +91,7 @@ CREATE TABLE IF NOT EXISTS cention_audit.record (
         cention_audit.line_time(split_part(line, '"', 6))) STORED,
     type     text COLLATE "C" GENERATED ALWAYS AS (left(split_part(line, '"', 10), 32)) STORED,
     id       text COLLATE "C" GENERATED ALWAYS AS (
-        CASE WHEN split_part(line, '"', 12) = 'id'
+        CASE WHEN split_part(line, '"', 12) = 'id' AND split_part(line, '"', 13) = ':'
              THEN left(split_part(line, '"', 14), 128) END) STORED,
     client   text COLLATE "C" GENERATED ALWAYS AS (
         CASE WHEN split_part(line, '"', 10) IN ('intent', 'reject')

@@ -9,8 +9,8 @@
 #include "base/service.h"
 #include "base/watchdog.h"
 #include "ship/desk.h"
-#include "ship/pages.h"
 #include "ship/shipper.h"
+#include "ship/told.h"
 #include "ship/watch.h"
 #include "ship_conf.h"
 #include "ship_confine.h"
@@ -227,15 +227,15 @@ static int on_asked(void *arg, enum desk_page page, struct buf *text)
 {
     struct daemon *d = arg;
     struct shipper_report reports[SHIP_SINKS_MAX];
-    struct pages pages = {.begun = d->begun, .sinks = reports};
+    struct told told = {.begun = d->begun, .sinks = reports};
     struct newest newest;
 
     if (d->begun && newest_look(&newest, d->audit) == 0)
         measured(d, &newest);
     for (unsigned i = 0; i < d->conf.n_sinks; i++)
         if (d->shippers[i])
-            shipper_report(&reports[pages.n++], d->shippers[i]);
-    return page == DESK_READY ? pages_ready(text, &pages) : pages_metrics(text, &pages);
+            shipper_report(&reports[told.n++], d->shippers[i]);
+    return page == DESK_READY ? told_ready(text, &told) : told_metrics(text, &told);
 }
 
 /* ---- beginning and end ---- */

@@ -10,7 +10,8 @@
 static int open_postgresql(struct sink **out, const struct ship_sink_conf *c, struct err *err)
 {
 #ifdef CENTION_POSTGRESQL
-    const struct pg_sink_options options = {c->url, c->passfile, c->standby};
+    const struct pg_sink_options options = {
+        .url = c->url, .passfile = c->passfile, .standby = c->standby};
 
     return pg_sink_new(out, &options, err);
 #else

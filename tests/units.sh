@@ -100,6 +100,7 @@ if [ "$(id -u)" = 0 ]; then
     }
     is /run/cention-proxy 755:0:0
     is /var/log/cention-proxy "750:$keeper"
+    is /var/lib/cention-ship "755:$(id_of cention-ship passwd):$(id_of cention-ship group)"
     is /etc/cention-proxy/keys.conf 600:0:0
     finish 0
 fi

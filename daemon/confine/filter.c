@@ -322,10 +322,11 @@ static void add_shipper(int *r, scmp_filter_ctx f)
 {
     static const struct {
         int level, option;
-    } OPTIONS[] = {
-        {IPPROTO_TCP, TCP_NODELAY},   {SOL_SOCKET, SO_KEEPALIVE}, {IPPROTO_TCP, TCP_KEEPIDLE},
-        {IPPROTO_TCP, TCP_KEEPINTVL}, {IPPROTO_TCP, TCP_KEEPCNT}, {IPPROTO_TCP, TCP_USER_TIMEOUT},
-        {SOL_SOCKET, SO_LINGER},      {IPPROTO_IP, IP_RECVERR},   {IPPROTO_IPV6, IPV6_RECVERR}};
+    } OPTIONS[] = {{IPPROTO_TCP, TCP_NODELAY},  {SOL_SOCKET, SO_KEEPALIVE},
+                   {IPPROTO_TCP, TCP_KEEPIDLE}, {IPPROTO_TCP, TCP_KEEPINTVL},
+                   {IPPROTO_TCP, TCP_KEEPCNT},  {IPPROTO_TCP, TCP_USER_TIMEOUT},
+                   {SOL_SOCKET, SO_LINGER},     {SOL_SOCKET, SO_REUSEADDR},
+                   {IPPROTO_IP, IP_RECVERR},    {IPPROTO_IPV6, IPV6_RECVERR}};
     static const int FAMILIES[] = {AF_UNIX, AF_INET, AF_INET6};
 
     add_all(r, f, SCMP_ACT_ALLOW, DAEMON);

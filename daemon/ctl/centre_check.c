@@ -405,6 +405,12 @@ int centre_check_record(struct centre_check *c, const struct centre_record *reco
         item.why = "the line that stands there has another seq";
     item.sound = !item.why;
     c->records++;
+    if (record->seq == 0) { /* of a centre that can hold anything */
+        find(c, FINDING_ALTERED, 0, 0,
+             "there is something among the records that is none of this log", c->time, record->host,
+             NULL);
+        return 0;
+    }
     if (c->seq == 0)
         return begin(c, &item);
     if (record->seq <= c->seq)

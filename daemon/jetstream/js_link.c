@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -14,32 +13,7 @@ enum {
     PING_MS = 10000,
     PINGS_OUT = 2,
     IO_BUFFER = 128 * 1024,
-    CLOSE_MS = 5000,
 };
-
-static pthread_mutex_t library_lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned library_users;
-
-int js_library_get(void)
-{
-    natsStatus status = NATS_OK;
-
-    (void)pthread_mutex_lock(&library_lock);
-    if (library_users == 0)
-        status = nats_Open(-1);
-    if (status == NATS_OK)
-        library_users++;
-    (void)pthread_mutex_unlock(&library_lock);
-    return status == NATS_OK ? 0 : -EIO;
-}
-
-void js_library_put(void)
-{
-    (void)pthread_mutex_lock(&library_lock);
-    if (--library_users == 0)
-        (void)nats_CloseAndWait(CLOSE_MS);
-    (void)pthread_mutex_unlock(&library_lock);
-}
 
 void js_why(char why[SHIP_WHY], const char *format, ...)
 {
@@ -64,13 +38,11 @@ static void link_trouble(natsConnection *nc, natsSubscription *sub, natsStatus s
 
 static natsStatus link_tls(natsOptions *o, const struct js_server *server, const char *ca)
 {
-    natsStatus s = NATS_OK;
+    natsStatus s = natsOptions_SetExpectedHostname(o, server->host);
 
-    if (server->tls)
-        s = natsOptions_SetSecure(o, true);
     /* A server may ask for TLS whatever the URL says: it is verified then, too. */
-    if (s == NATS_OK && (server->tls || ca))
-        s = natsOptions_SetExpectedHostname(o, server->host);
+    if (s == NATS_OK && server->tls)
+        s = natsOptions_SetSecure(o, true);
     if (s == NATS_OK && ca)
         s = natsOptions_LoadCATrustedCertificates(o, ca);
     return s;
@@ -141,6 +113,14 @@ void js_link_close(struct js_link *link)
     *link = (struct js_link){0};
 }
 
+/* Without the place in the library's source that its texts may begin with. */
+static const char *link_words(const char *text)
+{
+    const char *end = text && text[0] == '(' ? strstr(text, "): ") : NULL;
+
+    return end ? end + 3 : text;
+}
+
 void js_link_why(const struct js_link *link, natsStatus status, const char *what,
                  char why[SHIP_WHY])
 {
@@ -158,6 +138,7 @@ void js_link_why(const struct js_link *link, natsStatus status, const char *what
         text = "nobody answers: JetStream is off there, or the stream has no leader";
     if (denied && *denied)
         text = denied;
+    text = link_words(text);
     if (!text || !*text)
         text = natsStatus_GetText(status);
     js_why(why, "%s (%s): %s", link->server->name, what, text);

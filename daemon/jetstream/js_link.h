@@ -2,6 +2,10 @@
  * One connection to one server, and what is asked of it: all of it blocking, for a thread that may.
  * It doesn't connect again by itself: what was sent over a connection that ended is never sent by
  * the library once more. No function of ours is called from the library's threads.
+ *
+ * The library opens itself, and stays open until the process ends: its nats_Close frees what
+ * belongs to libcrypto, whose own clean-up at exit then reads freed memory (libnats 3.4.1,
+ * OpenSSL 3.0).
  */
 #ifndef CENTION_JETSTREAM_JS_LINK_H
 #define CENTION_JETSTREAM_JS_LINK_H
@@ -31,10 +35,6 @@ struct js_link {
 
 /* A sentence in printable ASCII, cut to fit. */
 void js_why(char why[SHIP_WHY], const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* Users of the library; the last one closes it and waits for its threads. -EIO when it fails. */
-int js_library_get(void) __attribute__((warn_unused_result));
-void js_library_put(void);
 
 /* 0; -ENOTCONN with why filled: a sentence with the server's name. */
 int js_link_open(struct js_link *out, const struct js_server *server,

@@ -14,7 +14,6 @@ struct js_centre {
     struct centre centre;
     struct js_url url;
     struct js_link link;
-    bool library;
 };
 
 static struct js_centre *js_centre_of(struct centre *centre)
@@ -44,8 +43,6 @@ static void js_centre_close(struct centre *centre)
     if (!c)
         return;
     js_link_close(&c->link);
-    if (c->library)
-        js_library_put();
     js_url_deinit(&c->url);
     free(c);
 }
@@ -57,9 +54,6 @@ static int js_centre_connect(struct js_centre *c, struct err *err)
     char why[SHIP_WHY] = "";
     int r = -ENOTCONN;
 
-    if (js_library_get() < 0)
-        return err_set(err, -EIO, "the NATS library doesn't start");
-    c->library = true;
     for (size_t i = 0; i < c->url.n && r < 0; i++)
         r = js_link_open(&c->link, &c->url.servers[i], &options, why);
     return r < 0 ? err_set(err, r, "%s", why) : 0;

@@ -395,19 +395,14 @@ static void worker_session(struct js_worker *w, char *why)
 static void *worker_run(void *arg)
 {
     struct js_worker *w = arg;
-    bool library = false;
 
     while (!worker_stopping(w)) {
-        struct event_told event = {.kind = LOST, .why = "the NATS library doesn't start"};
+        struct event_told event = {.kind = LOST};
 
-        library = library || js_library_get() == 0;
-        if (library)
-            worker_session(w, event.why);
+        worker_session(w, event.why);
         worker_tell(w, &event);
         worker_pause(w);
     }
-    if (library)
-        js_library_put();
     return NULL;
 }
 

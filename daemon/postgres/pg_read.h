@@ -1,4 +1,8 @@
-/* Reading the archive in PostgreSQL, see centre/centre.h. */
+/*
+ * Reading the archive in PostgreSQL, see centre/centre.h: with SELECT on the tables alone, in one
+ * read-only transaction, so that all that is read is of one moment. Records come one by one from
+ * the server; within a callback of `records` nothing else can be read.
+ */
 #ifndef CENTION_POSTGRES_PG_READ_H
 #define CENTION_POSTGRES_PG_READ_H
 

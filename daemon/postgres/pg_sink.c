@@ -268,11 +268,13 @@ static int pg_start(struct sink *sink, struct loop *loop, const struct seal_key 
 static int send_batch(struct pg_sink *s, PGconn *conn, const struct ship_batch *batch)
 {
     struct ship_place *places = malloc(batch->n * sizeof(*places));
+    uint64_t before = batch->records[0].place.seq - 1;
     int r;
 
     if (!places)
         return -ENOMEM;
-    r = pg_ship_send(conn, STATEMENT, &s->scratch, &s->log, s->host, s->behind, batch);
+    r = pg_ship_send(conn, STATEMENT, &s->scratch, &s->log, s->host,
+                     s->behind < before ? s->behind : before, batch);
     if (r == -ENOBUFS)
         pg_link_fail(s->link, "a batch is larger than the archive takes");
     if (r == -ENOMEM || r == -ENOBUFS || !await(s, SHIP, r == 0)) {

@@ -94,3 +94,12 @@ def streamed(cluster, log, prefix="CENTION_AUDIT"):
             assert name == log, message.headers
             records.append((int(epoch), int(seq), digest, message.data))
     return records
+
+
+def archived(servers, log):
+    """The same of a log in the archive (pg_server.Cluster), in the order of its key."""
+    rows = servers.primary.psql(
+        "SELECT epoch, seq, encode(hash, 'hex'), encode(convert_to(line, 'UTF8'), 'hex') "
+        "FROM cention_audit.record WHERE log = '\\x%s' ORDER BY seq, epoch" % log)
+    rows = (row.split("|") for row in rows.splitlines())
+    return [(int(epoch), int(seq), digest, bytes.fromhex(line)) for epoch, seq, digest, line in rows]

@@ -1,23 +1,28 @@
 /*
- * Ships segments of an audit log into an archive by the sink alone, as a shipper would, and tells
- * each event in a line:
+ * Drives what is in daemon/postgres by itself. Ships segments of an audit log into an archive, as a
+ * shipper would, and tells each event in a line:
  *
- *     pg_drive [-s] [-x] [-h HOST] [-p PASSFILE] [-t TIMEOUT_MS] [-b RECORDS] [-m MAX] URL
- * SEGMENT...
+ *     pg_drive [-s] [-x] [-o] [-h HOST] [-p PASSFILE] [-t TIMEOUT_MS] [-b RECORDS] URL SEGMENT...
  *
  *     ready EPOCH SEQ HASH | ack SEQ | conflict SEQ HASH SEQ HASH | lost WHY | refused WHY | done
  *
- * -s: a standby is required; -x: ends when all is acknowledged, else at the end of its input; -m:
- * at most so many records. A conflict is told to the archive as an alarm. Without a second thread
- * and without knowledge of the log but what the lines say.
+ * -s: a standby is required; -x: ends when all is acknowledged, else with SIGTERM; -o: ships from
+ * the first record on, whatever the archive has. A conflict is told to the archive as an alarm.
+ *
+ *     pg_drive -r URL
+ *
+ * reads an archive: log LOG HOST FIRST LAST, then its records: record EPOCH SEQ HASH HOST
+ * MICROSECONDS LINE; then alarm KIND LOG SEQ SEQ WHY.
  */
 #include "base/file.h"
+#include "postgres/pg_read.h"
 #include "postgres/pg_sink.h"
 #include "trail/hex.h"
 #include "trail/line.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -31,8 +36,8 @@ struct drive {
     size_t n, next; /* next: to be shipped */
     unsigned flying, batch;
     uint64_t first, last;
-    bool stopped, ends;
-    struct event input;
+    bool stopped, ends, over;
+    struct event end;
 };
 
 static const char *digits(const struct chain_hash *hash)
@@ -72,9 +77,9 @@ static void on_ready(void *arg, const struct ship_place *head)
     struct drive *d = arg;
 
     printf("ready %" PRIu64 " %" PRIu64 " %s\n", head->epoch, head->seq, digits(&head->hash));
-    d->next = head->seq < d->first ? 0 : (size_t)(head->seq - d->first + 1);
+    d->next = head->seq < d->first || d->over ? 0 : (size_t)(head->seq - d->first + 1);
     d->flying = 0;
-    if (head->seq >= d->last)
+    if (head->seq >= d->last && !d->over)
         finish(d);
     else
         ship(d);
@@ -113,17 +118,14 @@ static void on_lost(void *arg, const char *why)
 
 static const struct sink_events EVENTS = {on_ready, on_acknowledged, on_conflict, on_lost};
 
-static void on_input(evutil_socket_t fd, short what, void *arg)
+static void on_end(evutil_socket_t fd, short what, void *arg)
 {
-    struct drive *d = arg;
-    char byte;
-
+    (void)fd;
     (void)what;
-    if (read((int)fd, &byte, 1) <= 0)
-        loop_stop(d->loop);
+    loop_stop(((struct drive *)arg)->loop);
 }
 
-static int read_records(struct drive *d, size_t max)
+static int read_records(struct drive *d)
 {
     struct slice text = buf_slice(&d->text);
     struct record_segment header;
@@ -132,7 +134,7 @@ static int read_records(struct drive *d, size_t max)
     const char *end;
     size_t room = 0;
 
-    for (; (end = memchr(text.data, '\n', text.len)) && d->n < max;
+    for (; (end = memchr(text.data, '\n', text.len));
          text = slice_of(end + 1, text.len - (size_t)(end + 1 - text.data))) {
         struct slice bytes = slice_of(text.data, (size_t)(end - text.data));
 
@@ -170,14 +172,84 @@ static int run(struct drive *d, const struct pg_sink_options *options, const cha
         return r;
     }
     r = d->sink->kind->start(d->sink, d->loop, &d->log, host, &EVENTS, d);
-    (void)event_assign(&d->input, loop_base(d->loop), STDIN_FILENO, EV_READ | EV_PERSIST, on_input,
-                       d);
-    if (r == 0 && !d->ends)
-        (void)event_add(&d->input, NULL);
+    (void)evsignal_assign(&d->end, loop_base(d->loop), SIGTERM, on_end, d);
+    (void)evsignal_add(&d->end, NULL);
     if (r == 0)
         r = loop_run(d->loop);
     d->sink->kind->free(d->sink);
-    (void)event_del(&d->input);
+    (void)evsignal_del(&d->end);
+    return r;
+}
+
+static int print_record(void *arg, const struct centre_record *r)
+{
+    (void)arg;
+    printf("record %" PRIu64 " %" PRIu64 " %s %s %" PRIu64 " %.*s\n", r->epoch, r->seq,
+           digits(&r->hash), r->host, r->received_us, (int)r->line.len, r->line.data);
+    return 0;
+}
+
+struct reading {
+    struct centre *centre;
+    struct seal_key logs[16];
+    unsigned n;
+};
+
+static const char *log_digits(const struct seal_key *log)
+{
+    struct chain_hash hash;
+
+    memcpy(hash.bytes, log->bytes, sizeof(hash.bytes));
+    return digits(&hash);
+}
+
+static int print_log(void *arg, const struct centre_log *log)
+{
+    struct reading *r = arg;
+
+    printf("log %s %s %" PRIu64 " %" PRIu64 "\n", log_digits(&log->log), log->host, log->first,
+           log->last);
+    if (r->n < sizeof(r->logs) / sizeof(r->logs[0]))
+        r->logs[r->n++] = log->log;
+    return 0;
+}
+
+static int print_alarm(void *arg, const struct centre_alarm *a)
+{
+    (void)arg;
+    printf("alarm %s %s %" PRIu64 " %" PRIu64 " %s\n", a->kind, log_digits(&a->log), a->here_seq,
+           a->there_seq, a->why);
+    return 0;
+}
+
+static int stop_reading(void *arg, const struct centre_record *r)
+{
+    (void)r;
+    return ++*(unsigned *)arg == 2 ? -ECANCELED : 0;
+}
+
+static int read_archive(const char *url)
+{
+    struct reading reading = {0};
+    struct err err = ERR_INIT;
+    int r = PG_CENTRE.open(&reading.centre, url, &err);
+
+    if (r == 0)
+        r = PG_CENTRE.logs(reading.centre, print_log, &reading, &err);
+    for (unsigned i = 0; r == 0 && i < reading.n; i++) {
+        unsigned n = 0;
+
+        /* That a reading is given up early does no harm to the next. */
+        r = PG_CENTRE.records(reading.centre, &reading.logs[i], 2, stop_reading, &n, &err);
+        if (r == -ECANCELED || r == 0)
+            r = PG_CENTRE.records(reading.centre, &reading.logs[i], 1, print_record, NULL, &err);
+    }
+    if (r == 0)
+        r = PG_CENTRE.alarms(reading.centre, print_alarm, NULL, &err);
+    if (r < 0)
+        printf("refused %s\n", err.text);
+    if (reading.centre)
+        PG_CENTRE.close(reading.centre);
     return r;
 }
 
@@ -186,10 +258,10 @@ int main(int argc, char **argv)
     struct drive d = {.text = BUF_INIT(SIZE_MAX / 4), .batch = SHIP_BATCH_RECORDS};
     struct pg_sink_options options = {0};
     const char *host = "host";
-    size_t max = SIZE_MAX;
+    bool reads = false;
     int option, r = 0;
 
-    while ((option = getopt(argc, argv, "sxh:p:t:b:m:")) != -1) {
+    while ((option = getopt(argc, argv, "sxorh:p:t:b:")) != -1) {
         switch (option) {
         case 's':
             options.standby = true;
@@ -209,21 +281,26 @@ int main(int argc, char **argv)
         case 'b':
             d.batch = (unsigned)strtoul(optarg, NULL, 10);
             break;
-        case 'm':
-            max = strtoull(optarg, NULL, 10);
+        case 'o':
+            d.over = true;
+            break;
+        case 'r':
+            reads = true;
             break;
         default:
             return 2;
         }
     }
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
+    if (reads && argc - optind == 1)
+        return read_archive(argv[optind]) < 0;
     if (argc - optind < 2)
         return 2;
-    (void)setvbuf(stdout, NULL, _IOLBF, 0);
     options.url = argv[optind];
     for (int i = optind + 1; r == 0 && i < argc; i++)
         r = file_read(&d.text, argv[i]);
     if (r == 0)
-        r = read_records(&d, max);
+        r = read_records(&d);
     if (r == 0)
         r = loop_new(&d.loop);
     if (r == 0)

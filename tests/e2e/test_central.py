@@ -16,11 +16,13 @@ import central
 import speed
 from central import Shipper
 from nats_cluster import Cluster, needs_nats
+from pg_server import Cluster as Servers
 from rig import until
 
 CHANGES = int(os.environ.get("CENTION_CENTRAL_CHANGES", 1500))
 SEED = int(os.environ.get("CENTION_SEED", time.time_ns() % 10 ** 6))
 HOSTS = 3
+STEPS = max(3, CHANGES // 1000)
 
 pytestmark = [needs_nats, pytest.mark.skipif(bool(speed.missing()), reason=speed.missing() or "-")]
 
@@ -58,14 +60,18 @@ class Hosts:
                 if lag:
                     self.longest = tuple(map(max, self.longest, lag))
 
-    def change(self, n, connections=8):
-        """So many changes in all, spread over the hosts at once; how many were made."""
-        def one(rig):
-            return speed.load(rig.port, connections, 120,
-                              lambda: rig.metric("cention_requests_total") >= n // HOSTS)["requests"]
+    def change(self, n, chaos, connections=8):
+        """So many changes in all, spread over the hosts, in steps between which something ended."""
+        def one(rig, enough):
+            return speed.load(rig.port, connections, 120, lambda: rig.metric(
+                "cention_requests_total") >= enough)["requests"]
 
-        with concurrent.futures.ThreadPoolExecutor(len(self.rigs)) as pool:
-            return sum(pool.map(one, self.rigs))
+        made = 0
+        with concurrent.futures.ThreadPoolExecutor(HOSTS) as pool:
+            for step in range(1, STEPS + 1):
+                made += sum(pool.map(lambda rig: one(rig, n * step // STEPS // HOSTS), self.rigs))
+                until(lambda: chaos.error or len(chaos.done) >= step, 120, "something to end")
+        return made
 
     def quiet(self):
         """Stops the keepers, so that the logs have an end."""
@@ -127,7 +133,7 @@ def nats_node(cluster):
     return act
 
 
-def everywhere(hosts, seconds=120):
+def everywhere(hosts, seconds=60):
     """Every record of every log is acknowledged by every sink; the logs."""
     logs = [central.local(rig.audit_folder) for rig in hosts.rigs]
 
@@ -139,21 +145,67 @@ def everywhere(hosts, seconds=120):
                 return False
         return True
     began = time.monotonic()
-    until(there, seconds, "every record at every centre")
+    try:
+        until(there, seconds, "every record at every centre")
+    except AssertionError as error:
+        raise AssertionError("%s: seed %d, of %s records:\n%s" % (
+            error, SEED, [len(records) for _, records in logs], "\n".join(
+                shipper.ask("/readyz")[1] + shipper.daemon.log[-3000:]
+                for shipper in hosts.shippers))) from None
     return logs, time.monotonic() - began
 
 
-def test_nodes_of_the_stream_end(make_rig, tmp_path, upstream, cluster):
-    sinks = [{"name": "spread", "type": "nats", "url": cluster.url}]
-    hosts = Hosts(make_rig, upstream.url, sinks, tmp_path)
-    try:
-        with Chaos(nats_node(cluster)) as chaos:
-            made = hosts.change(CHANGES)
-        hosts.quiet()
-        logs, drained = everywhere(hosts)
-    finally:
-        hosts.stop()
-    for log, records in logs:
-        same(log, central.streamed(cluster, log), records, "stream")
-    print(made, "changes,", sum(len(r) for _, r in logs), "records,", chaos.counts(),
-          "longest lag", hosts.longest, "drained in", drained)
+def archive_server(servers):
+    """Kills the primary or a standby and starts it again; or promotes a standby and builds the old
+    primary anew."""
+    def act(rng):
+        which = rng.choice(("primary", "standby", "promote"))
+        standbys = [s for s in servers.servers if s is not servers.primary]
+        if which == "promote":
+            old = servers.primary
+            old.kill()
+            servers.promote(max(standbys, key=lambda s: s.psql(
+                "SELECT pg_last_wal_receive_lsn() - '0/0'::pg_lsn", database="postgres")))
+            servers.build(old)
+        else:
+            server = servers.primary if which == "primary" else rng.choice(standbys)
+            server.kill()
+            time.sleep(rng.uniform(0.0, 1.0))  # down for some time: that is the test
+            server.start()
+            servers.wait_synchronous()
+        return "archive: " + which
+    return act
+
+
+def shipper(hosts):
+    def act(rng):
+        one = rng.choice(hosts.shippers)
+        one.kill()
+        one.start()
+        return "shipper"
+    return act
+
+
+def sinks_of(servers, cluster):
+    url = servers.role("shipper")
+    return [{"name": "archive", "type": "postgresql", "url": url, "passfile": servers.passfile,
+             "receipt": True},
+            {"name": "spread", "type": "nats", "url": cluster.url}]
+
+
+def test_every_record_once_whatever_ends(make_rig, tmp_path, upstream, cluster):
+    with Servers(standbys=2) as servers:
+        hosts = Hosts(make_rig, upstream.url, sinks_of(servers, cluster), tmp_path)
+        try:
+            with Chaos(nats_node(cluster), archive_server(servers), shipper(hosts)) as chaos:
+                made = hosts.change(CHANGES, chaos)
+            hosts.quiet()
+            logs, drained = everywhere(hosts)
+        finally:
+            hosts.stop()
+        for log, records in logs:
+            same(log, central.archived(servers, log), records, "archive")
+            same(log, central.streamed(cluster, log), records, "stream")
+        print(made, "changes of", HOSTS, "hosts,", sum(len(r) for _, r in logs), "records; ended:",
+              chaos.counts(), "longest lag: %d records, %.1f s;" % hosts.longest,
+              "the rest was there after %.1f s" % drained)

@@ -264,6 +264,27 @@ def test_a_folder_that_comes_later(stage, make_rig):
     until(lambda: shipper.all() or firsts(rig)[0] > 1, what="the first is retired")
 
 
+def test_kills_while_segments_go(stage):
+    """Whenever the keeper is killed: what is gone was covered, and what is left is sound."""
+    rig, shipper = stage(keep_segments=1, compress=True)
+    covered = 0
+    for number in range(10):
+        work(rig, 12)
+        records = rig.records()
+        covered = records[-3]["seq"]
+        shipper.receipt(records[-3])
+        if number % 2:  # while it retires the next ones
+            rig.keeper.wait_line("event=audit_retired")
+        rig.keeper.kill()
+        first = firsts(rig)[0]
+        assert first - 1 <= covered, (first, covered)
+        rig.start_keeper()  # first: a kill may leave a segment without its header
+        rig.wait_ready()
+        verified(*trail.segments(rig.audit_folder), living=True)
+    until(lambda: firsts(rig)[0] > 1, what="some are retired")
+    assert firsts(rig)[0] - 1 <= covered
+
+
 @pytest.mark.parametrize("setting, seconds", [(1.5, 2), (7, 7), (None, 3600)])
 def test_heartbeat_on_record(make_rig, setting, seconds):
     rig = make_rig()

@@ -30,7 +30,7 @@ static int each(void *arg, const struct centre_record *record)
     return centre_check_record(arg, record);
 }
 
-static struct result check_with(struct fake *f, struct centre_check_options options)
+static struct result check_from(struct fake *f, uint64_t from, struct centre_check_options options)
 {
     struct result result = {0};
     struct centre_check c;
@@ -42,7 +42,7 @@ static struct result check_with(struct fake *f, struct centre_check_options opti
     options.found = found;
     options.arg = &result;
     CU_ASSERT_EQUAL_FATAL(centre_check_init(&c, &options), 0);
-    CU_ASSERT_EQUAL(f->centre.kind->records(&f->centre, &options.log, 1, each, &c, &err), 0);
+    CU_ASSERT_EQUAL(f->centre.kind->records(&f->centre, &options.log, from, each, &c, &err), 0);
     centre_check_end(&c);
     CU_ASSERT_EQUAL(c.records, f->n);
     result.head = c.seq;
@@ -51,6 +51,11 @@ static struct result check_with(struct fake *f, struct centre_check_options opti
     result.unproved = centre_check_unproved(&c);
     centre_check_deinit(&c);
     return result;
+}
+
+static struct result check_with(struct fake *f, struct centre_check_options options)
+{
+    return check_from(f, 1, options);
 }
 
 static struct result check(struct fake *f)
@@ -324,13 +329,38 @@ static void test_heartbeat(void)
     cleanup();
 }
 
+/* A stream may hold what has no place in a log. */
+static void test_foreign(void)
+{
+    struct result r;
+    struct row *row;
+
+    setup();
+    row = fake_double(&f, 8);
+    row->seq = 0;
+    fake_sort(&f);
+    for (size_t i = 0; i < 2; i++) {
+        r = check_from(&f, 0, (struct centre_check_options){0});
+        expect(&r, "altered", 0, 0);
+        CU_ASSERT_EQUAL(r.head, f.n - 1);
+        /* First, and between others. */
+        for (size_t k = 0; i == 0 && k < 5; k++) {
+            struct row moved = f.rows[k];
+
+            f.rows[k] = f.rows[k + 1];
+            f.rows[k + 1] = moved;
+        }
+    }
+    cleanup();
+}
+
 static const struct unit_case CASES[] = {
     {"sound", test_sound},         {"altered", test_altered},
     {"columns", test_columns},     {"deleted", test_deleted},
     {"several", test_several},     {"twice", test_twice},
     {"fork", test_fork},           {"forged", test_forged},
     {"ends", test_ends},           {"beginnings", test_beginnings},
-    {"heartbeat", test_heartbeat},
+    {"heartbeat", test_heartbeat}, {"foreign", test_foreign},
 };
 
 UNIT_MAIN("centre_check", CASES)

@@ -124,7 +124,445 @@ static void behind_any_record(void)
     cleanup();
 }
 
+/* Both forms of a finished segment, and the change from one to the other under the reader. */
+static void compressed_under_it(void)
+{
+    struct audit *a;
+    struct ship_batch batch;
+
+    setup();
+    options = (struct audit_options){.archive = {.compress = true}};
+    a = keep(&options);
+    pairs(a, 3);
+    begin();
+    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
+    CU_ASSERT_EQUAL(tail_next(&tail, &batch), TAIL_BATCH);
+    n_places = 1;
+    places[0] = batch.records[batch.n - 1].place;
+    for (int i = 0; i < 4; i++)
+        next_segment(a);
+    CU_ASSERT(access(in_folder("audit-1.jsonl.zst"), R_OK) == 0);
+    CU_ASSERT(access(in_folder("audit-1.jsonl"), R_OK) < 0);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    CU_ASSERT_EQUAL(places[n_places - 1].seq, audit_seq(a));
+    /* And all of it again. */
+    n_places = 0;
+    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    CU_ASSERT_EQUAL(n_places, audit_seq(a));
+    /* Behind a record in a compressed one. */
+    {
+        struct ship_place third = places[2];
+        size_t all = n_places;
+
+        n_places = 0;
+        CU_ASSERT_EQUAL(look(&third), TAIL_FOUND);
+        CU_ASSERT_EQUAL(drink(), TAIL_END);
+        CU_ASSERT_EQUAL(n_places, all - 3);
+        /* A damaged one. */
+        CU_ASSERT_EQUAL(truncate(in_folder("audit-1.jsonl.zst"), 60), 0);
+        CU_ASSERT_EQUAL(look(&third), TAIL_BROKEN);
+        CU_ASSERT(tail.why[0] != '\0');
+    }
+    tail_deinit(&tail);
+    audit_free(a);
+    cleanup();
+}
+
+static void retired_before_it_was_read(void)
+{
+    struct ship_place third, last_gone;
+    struct audit *a;
+    uint64_t first;
+    size_t n;
+
+    setup();
+    options = (struct audit_options){0};
+    a = keep(&options);
+    for (int i = 0; i < 5; i++)
+        next_segment(a);
+    begin();
+    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    n = n_places;
+    third = places[2];
+    /* The first two go. */
+    for (int i = 0; i < 2; i++)
+        CU_ASSERT_EQUAL(unlink(segment_path(segment_count() - 1)), 0);
+    first = segment_first(strrchr(segment_path(segment_count() - 1), '/') + 1);
+    CU_ASSERT_FATAL(first > 3);
+    last_gone = places[first - 2];
+    n_places = 0;
+    CU_ASSERT_EQUAL(look(&third), TAIL_GONE);
+    CU_ASSERT_EQUAL(tail.here.seq, first);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    CU_ASSERT_EQUAL(n_places, n - first + 1);
+    CU_ASSERT_EQUAL(places[0].seq, first);
+    n_places = 0;
+    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_GONE);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    CU_ASSERT_EQUAL(n_places, n - first + 1);
+    /* Nothing that wasn't shipped is gone: the header knows the record before it. */
+    n_places = 0;
+    CU_ASSERT_EQUAL(look(&last_gone), TAIL_FOUND);
+    CU_ASSERT_EQUAL(tail.here.epoch, last_gone.epoch);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    CU_ASSERT_EQUAL(n_places, n - first + 1);
+    last_gone.hash.bytes[0] ^= 1;
+    CU_ASSERT_EQUAL(look(&last_gone), TAIL_OTHER);
+    tail_deinit(&tail);
+    audit_free(a);
+    cleanup();
+}
+
+static void a_gap_while_it_reads(void)
+{
+    struct audit *a;
+    size_t n;
+
+    setup();
+    options = (struct audit_options){0};
+    a = keep(&options);
+    next_segment(a);
+    begin();
+    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    n = n_places;
+    for (int i = 0; i < 3; i++)
+        next_segment(a);
+    CU_ASSERT_EQUAL(unlink(segment_path(1)), 0);
+    CU_ASSERT_EQUAL(unlink(segment_path(1)), 0);
+    tail.listed = 0;
+    CU_ASSERT_EQUAL(drink(), TAIL_GONE);
+    CU_ASSERT(n_places > n); /* the rest of the one that it was in */
+    CU_ASSERT(tail.here.seq > places[n_places - 1].seq + 1);
+    n_places = 0;
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    CU_ASSERT_EQUAL(places[n_places - 1].seq, audit_seq(a));
+    tail_deinit(&tail);
+    audit_free(a);
+    cleanup();
+}
+
+static void log_that_ends_before(void)
+{
+    struct ship_place last;
+    struct audit *a;
+    struct stat st;
+    const char *path;
+
+    setup();
+    options = (struct audit_options){0};
+    a = keep(&options);
+    next_segment(a);
+    pairs(a, 2);
+    begin();
+    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    last = places[n_places - 1];
+    audit_free(a);
+    path = segment_path(0);
+    CU_ASSERT_EQUAL_FATAL(stat(path, &st), 0);
+    CU_ASSERT_EQUAL(truncate(path, st.st_size - 20), 0);
+    CU_ASSERT_EQUAL(tail_next(&tail, &(struct ship_batch){0}), TAIL_LOST);
+    CU_ASSERT_EQUAL(look(&last), TAIL_ENDS);
+    CU_ASSERT_EQUAL(tail.here.seq, last.seq - 1);
+    CU_ASSERT_EQUAL(memcmp(&tail.here, &places[n_places - 2], sizeof(tail.here)), 0);
+    /* Even its header is gone: the segment before it is the last one. */
+    CU_ASSERT_EQUAL(truncate(path, 20), 0);
+    CU_ASSERT_EQUAL(look(&last), TAIL_ENDS);
+    CU_ASSERT(tail.here.seq > 0 && tail.here.seq < last.seq - 1);
+    /* All of it. */
+    CU_ASSERT_EQUAL(unlink(segment_path(0)), 0);
+    CU_ASSERT_EQUAL(unlink(segment_path(0)), 0);
+    CU_ASSERT_EQUAL(look(&last), TAIL_ENDS);
+    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_END);
+    tail_deinit(&tail);
+    cleanup();
+}
+
+static void taken_away_while_it_reads(void)
+{
+    char path[256], kept[256];
+    struct audit *a;
+
+    setup();
+    options = (struct audit_options){0};
+    a = keep(&options);
+    pairs(a, 2);
+    begin();
+    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    snprintf(path, sizeof(path), "%s", segment_path(0));
+    snprintf(kept, sizeof(kept), "%s", in_folder("kept"));
+    CU_ASSERT_EQUAL(rename(path, kept), 0);
+    CU_ASSERT_EQUAL(drink(), TAIL_LOST);
+    CU_ASSERT_EQUAL(look(&places[n_places - 1]), TAIL_ENDS);
+    CU_ASSERT_EQUAL(rename(kept, path), 0);
+    CU_ASSERT_EQUAL(look(&places[n_places - 1]), TAIL_FOUND);
+    /* The keeper puts a copy back: other inode, same records. */
+    CU_ASSERT_EQUAL(unlink(path), 0);
+    pairs(a, 1);
+    tend(a);
+    CU_ASSERT_EQUAL(drink(), TAIL_LOST);
+    CU_ASSERT_EQUAL(look(&places[n_places - 1]), TAIL_FOUND);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    CU_ASSERT_EQUAL(n_places, audit_seq(a));
+    tail_deinit(&tail);
+    audit_free(a);
+    cleanup();
+}
+
+static void torn_line_and_the_next_keeper(void)
+{
+    char name[64];
+    struct audit *a;
+    size_t n;
+
+    setup();
+    options = (struct audit_options){0};
+    a = keep(&options);
+    pairs(a, 2);
+    begin();
+    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    n = n_places;
+    audit_free(a);
+    snprintf(name, sizeof(name), "%s", strrchr(segment_path(0), '/') + 1);
+    append(name, "{\"seq\":99,\"time\":\"2026-");
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    CU_ASSERT_EQUAL(n_places, n);
+    /* The next keeper cuts it off and writes something else in its place. */
+    a = keep(&options);
+    pairs(a, 1);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    CU_ASSERT_EQUAL(n_places, audit_seq(a));
+    tail_deinit(&tail);
+    audit_free(a);
+    cleanup();
+}
+
+/* Changes one byte of the newest segment's last record. */
+static void spoil(size_t from_end)
+{
+    const char *path = segment_path(0);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    struct stat st;
+    char c;
+
+    CU_ASSERT_FATAL(fd >= 0 && fstat(fd, &st) == 0);
+    CU_ASSERT_EQUAL(pread(fd, &c, 1, st.st_size - (off_t)from_end), 1);
+    c = c == 'x' ? 'y' : 'x';
+    CU_ASSERT_EQUAL(pwrite(fd, &c, 1, st.st_size - (off_t)from_end), 1);
+    close(fd);
+}
+
+static void broken_chain(void)
+{
+    struct audit *a;
+    size_t n;
+
+    setup();
+    options = (struct audit_options){0};
+    a = keep(&options);
+    pairs(a, 2);
+    begin();
+    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    n = n_places;
+    pairs(a, 2);
+    spoil(CHAIN_TAIL + 3); /* within the last record's covered bytes */
+    CU_ASSERT_EQUAL(drink(), TAIL_BROKEN);
+    CU_ASSERT_EQUAL(n_places, n + 3); /* what is good before it */
+    CU_ASSERT(strstr(tail.why, "audit-1.jsonl") != NULL);
+    /* The record that is sought is itself altered. */
+    CU_ASSERT_EQUAL(look(&(struct ship_place){1, audit_seq(a), {{0}}}), TAIL_BROKEN);
+    CU_ASSERT_EQUAL(tail.here.seq, audit_seq(a) - 1);
+    tail_deinit(&tail);
+    audit_free(a);
+    cleanup();
+}
+
+static void another_log(void)
+{
+    const struct ship_place place = {1, 2, {{7}}};
+    struct audit *a;
+
+    setup();
+    options = (struct audit_options){0};
+    a = keep(&options);
+    pairs(a, 2);
+    begin();
+    tail.log.bytes[0] ^= 1;
+    CU_ASSERT_EQUAL(look(&place), TAIL_FOREIGN);
+    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
+    CU_ASSERT_EQUAL(drink(), TAIL_FOREIGN);
+    CU_ASSERT_EQUAL(n_places, 0);
+    tail_deinit(&tail);
+    audit_free(a);
+    cleanup();
+}
+
+static unsigned synced, sync_fails;
+
+static int count_sync(int fd)
+{
+    synced++;
+    if (sync_fails) {
+        sync_fails--;
+        errno = EIO;
+        return -1;
+    }
+    return fdatasync(fd);
+}
+
+static void nothing_before_it_is_durable(void)
+{
+    struct ship_batch batch;
+    struct audit *a;
+
+    setup();
+    options = (struct audit_options){0};
+    a = keep(&options);
+    pairs(a, 5);
+    begin();
+    source_fdatasync = count_sync;
+    synced = 0;
+    sync_fails = 1;
+    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
+    CU_ASSERT_EQUAL(tail_next(&tail, &batch), -EIO);
+    CU_ASSERT(strstr(tail.why, "durable") != NULL);
+    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
+    CU_ASSERT_EQUAL(tail_next(&tail, &batch), TAIL_BATCH);
+    CU_ASSERT_EQUAL(batch.n, audit_seq(a));
+    CU_ASSERT_EQUAL(synced, 2);
+    /* What comes later needs another. */
+    CU_ASSERT_EQUAL(tail_next(&tail, &batch), TAIL_END);
+    CU_ASSERT_EQUAL(synced, 2);
+    pairs(a, 1);
+    CU_ASSERT_EQUAL(tail_next(&tail, &batch), TAIL_BATCH);
+    CU_ASSERT_EQUAL(synced, 3);
+    source_fdatasync = fdatasync;
+    tail_deinit(&tail);
+    audit_free(a);
+    cleanup();
+}
+
+/* A record of so many bytes and more. */
+static void large(struct audit *a, size_t n)
+{
+    char *text = malloc(n);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    memset(text, 'e', n);
+    CU_ASSERT_EQUAL(audit_config(a, "refused", slice_of(text, n)), 0);
+    CU_ASSERT_EQUAL(audit_commit(a), 0);
+    free(text);
+}
+
+static void batches_are_bounded(void)
+{
+    struct ship_batch batch;
+    struct audit *a;
+    uint64_t expected = 1;
+    unsigned alone = 0, full = 0;
+    int r;
+
+    setup();
+    options = (struct audit_options){.segment_bytes = 512 * 1024 * 1024};
+    a = keep(&options);
+    pairs(a, 1200);
+    large(a, 5 * 1024 * 1024);
+    for (int i = 0; i < 5; i++)
+        large(a, 400 * 1024);
+    large(a, SHIP_BATCH_BYTES + 1);
+    pairs(a, 1);
+    begin();
+    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
+    while ((r = tail_next(&tail, &batch)) == TAIL_BATCH) {
+        size_t bytes = 0;
+
+        CU_ASSERT_EQUAL(batch.records[0].place.seq, expected);
+        for (size_t i = 0; i < batch.n; i++)
+            bytes += batch.records[i].line.len;
+        CU_ASSERT_EQUAL(bytes, batch.bytes);
+        CU_ASSERT(batch.n <= SHIP_BATCH_RECORDS);
+        CU_ASSERT(batch.n == 1 || bytes <= SHIP_BATCH_BYTES);
+        alone += bytes > SHIP_BATCH_BYTES;
+        full += batch.n == SHIP_BATCH_RECORDS;
+        expected += batch.n;
+    }
+    CU_ASSERT_EQUAL(r, TAIL_END);
+    CU_ASSERT_EQUAL(expected, audit_seq(a) + 1);
+    CU_ASSERT_EQUAL(alone, 2);
+    CU_ASSERT_EQUAL(full, 2);
+    CU_ASSERT(tail.in.cap <= 4 * 1024 * 1024); /* the long line's buffer was given back */
+    tail_deinit(&tail);
+    audit_free(a);
+    cleanup();
+}
+
+/* A crash in the middle of a rotation leaves a segment without a header; the one before goes on. */
+static void successor_without_header(void)
+{
+    char name[SEGMENT_NAME];
+    struct audit *a;
+
+    setup();
+    options = (struct audit_options){.segment_bytes = 1024 * 1024};
+    a = keep(&options);
+    pairs(a, 2);
+    begin();
+    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    segment_name(name, audit_seq(a) + 1);
+    put_file(name, "{\"seq\":");
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    CU_ASSERT_EQUAL(look(&places[n_places - 1]), TAIL_FOUND);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    CU_ASSERT_EQUAL(unlink(in_folder(name)), 0);
+    pairs(a, 2);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    CU_ASSERT_EQUAL(n_places, audit_seq(a));
+    tail_deinit(&tail);
+    audit_free(a);
+    cleanup();
+}
+
+static void identity_of_the_folder(void)
+{
+    struct seal_key log;
+    struct audit *a;
+
+    setup();
+    audit_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CU_ASSERT_EQUAL(tail_identity(&log, audit_fd), -ENOENT);
+    put_file("audit-1.jsonl", "{\"seq\":1");
+    CU_ASSERT_EQUAL(tail_identity(&log, audit_fd), -ENOENT); /* being written */
+    put_file("audit-1.jsonl", "{\"seq\":1}\n");
+    CU_ASSERT_EQUAL(tail_identity(&log, audit_fd), -EBADMSG);
+    CU_ASSERT_EQUAL(unlink(in_folder("audit-1.jsonl")), 0);
+    options = (struct audit_options){0};
+    a = keep(&options);
+    CU_ASSERT_EQUAL(tail_identity(&log, audit_fd), 0);
+    audit_free(a);
+    cleanup();
+}
+
 static const struct unit_case CASES[] = {
+    {"compressed under it", compressed_under_it},
+    {"retired before it was read", retired_before_it_was_read},
+    {"a gap while it reads", a_gap_while_it_reads},
+    {"log that ends before", log_that_ends_before},
+    {"taken away while it reads", taken_away_while_it_reads},
+    {"torn line and the next keeper", torn_line_and_the_next_keeper},
+    {"broken chain", broken_chain},
+    {"another log", another_log},
+    {"nothing before it is durable", nothing_before_it_is_durable},
+    {"batches are bounded", batches_are_bounded},
+    {"successor without header", successor_without_header},
+    {"identity of the folder", identity_of_the_folder},
     {"all from the start", all_from_the_start},
     {"behind any record", behind_any_record},
 };

@@ -247,11 +247,93 @@ static void test_segments(void)
     log_free(&other);
 }
 
+/* The line with the number n from 0 in the whole log, and where its segment begins. */
+static struct slice line_at(const struct log *log, size_t n, bool *first)
+{
+    for (size_t i = 0; i < log->n; i++)
+        for (size_t a = 0, b; a < log->len[i]; a = b, n--) {
+            b = line_end(log, i, a);
+            *first = a == 0;
+            if (n == 0)
+                return slice_of(log->text[i] + a, b - a - 1);
+        }
+    return SLICE_NULL;
+}
+
+/* Goes on behind any line that wasn't seen. */
+static void test_resume(void)
+{
+    struct log log;
+    size_t n = 0;
+    bool first;
+
+    log_make(&log);
+    while (line_at(&log, n, &first).len)
+        n++;
+    for (size_t gone = 1; gone < n; gone++) {
+        struct verify v;
+        struct line line;
+
+        CU_ASSERT_EQUAL_FATAL(verify_init(&v), 0);
+        for (size_t i = 0; i < n; i++) {
+            struct slice bytes = line_at(&log, i, &first);
+
+            CU_ASSERT_PTR_NULL(line_read(bytes, &line));
+            if (i == gone)
+                verify_resume(&v, &v.log, line.seq, &line.hash,
+                              v.epoch + (line.type == LINE_EPOCH));
+            else if (first)
+                verify_segment(&v);
+            if (i != gone)
+                CU_ASSERT_PTR_NULL(verify_line(&v, bytes));
+        }
+        CU_ASSERT_PTR_NULL(verify_end(&v));
+        verify_deinit(&v);
+    }
+    log_free(&log);
+}
+
+/* What follows the gap is verified again: every byte of it. */
+static void test_resume_finds(void)
+{
+    struct log log;
+    size_t found = 0, n = 0;
+    bool first;
+
+    log_make(&log);
+    for (size_t k = 0; k < line_at(&log, 6, &first).len; k++, n++) {
+        struct verify v;
+        struct line line;
+        char *byte;
+
+        CU_ASSERT_EQUAL_FATAL(verify_init(&v), 0);
+        for (size_t i = 0; i < 4; i++) {
+            struct slice bytes = line_at(&log, i, &first);
+
+            if (first)
+                verify_segment(&v);
+            CU_ASSERT_PTR_NULL(verify_line(&v, bytes));
+        }
+        CU_ASSERT_PTR_NULL(line_read(line_at(&log, 5, &first), &line));
+        verify_resume(&v, &v.log, 6, &line.hash, v.epoch);
+        byte = (char *)(uintptr_t)line_at(&log, 6, &first).data + k;
+        *byte ^= 4;
+        found += verify_line(&v, line_at(&log, 6, &first)) != NULL;
+        *byte ^= 4;
+        verify_deinit(&v);
+    }
+    CU_ASSERT(n > 100);
+    CU_ASSERT_EQUAL(found, n);
+    log_free(&log);
+}
+
 static const struct unit_case CASES[] = {
     {"a sound log", test_sound},
     {"every byte changed", test_every_byte},
     {"every line dropped, doubled, swapped, cut off", test_every_line},
     {"segments of elsewhere", test_segments},
+    {"going on behind a line", test_resume},
+    {"every byte behind it", test_resume_finds},
 };
 
 UNIT_MAIN("verify", CASES)

@@ -1,4 +1,4 @@
-#include "ship/pages.h"
+#include "ship/told.h"
 
 #include "base/log.h"
 
@@ -21,7 +21,7 @@ static const char *trouble(const struct shipper_report *s)
     return s->cursor_failed ? "its cursor can't be written" : NULL;
 }
 
-int pages_ready(struct buf *out, const struct pages *p)
+int told_ready(struct buf *out, const struct told *p)
 {
     bool ready = p->begun;
     int r;
@@ -104,7 +104,7 @@ static int put_value(struct buf *out, const struct shipper_report *s, enum value
 }
 
 /* A sink's name needs no escape (trail/receipt.h). */
-static int put_metric(struct buf *out, const struct pages *p, const struct metric *m)
+static int put_metric(struct buf *out, const struct told *p, const struct metric *m)
 {
     int r = buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name, m->kind);
 
@@ -119,7 +119,7 @@ static int put_metric(struct buf *out, const struct pages *p, const struct metri
     return r;
 }
 
-static int put_alarms(struct buf *out, const struct pages *p)
+static int put_alarms(struct buf *out, const struct told *p)
 {
     int r = buf_printf(out, "# HELP cention_ship_alarms_total Alarms since the start.\n"
                             "# TYPE cention_ship_alarms_total counter\n");
@@ -132,7 +132,7 @@ static int put_alarms(struct buf *out, const struct pages *p)
     return r;
 }
 
-int pages_metrics(struct buf *out, const struct pages *p)
+int told_metrics(struct buf *out, const struct told *p)
 {
     int r = buf_printf(out,
                        "# HELP cention_ship_log Whether there is an audit log.\n"
