@@ -50,6 +50,24 @@ if [ -n "$services" ] && [ -d /run/systemd/system ]; then
     # shellcheck disable=SC2086 # lists of words
     [ -z "$quiet" ] || $as_root systemctl --quiet mask --runtime $quiet
 fi
+# PostgreSQL comes without a database of its own: the tests make theirs.
+clusters=/etc/postgresql-common/createcluster.conf
+restore() {
+    if [ -f "$clusters.before" ]; then
+        $as_root mv "$clusters.before" "$clusters"
+    elif [ -f /usr/share/postgresql-common/createcluster.conf ]; then
+        $as_root cp /usr/share/postgresql-common/createcluster.conf "$clusters"
+    else
+        $as_root rm -f "$clusters"
+    fi
+}
+case " $missing " in *" postgresql-15 "*)
+    $as_root mkdir -p "${clusters%/*}"
+    [ ! -f "$clusters" ] || $as_root cp -p "$clusters" "$clusters.before"
+    trap restore EXIT
+    echo 'create_main_cluster = false' | $as_root tee "$clusters" >/dev/null
+    ;;
+esac
 # shellcheck disable=SC2086 # lists of words
 if [ -n "$missing" ]; then
     $as_root apt-get -qq install -y --no-install-recommends $missing >/dev/null

@@ -268,7 +268,6 @@ static void connect_to(struct pg_link *l, const char *address)
         return;
     }
     (void)PQsetNoticeReceiver(l->conn, on_notice, l);
-    (void)event_assign(&l->write, loop_base(l->loop), -1, 0, on_writable, l);
     await(l, EV_WRITE);
 }
 
@@ -337,6 +336,8 @@ int pg_link_new(struct pg_link **out, struct loop *loop, const struct pg_target 
         .end = {.run = on_end, .arg = l},
         .pause_us = PAUSE_FIRST_US,
     };
+    (void)event_assign(&l->read, loop_base(loop), -1, 0, on_readable, l);
+    (void)event_assign(&l->write, loop_base(loop), -1, 0, on_writable, l);
     loop_timer_init(&l->timer, loop, on_timer, l);
     loop_timer_set(&l->timer, 0);
     *out = l;
