@@ -148,14 +148,28 @@ static int read_line(struct folder_log *f, struct slice *line)
     return got;
 }
 
+/* Some records tell in which epoch they were written. */
+static void learn_epoch(struct folder_log *f, const struct line *line)
+{
+    unsigned char signature[SEAL_SIGNATURE];
+    struct record_segment segment;
+    struct seal_key next;
+    struct seal seal;
+
+    if (line->type == LINE_SEGMENT && line_segment(line, &segment) == NULL)
+        f->epoch = segment.epoch;
+    else if ((line->type == LINE_CHECKPOINT || line->type == LINE_EPOCH) &&
+             line_seal(line, &seal, &next, signature) == NULL)
+        f->epoch = seal.epoch;
+}
+
 static void give(struct folder_log *f, struct slice bytes, struct centre_record *out)
 {
-    struct record_segment segment;
     struct line line;
     bool is_record = line_read(bytes, &line) == NULL;
 
-    if (is_record && line.type == LINE_SEGMENT && line_segment(&line, &segment) == NULL)
-        f->epoch = segment.epoch;
+    if (is_record)
+        learn_epoch(f, &line);
     if (is_record)
         f->seq = line.seq;
     *out = (struct centre_record){

@@ -85,7 +85,7 @@ static int add_head(struct options *o, const struct verify_head *head)
 /* NULL, or why. One for each line. */
 static const char *add_heads(struct options *o, struct slice text)
 {
-    const char *why = text.len ? NULL : "it is empty";
+    const char *why = text.len ? NULL : "it is no head";
 
     while (!why && text.len) {
         const char *end = memchr(text.data, '\n', text.len);

@@ -5,7 +5,7 @@
 int centre_local_open(struct centre_local *l, const char *directory, struct err *err)
 {
     *l = (struct centre_local){0};
-    return folder_log_open(&l->log, directory, "this host", err);
+    return folder_log_open(&l->log, directory, "local", err);
 }
 
 void centre_local_deinit(struct centre_local *l)

@@ -213,6 +213,25 @@ static int tell_host(struct run *run, const struct centre_entry *entry)
     return 0;
 }
 
+/* What the log as a whole tells, once it was read. */
+static int judge(struct run *run, const struct centre_entry *entry, const struct identity *known)
+{
+    if (run->check.seq == 0) {
+        (void)snprintf(run->check.host, sizeof(run->check.host), "%s",
+                       known ? known->name : entry->host);
+        find(run, FINDING_MISSING, 0, 0,
+             "the centre knows of this log, and has no record of it: they were deleted");
+        return 0;
+    }
+    check_pulse(run);
+    check_proved(run);
+    if (!known && may_learn(run))
+        return learn(run);
+    if (run->o->identities)
+        check_identity(run, known);
+    return 0;
+}
+
 static int check_log(struct run *run, const struct centre_entry *entry)
 {
     struct identity *known = identities_find(&run->expected, &entry->log);
@@ -240,14 +259,8 @@ static int check_log(struct run *run, const struct centre_entry *entry)
         centre_local_begin(&run->local, found, run, run->err);
     r = centre_check_init(&run->check, &options);
     r = r < 0 ? err_set(run->err, r, "out of memory") : read_log(run, entry);
-    if (r == 0 && run->check.seq) {
-        check_pulse(run);
-        check_proved(run);
-    }
-    if (r == 0 && !known && may_learn(run))
-        r = learn(run);
-    else if (r == 0 && run->o->identities)
-        check_identity(run, known);
+    if (r == 0)
+        r = judge(run, entry, known);
     if (r == 0)
         r = tell_host(run, entry);
     centre_check_deinit(&run->check);

@@ -25,9 +25,12 @@ static const char LOGS[] =
     "ORDER BY r.seq LIMIT 1) a ON true "
     "LEFT JOIN LATERAL (SELECT r.seq, r.host FROM cention_audit.record r WHERE r.log = n.log "
     "ORDER BY r.seq DESC LIMIT 1) z ON true ORDER BY 2, 1";
-static const char RECORDS[] = "SELECT epoch, seq, hash, host, received, line "
-                              "FROM cention_audit.record WHERE log = $1 AND seq >= $2 "
-                              "ORDER BY seq, epoch";
+/* A few at a time: of all that are left the planner would sort all first, and reading on would
+ * cost that again. */
+static const char RECORDS[] =
+    "SELECT epoch, seq, hash, host, received, line "
+    "FROM cention_audit.record WHERE log = $1 AND (seq, epoch) > ($2, $3) "
+    "ORDER BY seq, epoch LIMIT 2000";
 static const char ALARMS[] =
     "SELECT log, host, kind, here_epoch, here_seq, here_hash, there_epoch, there_seq, there_hash, "
     "received, why FROM cention_audit.alarm ORDER BY received, log, kind, here_seq, there_seq";
@@ -176,47 +179,47 @@ static int take_record(const PGresult *result, int (*each)(void *, const struct 
     return each(arg, &record);
 }
 
-/* Nobody wants what is still to come. The next query begins in a transaction of its own. */
-static void abandon(PGconn *conn)
+/* The next records behind that place, which moves on. How many there were, or negative. */
+static int some_records(PGconn *conn, const struct seal_key *log, int64_t *seq, int64_t *epoch,
+                        int (*each)(void *, const struct centre_record *), void *arg,
+                        struct err *err)
 {
-    PGcancel *cancel = PQgetCancel(conn);
-    char why[256];
+    static const Oid TYPES[] = {PG_BYTEA, PG_INT8, PG_INT8};
+    static const int FORMATS[] = {1, 1, 1}, LENGTHS[] = {SEAL_KEY, PG_INT8_BYTES, PG_INT8_BYTES};
+    char seq_[PG_INT8_BYTES], epoch_[PG_INT8_BYTES];
+    const char *values[] = {(const char *)log->bytes, seq_, epoch_};
+    int n = 0, r = 0;
 
-    if (cancel)
-        (void)PQcancel(cancel, why, sizeof(why));
-    PQfreeCancel(cancel);
-    for (PGresult *result; (result = PQgetResult(conn));)
-        PQclear(result);
-    PQclear(PQexec(conn, "ROLLBACK"));
-    PQclear(PQexec(conn, BEGIN));
+    pg_int8_put(seq_, (uint64_t)*seq);
+    pg_int8_put(epoch_, (uint64_t)*epoch);
+    if (PQsendQueryParams(conn, RECORDS, 3, TYPES, values, LENGTHS, FORMATS, 1) != 1)
+        return failed(err, PQerrorMessage(conn));
+    (void)PQsetSingleRowMode(conn);
+    /* What is still to come when nobody wants it is not much. */
+    for (PGresult *result; (result = PQgetResult(conn)); PQclear(result)) {
+        if (r < 0)
+            continue;
+        if (PQresultStatus(result) == PGRES_SINGLE_TUPLE) {
+            *epoch = (int64_t)number(result, 0, 0);
+            *seq = (int64_t)number(result, 0, 1);
+            n++;
+            r = take_record(result, each, arg);
+        } else if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+            r = failed_query(err, result, conn);
+        }
+    }
+    return r < 0 ? r : n;
 }
 
 static int pg_records(struct centre *centre, const struct seal_key *log, uint64_t first,
                       int (*each)(void *arg, const struct centre_record *record), void *arg,
                       struct err *err)
 {
-    static const Oid TYPES[] = {PG_BYTEA, PG_INT8};
-    static const int FORMATS[] = {1, 1}, LENGTHS[] = {SEAL_KEY, PG_INT8_BYTES};
-    PGconn *conn = of(centre)->conn;
-    char number_[PG_INT8_BYTES];
-    const char *values[] = {(const char *)log->bytes, number_};
-    int r = 0;
+    int64_t seq = (int64_t)first - 1, epoch = INT64_MAX;
+    int r = first <= INT64_MAX;
 
-    if (first > INT64_MAX)
-        return 0;
-    pg_int8_put(number_, first);
-    if (PQsendQueryParams(conn, RECORDS, 2, TYPES, values, LENGTHS, FORMATS, 1) != 1)
-        return failed(err, PQerrorMessage(conn));
-    (void)PQsetSingleRowMode(conn);
-    for (PGresult *result; r == 0 && (result = PQgetResult(conn));) {
-        if (PQresultStatus(result) == PGRES_SINGLE_TUPLE)
-            r = take_record(result, each, arg);
-        else if (PQresultStatus(result) != PGRES_TUPLES_OK)
-            r = failed_query(err, result, conn);
-        PQclear(result);
-    }
-    if (r < 0)
-        abandon(conn);
+    while (r > 0)
+        r = some_records(of(centre)->conn, log, &seq, &epoch, each, arg, err);
     return r;
 }
 

@@ -61,6 +61,11 @@ class Shipper:
         return {"records": min([v for k, v in values.items()
                                 if k.startswith("cention_ship_records_total{")], default=0)}
 
+    def acknowledged(self):
+        """The last record that every sink's centre has."""
+        return min(v for k, v in self.metrics().items()
+                   if k.startswith("cention_ship_acknowledged_seq{"))
+
     def lag(self):
         """The largest of any sink: (records, seconds); None while it can't be asked."""
         try:

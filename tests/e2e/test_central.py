@@ -15,6 +15,7 @@ import pytest
 
 import central
 import speed
+import trail
 from central import Shipper
 from nats_cluster import Cluster, needs_nats
 from pg_server import Cluster as Servers
@@ -70,7 +71,7 @@ class Hosts:
         made = 0
         with concurrent.futures.ThreadPoolExecutor(HOSTS) as pool:
             for step in range(1, STEPS + 1):
-                made += sum(pool.map(lambda rig: one(rig, n * step // STEPS // HOSTS), self.rigs))
+                made += sum(pool.map(lambda rig: one(rig, -(-n * step // STEPS // HOSTS)), self.rigs))
                 until(lambda: chaos.error or len(chaos.done) >= step, 120, "something to end")
         return made
 
@@ -294,3 +295,42 @@ def test_an_archive_that_is_away(make_rig, tmp_path, upstream):
         same(log, central.archived(servers, log), records, "archive")
         print("%d changes in %.0f s without the archive; %d records waited, drained at %.0f "
               "records a second" % (load["requests"], away, waiting, first / took))
+
+
+def test_the_quota_is_reached_and_left(make_rig, tmp_path, upstream):
+    """While the archive is away so much piles up that new requests are refused; then not any more."""
+    with Servers() as servers:
+        url = servers.role("shipper")
+        rig = make_rig(url=upstream.url, ca_file="")
+        one = Shipper(tmp_path / "ship", rig.audit_folder, [{
+            "name": "archive", "type": "postgresql", "url": url, "passfile": servers.passfile,
+            "standby": False, "receipt": True}])
+        rig.keeper_settings["audit"].update(receipts=[one.state / "archive.receipt"],
+                                            quota=1000000, segment_bytes=200000, keep_segments=2)
+        rig.write_conf()
+        rig.start()
+        one.start().wait_ready()
+        try:
+            servers.primary.stop(signal.SIGQUIT)
+            until(lambda: speed.load(rig.port, 8, 600, lambda: rig.admin("/readyz").status == 503),
+                  60, "the quota")
+            answer = rig.call("POST", "/v1/org", {"name": "Support"})
+            assert (answer.status, answer.json["code"]) == (503, "audit_unavailable"), answer.body
+            assert b"audit.quota" in answer.body, answer.body
+            before = len(trail.segments(rig.audit_folder))
+            assert before > 4  # nothing that waits was removed
+            servers.primary.start()
+            rig.wait_ready()
+            assert rig.call("POST", "/v1/org", {"name": "Support"}).status == 200
+            until(lambda: len(trail.segments(rig.audit_folder)) <= 2, 60, "what has a receipt to go")
+        finally:
+            one.stop()
+        rig.stop()
+        one.start()
+        log, records = central.local(rig.audit_folder)
+        until(lambda: one.metrics_or_none() and one.lag()[0] == 0 and one.acknowledged() ==
+              records[-1][1], 60, "the rest")
+        one.stop()
+        seen = central.archived(servers, log)
+        assert [seq for _, seq, _, _ in seen] == list(range(1, records[-1][1] + 1))
+        same(log, seen[-len(records):], records, "archive")

@@ -26,7 +26,8 @@ struct fake {
     size_t n;
     struct centre_alarm alarms[ALARMS];
     size_t n_alarms;
-    int fail; /* what reading records returns in the end */
+    bool has_empty; /* the centre knows one more log, and has no record of it */
+    int fail;       /* what reading records returns in the end */
 };
 
 /* A folder with a log in segments of 2 KiB: so many requests, then a stop or not. */

@@ -321,11 +321,11 @@ static void test_local(void)
     (void)report(CTL_DONE);
     options.directory = copy;
     text = report(CTL_FAILED);
-    has(text, "truncated: this host, log ");
+    has(text, "truncated: local, log ");
     has(text, "its end was cut off");
     made_more(copy, 5, "other", false);
     text = report(CTL_FAILED);
-    has(text, "rewritten: this host, log ");
+    has(text, "rewritten: local, log ");
     CU_ASSERT_EQUAL(count(text, "altered: "), 0);
     cleanup();
     unit_remove(copy);
@@ -338,9 +338,20 @@ static void test_local_missing(void)
     for (size_t i = f.n; i-- > 0;)
         if (strcmp(f.rows[i].host, "web1") == 0)
             fake_delete(&f, i);
-    has(report(CTL_FAILED), "missing: this host, log ");
+    has(report(CTL_FAILED), "missing: local, log ");
     options.directory = "/nowhere/at/all";
     has(report(CTL_USAGE), "ERR /nowhere/at/all: ");
+    cleanup();
+}
+
+static void test_empty(void)
+{
+    setup();
+    f.has_empty = true;
+    has(report(CTL_FAILED), "missing: empty, log ee000000-00000000: ");
+    options.identities = identities;
+    options.learn = true;
+    CU_ASSERT_EQUAL(count(report(CTL_FAILED), "learned"), 2);
     cleanup();
 }
 
@@ -369,6 +380,7 @@ static const struct unit_case CASES[] = {
     {"local", test_local},
     {"local missing", test_local_missing},
     {"unreadable", test_unreadable},
+    {"empty", test_empty},
 };
 
 UNIT_MAIN("centre_verify", CASES)

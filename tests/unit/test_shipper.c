@@ -322,7 +322,175 @@ static void a_conflict_stops_it(void)
     close_all();
 }
 
+static void segments_that_are_gone(void)
+{
+    open_all();
+    for (int i = 0; i < 4; i++)
+        next_segment(audit);
+    CU_ASSERT_EQUAL(unlink(segment_path(segment_count() - 1)), 0);
+    CU_ASSERT_EQUAL(unlink(segment_path(segment_count() - 1)), 0);
+    fake_ready(fake);
+    CU_ASSERT(turn_until(loop, has_all, NULL));
+    CU_ASSERT_EQUAL(centre->n_alarms, 1);
+    CU_ASSERT_EQUAL(centre->alarms[0].kind, SHIP_MISSING);
+    CU_ASSERT_EQUAL(centre->alarms[0].there.seq, 0);
+    CU_ASSERT_EQUAL(centre->alarms[0].here.seq, centre->records[0].seq);
+    CU_ASSERT(centre->records[0].seq > 1);
+    centre->double_or_gap = false; /* it is one, and was told */
+    CU_ASSERT_EQUAL(report().state, SHIPPER_SHIPPING);
+    close_all();
+}
+
+static void a_broken_chain(void)
+{
+    char path[128];
+    size_t n = 0;
+    char *text;
+    FILE *f;
+
+    open_all();
+    fake_ready(fake);
+    CU_ASSERT(turn_until(loop, has_all, NULL));
+    pairs(audit, 1);
+    snprintf(path, sizeof(path), "%s", segment_path(0));
+    text = unit_file(path, &n);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    f = fopen(path, "r+");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    fseek(f, (long)(n - CHAIN_TAIL - 5), SEEK_SET);
+    fputc('~', f);
+    fclose(f);
+    shipper_wake(shipper);
+    CU_ASSERT(until_state(SHIPPER_STOPPED));
+    CU_ASSERT_EQUAL(centre->n_alarms, 1);
+    CU_ASSERT_EQUAL(centre->alarms[0].kind, SHIP_BROKEN);
+    CU_ASSERT_EQUAL(centre->n, audit_seq(audit) - 1); /* what is good before it */
+    f = fopen(path, "r+");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    fwrite(text, 1, n, f);
+    fclose(f);
+    free(text);
+    CU_ASSERT(turn_until(loop, has_all, NULL));
+    CU_ASSERT_EQUAL(centre->n_alarms, 1);
+    CU_ASSERT_EQUAL(report().state, SHIPPER_SHIPPING);
+    close_all();
+}
+
+/* Trouble that the keeper mends at once is no alarm. */
+static void a_file_that_is_put_back(void)
+{
+    open_all();
+    fake_ready(fake);
+    CU_ASSERT(turn_until(loop, has_all, NULL));
+    CU_ASSERT_EQUAL(unlink(segment_path(0)), 0);
+    shipper_wake(shipper);
+    CU_ASSERT(until_state(SHIPPER_SUSPECT));
+    pairs(audit, 1);
+    tend(audit);
+    CU_ASSERT(turn_until(loop, has_all, NULL));
+    CU_ASSERT_EQUAL(centre->n_alarms, 0);
+    close_all();
+}
+
+static int failing_sync(int fd)
+{
+    (void)fd;
+    errno = EIO;
+    return -1;
+}
+
+static void nothing_before_it_is_durable(void)
+{
+    open_all();
+    source_fdatasync = failing_sync;
+    fake_ready(fake);
+    CU_ASSERT(until_state(SHIPPER_SUSPECT));
+    CU_ASSERT_EQUAL(centre->n, 0);
+    CU_ASSERT(strstr(report().why, "durable") != NULL);
+    source_fdatasync = fdatasync;
+    CU_ASSERT(turn_until(loop, has_all, NULL));
+    CU_ASSERT_EQUAL(centre->n_alarms, 0);
+    close_all();
+}
+
+static bool cursor_failed(void *arg)
+{
+    return report().cursor_failed == *(bool *)arg;
+}
+
+static void a_cursor_that_cannot_be_written(void)
+{
+    bool yes = true, no = false;
+
+    open_all();
+    CU_ASSERT_EQUAL(mkdirat(state_fd, ".archive.receipt.new", 0700), 0);
+    fake_ready(fake);
+    CU_ASSERT(turn_until(loop, has_all, NULL)); /* shipping doesn't wait for it */
+    CU_ASSERT(turn_until(loop, cursor_failed, &yes));
+    CU_ASSERT_EQUAL(unlinkat(state_fd, ".archive.receipt.new", AT_REMOVEDIR), 0);
+    CU_ASSERT(turn_until(loop, cursor_failed, &no));
+    CU_ASSERT(turn_until(loop, receipt_has_all, NULL));
+    close_all();
+}
+
+static void the_lag(void)
+{
+    struct newest newest;
+
+    open_all();
+    CU_ASSERT_EQUAL(newest_look(&newest, audit_fd), 0);
+    shipper_newest(shipper, &newest);
+    CU_ASSERT_EQUAL(report().lag_records, audit_seq(audit));
+    fake->hold = true;
+    fake_ready(fake);
+    CU_ASSERT(turn_until(loop, is_under_way, NULL));
+    CU_ASSERT_EQUAL(report().lag_records, audit_seq(audit));
+    CU_ASSERT(report().lag_us > 0);
+    fake_acknowledge(fake);
+    CU_ASSERT(turn_until(loop, has_all, NULL));
+    CU_ASSERT_EQUAL(report().lag_records, 0);
+    CU_ASSERT_EQUAL(report().lag_us, 0);
+    close_all();
+}
+
+static bool is_idle(void *arg)
+{
+    (void)arg;
+    return shipper_idle(shipper);
+}
+
+static void the_end_waits_for_what_is_under_way(void)
+{
+    struct receipt r;
+    uint64_t taken;
+
+    open_all();
+    fake->hold = true;
+    fake_ready(fake);
+    CU_ASSERT(turn_until(loop, is_under_way, NULL));
+    taken = audit_seq(audit);
+    shipper_drain(shipper);
+    pairs(audit, 1);
+    shipper_wake(shipper);
+    CU_ASSERT_FALSE(shipper_idle(shipper));
+    fake_acknowledge(fake);
+    CU_ASSERT(turn_until(loop, is_idle, NULL));
+    CU_ASSERT_EQUAL(centre->n, taken); /* and takes no more */
+    shipper_free(shipper);
+    shipper = NULL;
+    CU_ASSERT_FATAL(read_receipt(&r));
+    CU_ASSERT_EQUAL(r.seq, taken);
+    close_all();
+}
+
 static const struct unit_case CASES[] = {
+    {"segments that are gone", segments_that_are_gone},
+    {"a broken chain", a_broken_chain},
+    {"a file that is put back", a_file_that_is_put_back},
+    {"nothing before it is durable", nothing_before_it_is_durable},
+    {"a cursor that can't be written", a_cursor_that_cannot_be_written},
+    {"the lag", the_lag},
+    {"the end waits for what is under way", the_end_waits_for_what_is_under_way},
     {"ships all and goes on", ships_all_and_goes_on},
     {"as many batches as the sink takes", as_many_batches_as_the_sink_takes},
     {"nothing doubled when it is killed", nothing_doubled_when_it_is_killed},
