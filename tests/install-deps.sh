@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs with apt what is missing on a Debian 12 machine.
 #
-#     install-deps.sh [build] [test] [bench]     (default: build)
+#     install-deps.sh [build] [test] [bench] [central]     (default: build)
 set -eu
 sets=${*:-build}
 wanted=
@@ -15,10 +15,12 @@ for set in $sets; do
     test) wanted="$wanted python3-pytest python3-pytest-xdist python3-cryptography clang clang-format libclang-rt-14-dev strace systemd tinyproxy zstd man-db wrk nginx libnginx-mod-http-js haproxy
         postgresql-15 nats-server rsyslog rsyslog-openssl rsyslog-relp"
         optional="$optional chromium" services="$services nginx haproxy postgresql nats-server rsyslog" ;;
+    central) wanted="$wanted postgresql-15 nats-server python3 python3-pytest openssl zstd" # for demo-central.sh
+        services="$services postgresql nats-server" ;;
     bench) wanted="$wanted nginx libnginx-mod-http-js haproxy wrk openssl python3"
         optional="$optional linux-perf valgrind" services="$services nginx haproxy" ;;
     *)
-        echo "usage: install-deps.sh [build] [test] [bench]" >&2
+        echo "usage: install-deps.sh [build] [test] [bench] [central]" >&2
         exit 2
         ;;
     esac

@@ -52,6 +52,20 @@ class Shipper:
         return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
                 for line in text.splitlines() if line and not line.startswith("#")}
 
+    def metrics_or_none(self):
+        """The smallest of each over the sinks, by the name's last word; None: it doesn't answer."""
+        try:
+            values = self.metrics()
+        except (OSError, http.client.HTTPException):
+            return None
+        return {"records": min([v for k, v in values.items()
+                                if k.startswith("cention_ship_records_total{")], default=0)}
+
+    def acknowledged(self):
+        """The last record that every sink's centre has."""
+        return min(v for k, v in self.metrics().items()
+                   if k.startswith("cention_ship_acknowledged_seq{"))
+
     def lag(self):
         """The largest of any sink: (records, seconds); None while it can't be asked."""
         try:

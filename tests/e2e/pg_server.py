@@ -1,6 +1,7 @@
 """Real PostgreSQL servers on free loopback ports: a primary and quorum standbys, with the archive's
 schema, in a folder of their own under /tmp, and run by a user that is not root. They can be killed,
 started again, promoted and built anew. fsync stays on; only the making of a server is not synced."""
+import concurrent.futures
 import os
 import pathlib
 import pwd
@@ -17,6 +18,8 @@ import pytest
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 SCHEMA = SOURCE / "conf" / "central.sql"
 DATABASE = "audit"
+# Starts the servers, which end with it (PR_SET_PDEATHSIG): a thread that stays until the process ends.
+PARENT = concurrent.futures.ThreadPoolExecutor(1)
 
 
 def programs():
@@ -85,10 +88,11 @@ class Server:
         while True:
             with open(self.log, "ab") as log:
                 # Ends when the test does, however that ends.
-                self.process = subprocess.Popen(
-                    self.cluster.as_user(["setpriv", "--pdeathsig", "QUIT"]) +
+                self.process = PARENT.submit(
+                    subprocess.Popen, self.cluster.as_user(["setpriv", "--pdeathsig", "QUIT"]) +
                     [self.cluster.programs / "postgres", "-D", self.data],
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.cluster.folder)
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    cwd=self.cluster.folder).result()
             if not wait:
                 return self
             while self.process.poll() is None:
@@ -215,7 +219,8 @@ class Cluster:
             shared_buffers="64MB", max_connections=40, max_wal_size="2GB", wal_keep_size="512MB",
             wal_retrieve_retry_interval="100ms", hot_standby_feedback="on",
             password_encryption="scram-sha-256", cluster_name=first.name,
-            synchronous_standby_names=self.quorum(), **self.settings)
+            synchronous_standby_names=self.quorum())
+        first.configure(**self.settings)
         first.start()
         first.psql("CREATE DATABASE %s" % DATABASE, database="postgres")
         self.migrate()

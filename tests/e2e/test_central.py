@@ -7,6 +7,7 @@ import collections
 import concurrent.futures
 import os
 import random
+import signal
 import threading
 import time
 
@@ -14,6 +15,7 @@ import pytest
 
 import central
 import speed
+import trail
 from central import Shipper
 from nats_cluster import Cluster, needs_nats
 from pg_server import Cluster as Servers
@@ -69,7 +71,7 @@ class Hosts:
         made = 0
         with concurrent.futures.ThreadPoolExecutor(HOSTS) as pool:
             for step in range(1, STEPS + 1):
-                made += sum(pool.map(lambda rig: one(rig, n * step // STEPS // HOSTS), self.rigs))
+                made += sum(pool.map(lambda rig: one(rig, -(-n * step // STEPS // HOSTS)), self.rigs))
                 until(lambda: chaos.error or len(chaos.done) >= step, 120, "something to end")
         return made
 
@@ -165,7 +167,8 @@ def archive_server(servers):
             old = servers.primary
             old.kill()
             servers.promote(max(standbys, key=lambda s: s.psql(
-                "SELECT pg_last_wal_receive_lsn() - '0/0'::pg_lsn", database="postgres")))
+                "SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0'::pg_lsn",
+                database="postgres")))
             servers.build(old)
         else:
             server = servers.primary if which == "primary" else rng.choice(standbys)
@@ -186,6 +189,15 @@ def shipper(hosts):
     return act
 
 
+def servers_state(servers):
+    return "\n".join(
+        [server.name + ("" if server is not servers.primary else " (primary):\n" + server.psql(
+            "SELECT application_name, state, sync_state, flush_lsn FROM pg_stat_replication; "
+            "SELECT pid, usename, state, wait_event, left(query, 60) FROM pg_stat_activity "
+            "WHERE wait_event IS NOT NULL AND backend_type = 'client backend'")) +
+         "\n" + server.tail() for server in servers.servers])
+
+
 def sinks_of(servers, cluster):
     url = servers.role("shipper")
     return [{"name": "archive", "type": "postgresql", "url": url, "passfile": servers.passfile,
@@ -200,7 +212,11 @@ def test_every_record_once_whatever_ends(make_rig, tmp_path, upstream, cluster):
             with Chaos(nats_node(cluster), archive_server(servers), shipper(hosts)) as chaos:
                 made = hosts.change(CHANGES, chaos)
             hosts.quiet()
-            logs, drained = everywhere(hosts)
+            try:
+                logs, drained = everywhere(hosts)
+            except AssertionError as error:
+                raise AssertionError("%s\n%s\n%s" % (error, chaos.done, servers_state(servers))) \
+                    from None
         finally:
             hosts.stop()
         for log, records in logs:
@@ -209,3 +225,112 @@ def test_every_record_once_whatever_ends(make_rig, tmp_path, upstream, cluster):
         print(made, "changes of", HOSTS, "hosts,", sum(len(r) for _, r in logs), "records; ended:",
               chaos.counts(), "longest lag: %d records, %.1f s;" % hosts.longest,
               "the rest was there after %.1f s" % drained)
+
+
+def test_the_shipper_ends_again_and_again(make_rig, tmp_path, upstream, cluster):
+    """kill -9, CENTION_SHIP_KILLS times, under load."""
+    kills = int(os.environ.get("CENTION_SHIP_KILLS", 10))
+    with Servers() as servers:
+        sinks = sinks_of(servers, cluster)
+        sinks[0]["standby"] = False
+        hosts = Hosts(make_rig, upstream.url, sinks, tmp_path, n=1)
+        rng, one = random.Random(SEED), hosts.shippers[0]
+        try:
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                stop = threading.Event()
+                load = pool.submit(speed.load, hosts.rigs[0].port, 8, 600, stop.is_set)
+                try:
+                    shipping = 0  # kills of one that had shipped something since its start
+                    for _ in range(kills):
+                        # Mostly while it ships, at times while it only connects.
+                        if rng.random() < 0.8:
+                            shipping += 1
+                            until(lambda: (one.metrics_or_none() or {}).get("records", 0) > 0, 60,
+                                  "a record that is shipped")
+                        else:
+                            time.sleep(rng.uniform(0.0, 0.1))
+                        one.kill()
+                        one.start()
+                finally:
+                    stop.set()
+                made = load.result()["requests"]
+            hosts.quiet()
+            logs, drained = everywhere(hosts)
+        finally:
+            hosts.stop()
+        for log, records in logs:
+            same(log, central.archived(servers, log), records, "archive")
+            same(log, central.streamed(cluster, log), records, "stream")
+        print(kills, "kills,", shipping, "while shipping;", made, "changes,", len(logs[0][1]),
+              "records; the rest was there after %.1f s" % drained)
+
+
+def test_an_archive_that_is_away(make_rig, tmp_path, upstream):
+    """Requests go on for CENTION_CENTRAL_AWAY seconds; then what has piled up is shipped."""
+    away = float(os.environ.get("CENTION_CENTRAL_AWAY", 4))
+    with Servers() as servers:
+        url = servers.role("shipper")
+        hosts = Hosts(make_rig, upstream.url, [{
+            "name": "archive", "type": "postgresql", "url": url, "passfile": servers.passfile,
+            "standby": False, "receipt": True}], tmp_path, n=1)
+        one = hosts.shippers[0]
+        try:
+            one.wait_ready()
+            servers.primary.stop(signal.SIGQUIT)
+            began = time.monotonic()
+            load = speed.load(hosts.rigs[0].port, 16, 600,
+                              lambda: time.monotonic() - began > away)
+            assert load["failed"] == 0
+            hosts.quiet()
+            waiting = one.lag()[0]
+            servers.primary.start()
+            until(lambda: servers.primary.psql(  # it is back, and the first batch, too
+                "SELECT count(*) > 0 FROM cention_audit.record WHERE seq > 1000") == "t", 60)
+            began, first = time.monotonic(), one.lag()[0]
+            logs, _ = everywhere(hosts, 300)
+            took = time.monotonic() - began
+        finally:
+            hosts.stop()
+        (log, records), = logs
+        same(log, central.archived(servers, log), records, "archive")
+        print("%d changes in %.0f s without the archive; %d records waited, drained at %.0f "
+              "records a second" % (load["requests"], away, waiting, first / took))
+
+
+def test_the_quota_is_reached_and_left(make_rig, tmp_path, upstream):
+    """While the archive is away so much piles up that new requests are refused; then not any more."""
+    with Servers() as servers:
+        url = servers.role("shipper")
+        rig = make_rig(url=upstream.url, ca_file="")
+        one = Shipper(tmp_path / "ship", rig.audit_folder, [{
+            "name": "archive", "type": "postgresql", "url": url, "passfile": servers.passfile,
+            "standby": False, "receipt": True}])
+        rig.keeper_settings["audit"].update(receipts=[one.state / "archive.receipt"],
+                                            quota=1000000, segment_bytes=200000, keep_segments=2)
+        rig.write_conf()
+        rig.start()
+        one.start().wait_ready()
+        try:
+            servers.primary.stop(signal.SIGQUIT)
+            until(lambda: speed.load(rig.port, 8, 600, lambda: rig.admin("/readyz").status == 503),
+                  60, "the quota")
+            answer = rig.call("POST", "/v1/org", {"name": "Support"})
+            assert (answer.status, answer.json["code"]) == (503, "audit_unavailable"), answer.body
+            assert b"audit.quota" in answer.body, answer.body
+            before = len(trail.segments(rig.audit_folder))
+            assert before > 4  # nothing that waits was removed
+            servers.primary.start()
+            rig.wait_ready()
+            assert rig.call("POST", "/v1/org", {"name": "Support"}).status == 200
+            until(lambda: len(trail.segments(rig.audit_folder)) <= 2, 60, "what has a receipt to go")
+        finally:
+            one.stop()
+        rig.stop()
+        one.start()
+        log, records = central.local(rig.audit_folder)
+        until(lambda: one.metrics_or_none() and one.lag()[0] == 0 and one.acknowledged() ==
+              records[-1][1], 60, "the rest")
+        one.stop()
+        seen = central.archived(servers, log)
+        assert [seq for _, seq, _, _ in seen] == list(range(1, records[-1][1] + 1))
+        same(log, seen[-len(records):], records, "archive")

@@ -50,7 +50,7 @@ static void test_door(void)
     CU_ASSERT_EQUAL(n, 1);
     /* One that answers is left alone. */
     CU_ASSERT_EQUAL(door_open(&b, f.loop, path, 0600, arrived, &n, &err), -EADDRINUSE);
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "another keeper"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "another daemon"));
     /* One that doesn't is replaced; the first one then keeps its hands off the second's. */
     CU_ASSERT_EQUAL(rename(path, in_folder(&f, "moved")), 0);
     CU_ASSERT_EQUAL_FATAL(door_open(&b, f.loop, path, 0600, arrived, &n, &err), 0);

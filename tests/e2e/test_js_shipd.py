@@ -1,0 +1,102 @@
+"""cention-shipd with a NATS cluster: what a host's daemons record is in its stream, line by line."""
+import collections
+import json
+import pathlib
+import subprocess
+
+import pytest
+
+import trail
+from nats_cluster import Cluster, needs_nats
+from rig import Daemon, program, until
+
+pytestmark = [needs_nats, pytest.mark.skipif(not pathlib.Path(program("cention-shipd")).exists(),
+                                             reason="no cention-shipd in this build")]
+
+
+@pytest.fixture
+def shipd(tmp_path):
+    """shipd(rig, cluster, ...) ships the rig's log; it is ended with the test."""
+    daemons = []
+
+    def start(rig, cluster, replicas=1, **more):
+        state = tmp_path / "ship"
+        state.mkdir(exist_ok=True)
+        conf = tmp_path / "ship.conf"
+        settings = {"name": "stream", "type": "nats", "url": cluster.url, **more}
+        lines = ["%s = %s;" % (k, json.dumps(v)) for k, v in settings.items()]
+        conf.write_text('audit = "%s";\nstate = "%s";\nsinks = ( { %s replicas = %d; } );\n' % (
+            rig.audit_folder, state, " ".join(lines), replicas))
+        daemons.append(Daemon(program("cention-shipd"), "-c", str(conf)))
+        return daemons[-1]
+
+    yield start
+    for daemon in daemons:
+        if daemon.process.poll() is None:
+            assert daemon.stop() == 0, daemon.log
+        assert "sandbox_denied" not in daemon.log and "Sanitizer" not in daemon.log, daemon.log
+
+
+def local(rig):
+    return [line for segment in trail.segments(rig.audit_folder)
+            for line in segment.read_bytes().splitlines()]
+
+
+def shipped(cluster):
+    with cluster.client() as nc:
+        names = [n for n in nc.streams() if n.startswith("CENTION_AUDIT_") and "ALARMS" not in n]
+        return [m.data for m in nc.messages(names[0])] if names else []
+
+
+def change(rig, n=20):
+    for _ in range(n):
+        assert rig.call("POST", "/v1/org", {"name": "n"}).status == 200
+
+
+def test_all_of_a_log(rig, tmp_path, shipd):
+    """Though each server is killed once: the stream has the log's lines, and no other."""
+    with Cluster(tmp_path / "nats") as cluster:
+        daemon = shipd(rig, cluster, replicas=3)
+        for node in range(3):
+            change(rig)
+            until(lambda: shipped(cluster) == local(rig), 60, "all of the log in the stream")
+            cluster.kill(node)
+            change(rig)
+            cluster.start_node(node)
+            cluster.wait_ready()
+        until(lambda: shipped(cluster) == local(rig), 60, "all of the log in the stream")
+        assert daemon.stop() == 0
+        # The tool proves it from there, whichever server it asks.
+        for url in (cluster.url, cluster.url.split(",")[2]):
+            done = subprocess.run([program("cention-proxyctl"), "audit", "verify", "--from", url],
+                                  capture_output=True, text=True, timeout=60)
+            assert done.returncode == 0, done.stdout + done.stderr
+            host = done.stdout.splitlines()[1].split()
+            assert host[1][:8] == json.loads(local(rig)[0])["log"][:8]
+            assert (host[2], host[-1]) == (str(len(local(rig))), "sound")
+
+
+def test_killed_again_and_again(rig, tmp_path, shipd):
+    with Cluster(tmp_path / "nats", nodes=1) as cluster:
+        for _ in range(10):
+            daemon = shipd(rig, cluster)
+            before = len(local(rig))
+            change(rig)
+            until(lambda: len(shipped(cluster)) > before)
+            daemon.kill()
+        shipd(rig, cluster)
+        until(lambda: shipped(cluster) == local(rig), 30, "all of the log in the stream")
+
+
+def test_tls_from_within_the_sandbox(rig, tmp_path, shipd, authority):
+    """Its files are found again when it connects anew."""
+    certificate = collections.namedtuple("Certificate", "cert key ca")(
+        *authority.issue("nats"), authority.file)
+    with Cluster(tmp_path / "nats", nodes=1, tls=certificate) as cluster:
+        shipd(rig, cluster, ca=str(authority.file))
+        change(rig)
+        until(lambda: shipped(cluster) == local(rig), 30, "all of the log in the stream")
+        cluster.kill(0)
+        change(rig)
+        cluster.start_node(0)
+        until(lambda: cluster._ready(0) and shipped(cluster) == local(rig), 30, "all of the log")

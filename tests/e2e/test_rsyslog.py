@@ -1,0 +1,267 @@
+"""conf/rsyslog-cention.conf in a real rsyslogd: every record arrives as valid RFC 5424, over restarts, too.
+
+CENTION_SYSLOG_KILLS: how often the sending rsyslogd is killed under load.
+"""
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+import rsyslog
+import speed
+import trail
+from lookalike import Authority
+from rig import until
+
+KILLS = int(os.environ.get("CENTION_SYSLOG_KILLS", "4"))
+KINDS = ("TLS", "RELP")
+
+pytestmark = [pytest.mark.skipif(bool(rsyslog.missing()), reason=rsyslog.missing()),
+              pytest.mark.skipif(bool(speed.missing()), reason=speed.missing())]
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    authority = Authority(tmp_path_factory.mktemp("siem-ca"), "SIEM CA")
+    return {"ca": authority.file,
+            "server": authority.issue("server", ("DNS:" + rsyslog.NAME,)),
+            "host": authority.issue("host", ("DNS:" + rsyslog.HOST,))}
+
+
+@pytest.fixture
+def upstream():
+    with speed.Upstream() as server:
+        yield server
+
+
+@pytest.fixture
+def receiver(tmp_path, certificates):
+    with rsyslog.Receiver(tmp_path / "receiver", certificates) as process:
+        yield process
+
+
+def pair(make_rig, upstream, segment_bytes, compress):
+    rig = make_rig(url=upstream.url)
+    rig.keeper_settings["audit"].update(segment_bytes=segment_bytes, compress=compress)
+    rig.write_conf()
+    return rig.start()
+
+
+def records(folder):
+    """{seq: line} of all segments, and the seq that each begins with."""
+    lines, starts = {}, []
+    for path in trail.segments(folder):
+        starts.append(trail.number(path))
+        for i, line in enumerate(trail.content(path).split(b"\n")[:-1]):
+            lines[starts[-1] + i] = line
+    return lines, starts
+
+
+def compare(lines, starts, messages):
+    """Every record once or more, its bytes, in order within its segment; {what: how many}."""
+    assert lines
+    seen, last, doubles = set(), {}, 0
+    for seq, line in messages:
+        assert lines.get(seq) == line, seq
+        if seq in seen:
+            doubles += 1
+            continue
+        segment = max(s for s in starts if s <= seq)
+        assert seq > last.get(segment, 0), "%d after %d" % (seq, last[segment])
+        seen.add(seq)
+        last[segment] = seq
+    lost = sorted(set(lines) - seen)
+    return {"records": len(lines), "segments": len(starts), "messages": len(messages),
+            "lost": len(lost), "doubles": doubles, "which": lost[:5]}
+
+
+def settled(receiver, lines):
+    """What has come when all has, or when nothing more has for 10 seconds."""
+    count, since = -1, 0
+    while True:
+        now = receiver.count()
+        if now != count:
+            count, since = now, time.monotonic()
+            messages = receiver.messages() if now >= len(lines) else []
+            if set(lines) <= {seq for seq, _ in messages}:
+                return messages
+        elif time.monotonic() - since > 10:
+            return receiver.messages()
+        time.sleep(0.2)  # the file has no event of its own
+
+
+def test_the_sample_is_accepted(tmp_path, certificates):
+    for kind in KINDS:
+        rsyslog.Sender(tmp_path / kind, tmp_path, 6514, certificates, kind).check()
+
+
+def test_strict_receiver(make_rig, upstream, tmp_path, certificates):
+    """Octet counting, grammar, bytes and order under load, with segments that come and go."""
+    rig = pair(make_rig, upstream, 262144, True)
+    with rsyslog.Strict(certificates) as strict:
+        with rsyslog.Sender(tmp_path / "sender", rig.audit_folder, strict.port, certificates, "TLS") as sender:
+            until(lambda: strict.connections or strict.taken, 20, what="a connection")
+            for i in range(3):
+                name = 'Łódź "%d" \\ \u0001\x7f 日本 🙂' % i
+                assert rig.call("POST", "/v1/org", {"name": name}).status == 200
+            seen = speed.load(rig.port, 16, 10, lambda: len(strict.taken) > 6000)
+            assert seen["failed"] == 0
+            rig.stop()
+            lines, starts = records(rig.audit_folder)
+            strict.wait_for(len(lines))
+            facts = compare(lines, starts, strict.taken)
+            sender.end()
+    print("\nstrict TLS receiver:", facts, "%d bytes" % strict.bytes)
+    assert facts["segments"] >= 3 and any(p.suffix == ".zst" for p in trail.segments(rig.audit_folder))
+    assert (facts["lost"], facts["doubles"]) == (0, 0)
+    assert any("Łódź".encode() in line for line in lines.values())
+
+
+def restarts(rig, sender, receiver, steps):
+    """Under load: (which, signal, seconds until it is started again) each; then the end of the load."""
+    load = threading.Thread(target=lambda: results.append(speed.load(
+        rig.port, 8, 120, lambda: ended.is_set())))
+    results, ended = [], threading.Event()
+    load.start()
+    try:
+        for which, number, pause in steps:
+            before = receiver.count()
+            until(lambda: receiver.count() > before + 1500, 60, what="records arrive")  # noqa: B023
+            process = {"sender": sender, "receiver": receiver}[which]
+            process.end(number)
+            time.sleep(pause)  # records pile up
+            process.start()
+    finally:
+        ended.set()
+        load.join()
+    assert results[0]["failed"] == 0
+    rig.stop()
+
+
+def test_sender_is_ended(make_rig, upstream, tmp_path, certificates, receiver):
+    """An orderly end, for syslog over TLS with a receiver that is there."""
+    rig = pair(make_rig, upstream, 262144, False)
+    with rsyslog.Sender(tmp_path / "sender", rig.audit_folder, receiver.tcp, certificates,
+                        "TLS") as sender:
+        restarts(rig, sender, receiver, [("sender", signal.SIGTERM, 0.3)] * 3)
+        lines, starts = records(rig.audit_folder)
+        facts = compare(lines, starts, settled(receiver, lines))
+    print("\nTLS, 3 orderly restarts of the sender:", facts)
+    assert facts["lost"] == 0, facts
+
+
+def test_sender_is_killed(make_rig, upstream, tmp_path, certificates, receiver):
+    """As its unit does it. Once the receiver is away, too."""
+    dice = random.Random(int(os.environ.get("CENTION_SEED", "7")))
+    rig = pair(make_rig, upstream, 262144, False)
+    steps = [("sender", signal.SIGKILL, dice.uniform(0, 0.4)) for _ in range(KILLS)]
+    with rsyslog.Sender(tmp_path / "sender", rig.audit_folder, receiver.relp, certificates,
+                        "RELP") as sender:
+        restarts(rig, sender, receiver, steps)
+        lines, starts = records(rig.audit_folder)
+        facts = compare(lines, starts, settled(receiver, lines))
+    print("\nRELP, %d kills of the sender:" % KILLS, facts)
+    assert facts["lost"] == 0, facts
+
+
+def test_receiver_is_restarted(make_rig, upstream, tmp_path, certificates, receiver):
+    rig = pair(make_rig, upstream, 262144, False)
+    with rsyslog.Sender(tmp_path / "sender", rig.audit_folder, receiver.relp, certificates,
+                        "RELP") as sender:
+        restarts(rig, sender, receiver, [("receiver", signal.SIGTERM, 1.0),
+                                         ("receiver", signal.SIGKILL, 1.0)])
+        lines, starts = records(rig.audit_folder)
+        facts = compare(lines, starts, settled(receiver, lines))
+    print("\nRELP, the receiver restarted and killed:", facts)
+    assert facts["lost"] == 0, facts
+
+
+def test_receiver_is_restarted_without_acknowledgements(make_rig, upstream, tmp_path, certificates,
+                                                        receiver):
+    """Syslog over TLS loses what was on its way, and nothing else: each loss is one gap."""
+    rig = pair(make_rig, upstream, 262144, False)
+    with rsyslog.Sender(tmp_path / "sender", rig.audit_folder, receiver.tcp, certificates,
+                        "TLS") as sender:
+        restarts(rig, sender, receiver, [("receiver", signal.SIGTERM, 1.0),
+                                         ("receiver", signal.SIGKILL, 1.0)])
+        lines, starts = records(rig.audit_folder)
+        messages = settled(receiver, lines)
+        facts = compare(lines, starts, messages)
+    seen = {seq for seq, _ in messages}
+    gaps = sum(1 for seq in lines if seq not in seen and seq - 1 in seen)
+    print("\nTLS, the receiver restarted and killed: %d gaps," % gaps, facts)
+    assert max(lines) in seen and gaps <= 4, facts
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_long_records(made, tmp_path, certificates, receiver, kind):
+    """What the largest requests leave behind, and more than any setting allows."""
+    for size in (8192, 65536, 300000, 1500000, 9 * 1024 * 1024, 30 * 1024 * 1024):
+        made.intent("r%d" % size, fields={"name": "å" * (size // 2)})
+    with rsyslog.Sender(tmp_path / "sender", made.folder, receiver.port(kind), certificates, kind):
+        lines = dict(enumerate(made.lines, 1))
+        facts = compare(lines, [1], settled(receiver, lines))
+    print("\n%s, long records:" % kind, facts, max(map(len, made.lines)))
+    assert (facts["lost"], facts["doubles"]) == (0, 0), facts
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("wrong", ("name", "authority"))
+def test_server_is_verified(made, tmp_path, certificates, receiver, kind, wrong):
+    """Nothing goes to a server of another name or authority; all of it does when that is put right."""
+    made.request("a")
+    sender = rsyslog.Sender(tmp_path / "sender", made.folder, receiver.port(kind), certificates, kind)
+    if wrong == "name":
+        sender.configure(name="other.example.com")
+    else:
+        sender.configure(ca=Authority(tmp_path / "other-ca", "Another CA").file)
+    with sender:
+        # It is the complaint that tells that it has tried.
+        until(lambda: "ertificate" in sender.said() or " name" in sender.said(), 20, what="a complaint")
+        made.request("b")
+        until(lambda: sender.said().count("suspended") or sender.said().count("name") > 3, 20,
+              what="another try")
+        sender.end(signal.SIGKILL)
+        assert receiver.count() == 0
+        sender.configure()
+        sender.start()
+        until(lambda: receiver.count() >= len(made.lines), 30, what="all records")
+    assert [line for _, line in receiver.messages()] == made.lines
+
+
+def test_only_segments(made, tmp_path, certificates, receiver):
+    (made.folder / "audit-retired.jsonl").write_bytes(made.lines[0] + b"\n")
+    (made.folder / "audit-1.jsonl.torn").write_bytes(b"{}\n")
+    made.request("a")
+    with rsyslog.Sender(tmp_path / "sender", made.folder, receiver.relp, certificates, "RELP"):
+        until(lambda: receiver.count() >= len(made.lines), 30, what="all records")
+        made.segment()
+        made.request("b")
+        until(lambda: receiver.count() >= len(made.lines), 30, what="those of the new segment")
+    assert [line for _, line in receiver.messages()] == made.lines
+
+
+def test_compressed_while_away(made, tmp_path, certificates, receiver):
+    """A segment that was removed while nobody read is put where the second input looks."""
+    made.request("a")
+    sender = rsyslog.Sender(tmp_path / "sender", made.folder, receiver.relp, certificates, "RELP")
+    with sender:
+        until(lambda: receiver.count() >= len(made.lines), 30, what="the first records")
+        sender.end(signal.SIGKILL)
+        made.segment()
+        away = made.path
+        made.request("b")
+        made.segment()
+        made.request("c")
+        subprocess.run(["zstd", "-q", "--rm", str(away)], check=True)
+        sender.start()
+        new = made.lines[-3:]
+        until(lambda: {m for _, m in receiver.messages()} >= set(new), 30, what="the newest records")
+        data = trail.content(away.with_suffix(".jsonl.zst"))
+        (sender.second / ".new").write_bytes(data)
+        (sender.second / ".new").rename(sender.second / away.name)
+        until(lambda: {m for _, m in receiver.messages()} >= set(made.lines), 30, what="all records")
