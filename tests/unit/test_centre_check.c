@@ -1,4 +1,5 @@
 #include "ctl/centre_check.h"
+#include "trail/hex.h"
 #include "unit/centre_fixture.h"
 
 #include <inttypes.h>
@@ -120,6 +121,14 @@ static void test_altered(void)
             r = check(&f);
             expect(&r, "altered", i + 1, i + 1);
             none += r.n == 0;
+            if (k == 2) { /* and where there are only lines, nothing tells what its hash was */
+                struct chain_hash kept = f.rows[i].hash;
+
+                f.rows[i].hash = (struct chain_hash){{0}};
+                r = check(&f);
+                expect(&r, "altered", i + 1, i + 1);
+                f.rows[i].hash = kept;
+            }
             if (r.n != 1)
                 fprintf(stderr, "    %s of row %zu\n", WHAT[k], i);
             *at = before;
@@ -186,6 +195,14 @@ static void test_several(void)
     cleanup();
 }
 
+static void swap(struct row *a, struct row *b)
+{
+    struct row kept = *a;
+
+    *a = *b;
+    *b = kept;
+}
+
 /* A record twice: in two epochs, and another one at the same place. */
 static void test_twice(void)
 {
@@ -203,6 +220,13 @@ static void test_twice(void)
         twin->hash.bytes[0] ^= 1;
         r = check(&f);
         expect(&r, "fork", i + 1, i + 1);
+        /* Whichever of the two comes first. */
+        swap(&f.rows[i], &f.rows[i + 1]);
+        r = check(&f);
+        if (i) { /* a wrong first header is wrong in itself, too */
+            expect(&r, "fork", i + 1, i + 1);
+        }
+        swap(&f.rows[i], &f.rows[i + 1]);
         fake_delete(&f, i + 1);
     }
     cleanup();
@@ -249,6 +273,68 @@ static void test_forged(void)
     CU_ASSERT_EQUAL(strncmp(r.text, "broken 1-1;", 11), 0);
     unit_remove(other);
     cleanup();
+}
+
+static void put_hash(char *at, const struct chain_hash *hash)
+{
+    if (at)
+        hex_put(at, hash->bytes, CHAIN_HASH);
+}
+
+/* All hashes from row i on are made anew, as one does who can write everything but signatures. */
+static void chain_anew(size_t i)
+{
+    struct chain *chain = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(chain_new(&chain), 0);
+    for (; i < f.n; i++) {
+        char *line = f.rows[i].line, *at = strstr(line, ",\"hash\":\"");
+        size_t n = strlen(line);
+
+        put_hash(at ? at + 9 : NULL, &f.rows[i - 1].hash);
+        at = strstr(line, "\"previous_hash\":\"");
+        put_hash(at ? at + 17 : NULL, &f.rows[i - 1].hash);
+        CU_ASSERT_EQUAL(
+            chain_hash(chain, &f.rows[i - 1].hash, slice_of(line, n - CHAIN_TAIL), &f.rows[i].hash),
+            0);
+        put_hash(line + n - CHAIN_TAIL + 6, &f.rows[i].hash);
+    }
+    chain_free(chain);
+}
+
+/* The first signature from there on finds it, also right behind a gap. */
+static void test_signatures(void)
+{
+    size_t tried = 0;
+
+    for (size_t i = 3; i < 36; i += 3) {
+        char expected[64];
+        struct result r;
+        size_t k;
+
+        setup();
+        if (strstr(f.rows[i].line, "\"signature\"") || strstr(f.rows[i].line, "\"segment\"")) {
+            cleanup();
+            continue;
+        }
+        strstr(f.rows[i].line, "\"time\":\"")[30] ^= 1; /* a microsecond */
+        chain_anew(i);
+        for (k = i; !strstr(f.rows[k].line, "\"signature\"");)
+            k++;
+        snprintf(expected, sizeof(expected), "broken %zu-", k + 1);
+        r = check(&f);
+        CU_ASSERT_EQUAL(strncmp(r.text, expected, strlen(expected)), 0);
+        /* Without the epoch's record nobody knows the next key. */
+        if (!strstr(f.rows[i - 1].line, "\"next_key\"")) {
+            fake_delete(&f, i - 1);
+            r = check(&f);
+            snprintf(expected, sizeof(expected), "gap %zu-%zu;broken %zu-", i, i, k + 1);
+            CU_ASSERT_EQUAL(strncmp(r.text, expected, strlen(expected)), 0);
+            tried++;
+        }
+        cleanup();
+    }
+    CU_ASSERT(tried >= 4);
 }
 
 static void test_ends(void)
@@ -356,12 +442,11 @@ static void test_foreign(void)
 }
 
 static const struct unit_case CASES[] = {
-    {"sound", test_sound},         {"altered", test_altered},
-    {"columns", test_columns},     {"deleted", test_deleted},
-    {"several", test_several},     {"twice", test_twice},
-    {"fork", test_fork},           {"forged", test_forged},
-    {"ends", test_ends},           {"beginnings", test_beginnings},
-    {"heartbeat", test_heartbeat}, {"foreign", test_foreign},
+    {"sound", test_sound},     {"altered", test_altered},       {"columns", test_columns},
+    {"deleted", test_deleted}, {"several", test_several},       {"twice", test_twice},
+    {"fork", test_fork},       {"forged", test_forged},         {"signatures", test_signatures},
+    {"ends", test_ends},       {"beginnings", test_beginnings}, {"heartbeat", test_heartbeat},
+    {"foreign", test_foreign},
 };
 
 UNIT_MAIN("centre_check", CASES)

@@ -115,6 +115,37 @@ static void test_damage(void)
     unit_remove(folder);
 }
 
+/* Behind an epoch record the epoch is the next one, in the same segment, too. */
+static void test_epochs(void)
+{
+    struct centre_record record;
+    struct folder_log *log;
+    struct err err = ERR_INIT;
+    char path[128], *text, *epoch, *end;
+    size_t n;
+
+    made_log(folder, 12, true);
+    snprintf(path, sizeof(path), "%s/audit-1.jsonl", folder);
+    text = unit_file(path, &n);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    end = strchr(text, '\n');
+    *end = '\0';
+    put("audit-1.jsonl", text, false);
+    put("audit-1.jsonl", "\n", true);
+    text[n - 1] = '\0';
+    epoch = strrchr(end + 1, '\n');
+    put("audit-1.jsonl", epoch + 1, true);
+    put("audit-1.jsonl", "\nrubbish\n", true);
+    log = opened();
+    for (uint64_t i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL(folder_log_next(log, &record, &err), 1);
+        CU_ASSERT_EQUAL(record.epoch, i < 2 ? 1 : 2);
+    }
+    folder_log_free(log);
+    free(text);
+    unit_remove(folder);
+}
+
 static void test_none(void)
 {
     static const struct seal_key NONE;
@@ -161,6 +192,7 @@ static void test_proof(void)
 
 static const struct unit_case CASES[] = {{"segments", test_segments},
                                          {"damage", test_damage},
+                                         {"epochs", test_epochs},
                                          {"none", test_none},
                                          {"proof", test_proof}};
 

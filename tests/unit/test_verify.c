@@ -286,6 +286,8 @@ static void test_resume(void)
                 verify_segment(&v);
             if (i != gone)
                 CU_ASSERT_PTR_NULL(verify_line(&v, bytes));
+            if (first && i > gone) /* a header ends what wasn't seen */
+                CU_ASSERT_FALSE(v.adrift);
         }
         CU_ASSERT_PTR_NULL(verify_end(&v));
         verify_deinit(&v);
