@@ -28,29 +28,6 @@ enum {
 
 #define SECOND_US UINT64_C(1000000)
 
-/* A copy of the setting; absent: NULL. */
-static int read_path(struct settings_node group, const char *name, char **out, struct err *err)
-{
-    const char *value = NULL;
-    int r = settings_string(group, name, &value, err);
-
-    if (r < 0 || !value)
-        return r;
-    if (value[0] == '\0')
-        return settings_fail(group, name, err, "must not be empty");
-    *out = strdup(value);
-    return *out ? 0 : err_set(err, -ENOMEM, "out of memory");
-}
-
-static int require_path(struct settings_node group, const char *name, char **out, struct err *err)
-{
-    int r = read_path(group, name, out, err);
-
-    if (r == 0 && !*out)
-        r = settings_fail(group, name, err, "missing");
-    return r;
-}
-
 /* "0600": three or four octal digits, nothing for others. */
 static int read_mode(struct settings_node group, const char *name, mode_t *out, struct err *err)
 {
@@ -198,7 +175,7 @@ static int read_audit(struct settings_node root, struct keeper_conf *out, struct
     if (r == 0)
         r = settings_known(audit, KNOWN, err);
     if (r == 0)
-        r = require_path(audit, "directory", &out->audit_directory, err);
+        r = settings_text_required(audit, "directory", &out->audit_directory, err);
     if (r == 0)
         r = settings_choice(audit, "durability", DURABILITY, &durability, err);
     if (r == 0)
@@ -241,11 +218,11 @@ static int read_all(struct settings_node root, struct keeper_conf *out, struct e
     int r = settings_known(root, KNOWN, err);
 
     if (r == 0)
-        r = require_path(root, "socket", &out->socket, err);
+        r = settings_text_required(root, "socket", &out->socket, err);
     if (r == 0)
         r = read_mode(root, "socket_mode", &out->socket_mode, err);
     if (r == 0)
-        r = read_path(root, "keys", &out->keys, err);
+        r = settings_text(root, "keys", &out->keys, err);
     if (r == 0 && !out->keys)
         r = default_keys(&out->keys, err);
     if (r == 0)

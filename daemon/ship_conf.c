@@ -24,29 +24,6 @@ static const char *const POSTGRESQL[] = {"name",     "type",    "url", "receipt"
 static const char *const NATS[] = {"name",     "type",        "url", "stream",
                                    "replicas", "credentials", "ca",  NULL};
 
-/* A copy of the setting; absent: as it was. */
-static int read_text(struct settings_node group, const char *name, char **out, struct err *err)
-{
-    const char *value = NULL;
-    int r = settings_string(group, name, &value, err);
-
-    if (r < 0 || !value)
-        return r;
-    if (value[0] == '\0')
-        return settings_fail(group, name, err, "must not be empty");
-    *out = strdup(value);
-    return *out ? 0 : err_set(err, -ENOMEM, "out of memory");
-}
-
-static int require_text(struct settings_node group, const char *name, char **out, struct err *err)
-{
-    int r = read_text(group, name, out, err);
-
-    if (r == 0 && !*out)
-        r = settings_fail(group, name, err, "missing");
-    return r;
-}
-
 /* It goes into headers and tables as it is. */
 static bool is_host(const char *name)
 {
@@ -65,7 +42,7 @@ static bool is_host(const char *name)
 static int read_host(struct settings_node root, char **out, struct err *err)
 {
     char own[HOST_MAX + 1] = "";
-    int r = read_text(root, "host", out, err);
+    int r = settings_text(root, "host", out, err);
 
     if (r == 0 && !*out) {
         if (gethostname(own, sizeof(own) - 1) < 0 || !is_host(own))
@@ -91,7 +68,7 @@ static int read_postgresql(struct settings_node node, struct ship_sink_conf *out
         r = settings_bool(node, "receipt", &out->receipt, err);
     if (r == 0)
         r = settings_bool(node, "standby", &out->standby, err);
-    return r < 0 ? r : read_text(node, "passfile", &out->passfile, err);
+    return r < 0 ? r : settings_text(node, "passfile", &out->passfile, err);
 }
 
 /* The server's rules for stream names, and what it adds must have room. */
@@ -121,7 +98,7 @@ static int read_nats(struct settings_node node, struct ship_sink_conf *out, stru
         r = settings_fail(node, "type", err, "this build is without NATS");
 #endif
     if (r == 0)
-        r = read_text(node, "stream", &out->stream, err);
+        r = settings_text(node, "stream", &out->stream, err);
     if (r == 0 && !out->stream) {
         out->stream = strdup("CENTION_AUDIT");
         r = out->stream ? 0 : err_set(err, -ENOMEM, "out of memory");
@@ -134,14 +111,14 @@ static int read_nats(struct settings_node node, struct ship_sink_conf *out, stru
         r = settings_integer(node, "replicas", 1, 5, &replicas, err);
     out->replicas = (unsigned)replicas;
     if (r == 0)
-        r = read_text(node, "credentials", &out->credentials, err);
-    return r < 0 ? r : read_text(node, "ca", &out->ca, err);
+        r = settings_text(node, "credentials", &out->credentials, err);
+    return r < 0 ? r : settings_text(node, "ca", &out->ca, err);
 }
 
 static int read_name(struct settings_node node, const struct ship_conf *all,
                      struct ship_sink_conf *out, struct err *err)
 {
-    int r = require_text(node, "name", &out->name, err);
+    int r = settings_text_required(node, "name", &out->name, err);
 
     if (r < 0)
         return r;
@@ -174,7 +151,7 @@ static int read_sink(struct settings_node node, struct ship_conf *all, struct er
         return r;
     out->type = (enum ship_sink_type)type;
     r = type == SHIP_POSTGRESQL ? read_postgresql(node, out, err) : read_nats(node, out, err);
-    return r < 0 ? r : require_text(node, "url", &out->url, err);
+    return r < 0 ? r : settings_text_required(node, "url", &out->url, err);
 }
 
 static int read_sinks(struct settings_node root, struct ship_conf *out, struct err *err)
@@ -212,15 +189,15 @@ static int read_all(struct settings_node root, struct ship_conf *out, struct err
     int r = settings_known(root, ROOT, err);
 
     if (r == 0)
-        r = require_text(root, "audit", &out->audit, err);
+        r = settings_text_required(root, "audit", &out->audit, err);
     if (r == 0)
-        r = require_text(root, "state", &out->state, err);
+        r = settings_text_required(root, "state", &out->state, err);
     if (r == 0)
         r = check_apart(root, out, err);
     if (r == 0)
         r = read_host(root, &out->host, err);
     if (r == 0)
-        r = read_text(root, "admin", &out->admin, err);
+        r = settings_text(root, "admin", &out->admin, err);
     if (r == 0)
         r = settings_seconds(root, "gather", 0, 10 * UINT64_C(1000000), &out->gather_us, err);
     if (r == 0)

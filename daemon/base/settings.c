@@ -198,6 +198,27 @@ int settings_string(struct settings_node group, const char *name, const char **o
     return 0;
 }
 
+int settings_text(struct settings_node group, const char *name, char **out, struct err *err)
+{
+    const char *value = NULL;
+    int r = settings_string(group, name, &value, err);
+
+    if (r < 0 || !value)
+        return r;
+    if (value[0] == '\0')
+        return settings_fail(group, name, err, "must not be empty");
+    *out = strdup(value);
+    return *out ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+
+int settings_text_required(struct settings_node group, const char *name, char **out,
+                           struct err *err)
+{
+    int r = settings_text(group, name, out, err);
+
+    return r == 0 && !*out ? settings_fail(group, name, err, "missing") : r;
+}
+
 int settings_bool(struct settings_node group, const char *name, bool *out, struct err *err)
 {
     config_setting_t *s = member(group, name);

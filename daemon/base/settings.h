@@ -36,6 +36,12 @@ struct settings_node settings_root(struct settings *s);
  */
 int settings_string(struct settings_node group, const char *name, const char **out, struct err *err)
     __attribute__((warn_unused_result));
+/* A copy of one that must not be empty, the caller's to free; the second: it must be there.
+ * -ENOMEM. */
+int settings_text(struct settings_node group, const char *name, char **out, struct err *err)
+    __attribute__((warn_unused_result));
+int settings_text_required(struct settings_node group, const char *name, char **out,
+                           struct err *err) __attribute__((warn_unused_result));
 int settings_bool(struct settings_node group, const char *name, bool *out, struct err *err)
     __attribute__((warn_unused_result));
 int settings_integer(struct settings_node group, const char *name, int64_t min, int64_t max,

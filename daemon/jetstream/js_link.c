@@ -73,8 +73,10 @@ static natsStatus link_options(natsOptions *o, const struct js_server *server,
         s = natsOptions_SetMaxPingsOut(o, PINGS_OUT);
     if (s == NATS_OK)
         s = natsOptions_SetIOBufSize(o, IO_BUFFER);
+    /* The other style has a thread for answers that outlives the connection, and may still be in
+     * libcrypto when that is cleaned up at exit. */
     if (s == NATS_OK)
-        s = natsOptions_SetFailRequestsOnDisconnect(o, true);
+        s = natsOptions_UseOldRequestStyle(o, true);
     if (s == NATS_OK)
         s = natsOptions_SetErrorHandler(o, link_trouble, NULL);
     return s;

@@ -15,20 +15,6 @@ static int no_memory(struct err *err)
     return err_set(err, -ENOMEM, "out of memory");
 }
 
-/* A copy of a setting that must not be empty; absent: NULL. */
-static int read_text(struct settings_node group, const char *name, char **out, struct err *err)
-{
-    const char *value = NULL;
-    int r = settings_string(group, name, &value, err);
-
-    if (r < 0 || !value)
-        return r;
-    if (value[0] == '\0')
-        return settings_fail(group, name, err, "must not be empty");
-    *out = strdup(value);
-    return *out ? 0 : no_memory(err);
-}
-
 /* ---- clients ---- */
 
 static int lookup_failed(struct settings_node node, const char *setting, const char *name, int r,
@@ -59,7 +45,7 @@ static int read_uid(struct settings_node node, struct policy_client *c, struct e
 
 static int read_user(struct settings_node node, struct policy_client *c, struct err *err)
 {
-    int r = read_text(node, "user", &c->user, err);
+    int r = settings_text(node, "user", &c->user, err);
 
     if (r == 0 && c->user && (r = users_uid(USERS_PASSWD, c->user, &c->uid)) < 0)
         return lookup_failed(node, "user", c->user, r, err);
@@ -67,7 +53,7 @@ static int read_user(struct settings_node node, struct policy_client *c, struct 
     if (r == 0)
         r = read_uid(node, c, err);
     if (r == 0)
-        r = read_text(node, "group", &c->group, err);
+        r = settings_text(node, "group", &c->group, err);
     if (r == 0 && c->group &&
         (r = users_members(USERS_PASSWD, USERS_GROUP, c->group, &c->members, &c->n_members)) < 0)
         return lookup_failed(node, "group", c->group, r, err);
@@ -146,13 +132,13 @@ static int read_client(struct settings_node node, struct policy_clients *before,
 
     c->line = settings_line(node);
     if (r == 0)
-        r = read_text(node, "name", &c->name, err);
+        r = settings_text(node, "name", &c->name, err);
     if (r == 0)
         r = read_user(node, c, err);
     if (r == 0)
         r = read_token(node, c, err);
     if (r == 0)
-        r = read_text(node, "certificate", &c->certificate, err);
+        r = settings_text(node, "certificate", &c->certificate, err);
     if (r == 0 && c->certificate && strlen(c->certificate) > WIRE_NAME_MAX)
         r = settings_fail(node, "certificate", err, "is longer than %d bytes", WIRE_NAME_MAX);
     if (r == 0)
@@ -307,7 +293,7 @@ static int read_field(struct settings_node node, const struct policy_rule *rule,
     int r = settings_known(node, KNOWN, err);
 
     if (r == 0)
-        r = read_text(node, "field", &name, err);
+        r = settings_text(node, "field", &name, err);
     f->name = slice_str(name);
     if (r == 0 && !name)
         r = settings_fail(node, "field", err, "missing");

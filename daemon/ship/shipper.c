@@ -231,14 +231,15 @@ static void on_found(struct shipper *s)
 /* What it had acknowledged before is more than it has. */
 static void check_behind(struct shipper *s)
 {
-    const struct ship_place had = s->acked;
+    const struct ship_place had = s->acked, nothing = {0};
 
     s->measured = true;
     if (had.seq <= s->sent.seq)
         return;
     alarm_at(s, SHIP_BEHIND, &had, &s->sent,
              "the centre has lost records that it had acknowledged; they are sent again");
-    remember(s, &s->sent);
+    /* Until its last record is seen to be this log's the keeper may rely on nothing. */
+    remember(s, &nothing);
     write_cursor(s);
 }
 

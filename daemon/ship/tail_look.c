@@ -98,13 +98,13 @@ static int ended(struct tail *t)
 {
     if (buf_len(&t->in) && t->source.packed)
         return tail_say(t, TAIL_BROKEN, "it ends in the middle of a line");
-    if (t->behind)
-        return beyond(t, t->behind);
     if (t->boundary) { /* no header yet: the segment before it is the last */
         t->under = t->source.first;
         tail_rest(t);
         return TAIL_BUSY;
     }
+    if (t->behind)
+        return beyond(t, t->behind);
     t->here = t->last;
     return tail_say(t, TAIL_ENDS, "the log ends with record %" PRIu64, t->here.seq);
 }

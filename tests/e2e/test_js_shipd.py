@@ -2,6 +2,7 @@
 import collections
 import json
 import pathlib
+import subprocess
 
 import pytest
 
@@ -65,6 +66,14 @@ def test_all_of_a_log(rig, tmp_path, shipd):
             cluster.wait_ready()
         until(lambda: shipped(cluster) == local(rig), 60, "all of the log in the stream")
         assert daemon.stop() == 0
+        # The tool proves it from there, whichever server it asks.
+        for url in (cluster.url, cluster.url.split(",")[2]):
+            done = subprocess.run([program("cention-proxyctl"), "audit", "verify", "--from", url],
+                                  capture_output=True, text=True, timeout=60)
+            assert done.returncode == 0, done.stdout + done.stderr
+            host = done.stdout.splitlines()[1].split()
+            assert host[1][:8] == json.loads(local(rig)[0])["log"][:8]
+            assert (host[2], host[-1]) == (str(len(local(rig))), "sound")
 
 
 def test_killed_again_and_again(rig, tmp_path, shipd):

@@ -312,20 +312,21 @@ static void test_beginnings(void)
 
 static void test_heartbeat(void)
 {
-    char *line, *with;
+    char *at;
     size_t i = 0;
 
     setup();
-    CU_ASSERT_EQUAL(check(&f).heartbeat, 0);
+    CU_ASSERT_EQUAL(check(&f).heartbeat, 3600);
     while (!strstr(f.rows[i].line, "\"start\""))
         i++;
-    line = f.rows[i].line;
-    with = malloc(strlen(line) + 32);
-    sprintf(with, "%.*s,\"heartbeat\":90%s", (int)(strlen(line) - CHAIN_TAIL), line,
-            line + strlen(line) - CHAIN_TAIL);
-    free(line);
-    f.rows[i].line = with;
-    CU_ASSERT_EQUAL(check(&f).heartbeat, 90);
+    at = strstr(f.rows[i].line, "\"heartbeat\":3600");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+    memcpy(at, "\"heartbeat\":0009", 16);
+    CU_ASSERT_EQUAL(check(&f).heartbeat, 0);
+    memcpy(at, "\"heartbeat\":9123", 16);
+    CU_ASSERT_EQUAL(check(&f).heartbeat, 9123);
+    memcpy(at, "\"heartbeaf\":9123", 16);
+    CU_ASSERT_EQUAL(check(&f).heartbeat, 0);
     cleanup();
 }
 

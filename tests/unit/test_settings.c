@@ -149,6 +149,25 @@ static void test_strings(void)
     settings_free(s);
 }
 
+static void test_texts(void)
+{
+    struct settings *s = open_good("one = \"a\";\nempty = \"\";\nn = 2;\n");
+    struct settings_node root = settings_root(s);
+    struct err err = ERR_INIT;
+    char *text = NULL;
+
+    CU_ASSERT_EQUAL(settings_text(root, "absent", &text, &err), 0);
+    CU_ASSERT_PTR_NULL(text);
+    says(settings_text_required(root, "absent", &text, &err), &err, "absent: missing");
+    says(settings_text(root, "empty", &text, &err), &err, ":2: empty: must not be empty");
+    says(settings_text_required(root, "n", &text, &err), &err, ":3: n: ");
+    CU_ASSERT_PTR_NULL(text);
+    CU_ASSERT_EQUAL(settings_text_required(root, "one", &text, &err), 0);
+    settings_free(s);
+    CU_ASSERT_STRING_EQUAL(text, "a"); /* its own */
+    free(text);
+}
+
 static void refused(const char *text, const char *part)
 {
     struct settings *s = NULL;
@@ -177,6 +196,7 @@ static void files_that_can_t_be_read(void)
 
 static const struct unit_case CASES[] = {
     {"strings and numbers", test_strings},
+    {"texts", test_texts},
     {"reads what is there", reads_what_is_there},
     {"errors name file, line and setting", errors_name_file_line_and_setting},
     {"files that can't be read", files_that_can_t_be_read},

@@ -18,6 +18,7 @@ static struct shipper *shipper;
 static struct audit *audit;
 static char state[] = "/tmp/test_shipper.XXXXXX";
 static int state_fd;
+static uint64_t cursor_us;
 
 static int start(void)
 {
@@ -31,7 +32,7 @@ static int start(void)
         .suspect_us = 20000,
         .stopped_us = 30000,
         .retry_us = 20000,
-        .cursor_us = 10000,
+        .cursor_us = cursor_us,
     };
     struct err err = ERR_INIT;
 
@@ -46,6 +47,7 @@ static void open_all(void)
     strcpy(state + strlen(state) - 6, "XXXXXX");
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(state));
     state_fd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cursor_us = 10000;
     options = (struct audit_options){0};
     audit = keep(&options);
     pairs(audit, 5);
@@ -209,6 +211,43 @@ static void a_full_sink_is_asked_again(void)
     close_all();
 }
 
+static bool receipt_is(void *arg)
+{
+    struct receipt r;
+
+    return read_receipt(&r) && r.seq == *(uint64_t *)arg;
+}
+
+/* Time passes; nothing may come of it. */
+static bool never(void *arg)
+{
+    return loop_now() > *(uint64_t *)arg;
+}
+
+static void let_pass(uint64_t us)
+{
+    uint64_t end = loop_now() + us;
+
+    CU_ASSERT(turn_until(loop, never, &end));
+}
+
+/* What is left is of another log: nothing may be relied on. */
+static void a_centre_that_lost_and_is_another(void)
+{
+    open_all();
+    fake_ready(fake);
+    CU_ASSERT(turn_until(loop, receipt_has_all, NULL));
+    fake_lost(fake, "it went");
+    centre_cut(centre, 7);
+    centre->records[6].hash.bytes[3] ^= 1;
+    fake_ready(fake);
+    CU_ASSERT(until_state(SHIPPER_STOPPED));
+    CU_ASSERT(turn_until(loop, receipt_is, &(uint64_t){0}));
+    CU_ASSERT_EQUAL(centre->n_alarms, 2);
+    CU_ASSERT_EQUAL(centre->alarms[1].kind, SHIP_REWRITTEN);
+    close_all();
+}
+
 static void a_centre_that_lost_records(void)
 {
     struct receipt r;
@@ -229,9 +268,10 @@ static void a_centre_that_lost_records(void)
     CU_ASSERT_EQUAL(centre->alarms[0].kind, SHIP_BEHIND);
     CU_ASSERT_EQUAL(centre->alarms[0].here.seq, audit_seq(audit));
     CU_ASSERT_EQUAL(centre->alarms[0].there.seq, 7);
-    /* The keeper is told at once that it may not rely on them. */
+    /* The keeper is told that it may not rely on them. */
+    CU_ASSERT(turn_until(loop, receipt_is, &(uint64_t){7}));
     CU_ASSERT_FATAL(read_receipt(&r));
-    CU_ASSERT_EQUAL(r.seq, 7);
+    CU_ASSERT(chain_same(&r.hash, &centre->records[6].hash));
     fake_lost(fake, "again");
     fake->hold = false;
     fake_ready(fake);
@@ -304,7 +344,9 @@ static void a_rewritten_log(void)
     /* While connected it looks again, and says it once. */
     pairs(audit, 1);
     shipper_wake(shipper);
+    let_pass(100000);
     CU_ASSERT_EQUAL(report().state, SHIPPER_STOPPED);
+    CU_ASSERT_EQUAL(centre->n_alarms, 1);
     close_all();
 }
 
@@ -318,7 +360,9 @@ static void a_conflict_stops_it(void)
     CU_ASSERT_EQUAL(centre->alarms[0].kind, SHIP_CONFLICT);
     CU_ASSERT_EQUAL(centre->alarms[0].there.hash.bytes[0], 2);
     shipper_wake(shipper);
+    let_pass(100000);
     CU_ASSERT_EQUAL(centre->batches, 1);
+    CU_ASSERT_EQUAL(report().state, SHIPPER_STOPPED);
     close_all();
 }
 
@@ -373,6 +417,30 @@ static void a_broken_chain(void)
     CU_ASSERT(turn_until(loop, has_all, NULL));
     CU_ASSERT_EQUAL(centre->n_alarms, 1);
     CU_ASSERT_EQUAL(report().state, SHIPPER_SHIPPING);
+    close_all();
+}
+
+static bool has_all_unless_suspect(void *arg)
+{
+    if (report().state == SHIPPER_SUSPECT)
+        *(bool *)arg = true;
+    return has_all(NULL);
+}
+
+/* Another file with the same records, put there before anyone looked, is not even suspect. */
+static void a_file_that_was_put_back(void)
+{
+    bool suspect = false;
+
+    open_all();
+    fake_ready(fake);
+    CU_ASSERT(turn_until(loop, has_all, NULL));
+    CU_ASSERT_EQUAL(unlink(segment_path(0)), 0);
+    pairs(audit, 1);
+    tend(audit);
+    shipper_wake(shipper);
+    CU_ASSERT(turn_until(loop, has_all_unless_suspect, &suspect));
+    CU_ASSERT_FALSE(suspect);
     close_all();
 }
 
@@ -450,6 +518,12 @@ static void the_lag(void)
     CU_ASSERT(turn_until(loop, has_all, NULL));
     CU_ASSERT_EQUAL(report().lag_records, 0);
     CU_ASSERT_EQUAL(report().lag_us, 0);
+    /* It begins anew with the next record. */
+    pairs(audit, 1);
+    CU_ASSERT_EQUAL(newest_look(&newest, audit_fd), 0);
+    shipper_newest(shipper, &newest);
+    CU_ASSERT_EQUAL(report().lag_records, 2);
+    CU_ASSERT(report().lag_us < 10000000);
     close_all();
 }
 
@@ -465,8 +539,16 @@ static void the_end_waits_for_what_is_under_way(void)
     uint64_t taken;
 
     open_all();
+    shipper_free(shipper);
+    cursor_us = 60000000;
+    CU_ASSERT_EQUAL_FATAL(start(), 0);
     fake->hold = true;
     fake_ready(fake);
+    CU_ASSERT(turn_until(loop, is_under_way, NULL));
+    fake_acknowledge(fake);
+    CU_ASSERT(turn_until(loop, receipt_has_all, NULL));
+    pairs(audit, 1);
+    shipper_wake(shipper);
     CU_ASSERT(turn_until(loop, is_under_way, NULL));
     taken = audit_seq(audit);
     shipper_drain(shipper);
@@ -486,6 +568,7 @@ static void the_end_waits_for_what_is_under_way(void)
 static const struct unit_case CASES[] = {
     {"segments that are gone", segments_that_are_gone},
     {"a broken chain", a_broken_chain},
+    {"a file that was put back", a_file_that_was_put_back},
     {"a file that is put back", a_file_that_is_put_back},
     {"nothing before it is durable", nothing_before_it_is_durable},
     {"a cursor that can't be written", a_cursor_that_cannot_be_written},
@@ -496,6 +579,7 @@ static const struct unit_case CASES[] = {
     {"nothing doubled when it is killed", nothing_doubled_when_it_is_killed},
     {"a full sink is asked again", a_full_sink_is_asked_again},
     {"a centre that lost records", a_centre_that_lost_records},
+    {"a centre that lost and is another", a_centre_that_lost_and_is_another},
     {"a truncated log", a_truncated_log},
     {"a rewritten log", a_rewritten_log},
     {"a conflict stops it", a_conflict_stops_it},
