@@ -175,7 +175,10 @@ def run(folder, stack):
         print("%-8s %d records, all acknowledged by both centres" % (host.name, host.wait_shipped()))
     nodes.start_node(1)
     nodes.wait_ready()
-    print("node n1 is back")
+    # Until it has caught up it may answer with less than the others have.
+    for host in hosts:
+        nodes.wait_stream("CENTION_AUDIT_" + central.local(host.rig.audit_folder)[0][:16])
+    print("node n1 is back, and whole")
     heads.write_text(ctl(pg.passfile, "head", "--from", reader, quiet=True).stdout)
 
     say("7. One trail of all hosts")

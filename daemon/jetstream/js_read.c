@@ -197,6 +197,20 @@ struct js_reading {
     void *arg;
 };
 
+/* The stream's last messages may be gone; that they don't come is no trouble then. */
+static int js_reading_stalled(struct js_reading *reading, uint64_t last, struct err *err)
+{
+    natsMsg *msg = NULL;
+    jsErrCode code = 0;
+    natsStatus s = js_GetMsg(&msg, reading->c->link.js, reading->stream, last, NULL, &code);
+
+    natsMsg_Destroy(msg);
+    if (s != NATS_OK && code == JSNoMessageFoundErr)
+        return 0;
+    return js_centre_fail(reading->c, err, NATS_TIMEOUT, reading->stream);
+}
+
+/* A reader may be served by a replica that is behind, so it is the number that ends it. */
 static int js_reading_messages(struct js_reading *reading, natsSubscription *sub, uint64_t last,
                                struct err *err)
 {
@@ -208,10 +222,12 @@ static int js_reading_messages(struct js_reading *reading, natsSubscription *sub
         jsMsgMetaData *meta = NULL;
         natsStatus s = natsSubscription_NextMsg(&msg, sub, STALL_MS);
 
+        if (s == NATS_TIMEOUT)
+            return js_reading_stalled(reading, last, err);
         if (s == NATS_OK)
             s = natsMsg_GetMetaData(&meta, msg);
         if (s == NATS_OK) {
-            more = meta->Sequence.Stream < last && meta->NumPending > 0;
+            more = meta->Sequence.Stream < last;
             r = reading->each(reading, msg, (uint64_t)meta->Timestamp / 1000);
         } else {
             r = js_centre_fail(reading->c, err, s, reading->stream);

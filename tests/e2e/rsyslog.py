@@ -144,8 +144,8 @@ class Sender(Rsyslogd):
         text = variant(CONF.read_text(), kind)
         for old, new in (
                 ("/var/log/cention-proxy/audit-[", "%s/audit-[" % audit),
-                ("/var/spool/rsyslog-cention/again/audit-[", "%s/audit-[" % self.second),
-                ('workDirectory="/var/spool/rsyslog-cention"',
+                ("/var/lib/rsyslog-cention/again/audit-[", "%s/audit-[" % self.second),
+                ('workDirectory="/var/lib/rsyslog-cention"',
                  'processInternalMessages="on" workDirectory="%s/spool"' % self.folder),
                 ('target="%s"' % NAME, 'target="127.0.0.1"'),
                 ('port="6514"' if kind == "TLS" else 'port="2514"', 'port="%d"' % port),
