@@ -183,7 +183,7 @@ static int feed(struct centre_check *c, struct centre_item *item)
 }
 
 /* The epoch in force when it was written: a header says so itself. */
-static uint64_t epoch_at(const struct centre_item *item)
+static uint64_t item_epoch(const struct centre_item *item)
 {
     struct record_segment s;
 
@@ -296,7 +296,7 @@ static int after_bad(struct centre_check *c, struct centre_item *item)
         return behind_gap(c, item);
     }
     for (i = 0; fit == UNFIT && i < c->bad.n; i++) {
-        resume(c, c->bad.last, &c->bad.hashes[i], epoch_at(item));
+        resume(c, c->bad.last, &c->bad.hashes[i], item_epoch(item));
         fit = feed(c, item);
     }
     if (fit != UNFIT && c->bad.computed && i == c->bad.n && c->bad.first == c->bad.last)
@@ -357,7 +357,7 @@ static int next(struct centre_check *c, struct centre_item *item)
     int fit = feed(c, item);
 
     if (fit == UNFIT && item->sound && c->fork_seq == c->seq) {
-        resume(c, c->seq, &c->fork_hash, epoch_at(item));
+        resume(c, c->seq, &c->fork_hash, item_epoch(item));
         fit = feed(c, item);
         if (fit == FITS)
             find_here(c, FINDING_FORK, item,

@@ -435,7 +435,7 @@ enum http_result http_request_parse(const char *data, size_t len, struct http_pr
     return r == HTTP_DONE ? check_request(head, why) : r;
 }
 
-static enum http_result answer_framing(struct http_head *head, bool to_head, const char **why)
+static enum http_result frame_answer(struct http_head *head, bool to_head, const char **why)
 {
     if (read_framing(head, why) != HTTP_DONE)
         return HTTP_BAD;
@@ -456,7 +456,7 @@ enum http_result http_answer_parse(const char *data, size_t len, bool to_head,
     if (r != HTTP_DONE)
         return r;
     gather(data, end, false, head);
-    return answer_framing(head, to_head, why);
+    return frame_answer(head, to_head, why);
 }
 
 enum http_result http_answer_check(struct http_head *head, const char **why)
@@ -470,7 +470,7 @@ enum http_result http_answer_check(struct http_head *head, const char **why)
     head->content_length = 0;
     head->has_content_length = false;
     head->minor = 1;
-    if (answer_framing(head, false, why) != HTTP_DONE)
+    if (frame_answer(head, false, why) != HTTP_DONE)
         return HTTP_BAD;
     return head->framing == HTTP_CHUNKED ? bad(why, "there is a Transfer-Encoding") : HTTP_DONE;
 }
