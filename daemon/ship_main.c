@@ -40,6 +40,8 @@ enum {
     DRAIN_LOOK_US = 20000,
 };
 
+static const char WAITING[] = "waiting for the audit log", SHIPPING[] = "shipping";
+
 struct daemon {
     const char *conf_path;
     struct ship_conf conf;
@@ -130,7 +132,7 @@ static void on_reload_signal(evutil_socket_t number, short what, void *arg)
         log_info("reloaded", "why=\"log_level is in force; everything else needs a restart\"");
     }
     ship_conf_deinit(&conf);
-    service_ready("shipping");
+    service_ready(d->begun ? SHIPPING : WAITING);
 }
 
 static int start_signals(struct daemon *d)
@@ -185,7 +187,7 @@ static void begin(struct daemon *d)
     d->begun = true;
     log_info("shipping", "folder=%s host=%s sinks=%u", d->conf.audit, d->conf.host,
              d->conf.n_sinks);
-    service_status("shipping");
+    service_status(SHIPPING);
     for (unsigned i = 0; r == 0 && i < d->conf.n_sinks; i++)
         r = begin_one(d, i, &log, &err);
     if (r < 0) {
@@ -264,6 +266,15 @@ static int make_sinks(struct daemon *d, struct err *err)
     return r;
 }
 
+static int keep_ports(struct daemon *d, struct err *err)
+{
+    int r = 0;
+
+    for (unsigned i = 0; r == 0 && i < d->conf.n_sinks; i++)
+        r = ship_sink_ports(&d->confine, &d->conf.sinks[i], d->conf_path, err);
+    return r;
+}
+
 static int start(struct daemon *d, struct err *err)
 {
     int r = loop_new(&d->loop);
@@ -286,13 +297,13 @@ static int run(struct daemon *d)
 {
     struct err err = ERR_INIT;
 
-    if (open_folders(d, &err) < 0 || start(d, &err) < 0 ||
+    if (open_folders(d, &err) < 0 || start(d, &err) < 0 || keep_ports(d, &err) < 0 ||
         ship_confine(&d->confine, &d->conf, d->conf_path, &err) < 0 || make_sinks(d, &err) < 0 ||
         confine_calls(&d->confine, &err) < 0)
         return say(&err, EXIT_FAILED);
     log_info("started", "version=%s config=%s", PACKAGE_VERSION, d->conf_path);
     watchdog_start(&d->watchdog, d->loop);
-    service_ready("waiting for the audit log");
+    service_ready(WAITING);
     on_wake(d);
     on_measure(d);
     if (loop_run(d->loop) < 0)
@@ -330,7 +341,7 @@ static int check(struct daemon *d)
 {
     struct err err = ERR_INIT;
 
-    if (open_folders(d, &err) < 0 || make_sinks(d, &err) < 0)
+    if (open_folders(d, &err) < 0 || keep_ports(d, &err) < 0 || make_sinks(d, &err) < 0)
         return say(&err, EXIT_CONFIG);
     (void)fprintf(stderr, PROGRAM ": %s: good: audit log in %s, %u sinks\n", d->conf_path,
                   d->conf.audit, d->conf.n_sinks);
