@@ -242,19 +242,25 @@ static int on_asked(void *arg, enum desk_page page, struct buf *text)
 
 /* ---- beginning and end ---- */
 
-static int open_folder(int *out, const char *path, int mode, struct err *err)
+static int open_folder(int *out, const char *path, int mode, const char *advice, struct err *err)
 {
+    int r;
+
     *out = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (*out < 0 || faccessat(*out, ".", mode, AT_EACCESS) < 0)
-        return err_set(err, -errno, "%s: %s", path, strerror(errno));
-    return 0;
+    if (*out >= 0 && faccessat(*out, ".", mode, AT_EACCESS) == 0)
+        return 0;
+    r = -errno;
+    return err_set(err, r, "%s: %s%s", path, strerror(-r), r == -EACCES ? advice : "");
 }
 
 static int open_folders(struct daemon *d, struct err *err)
 {
-    int r = open_folder(&d->audit, d->conf.audit, R_OK | X_OK, err);
+    int r = open_folder(&d->audit, d->conf.audit, R_OK | X_OK,
+                        " (who reads the audit log is in its group, cention-keeper)", err);
 
-    return r < 0 ? r : open_folder(&d->state, d->conf.state, R_OK | W_OK | X_OK, err);
+    return r < 0 ? r
+                 : open_folder(&d->state, d->conf.state, R_OK | W_OK | X_OK,
+                               " (it must belong to the user that cention-shipd runs as)", err);
 }
 
 static int make_sinks(struct daemon *d, struct err *err)

@@ -297,11 +297,13 @@ static void hand_over(struct shipper *s)
 {
     const struct ship_batch *b = &s->held;
     struct flight *f = &s->flight[(s->first + s->n) % s->sink->kind->window];
+    bool again = s->holding;
     int r = s->sink->kind->ship(s->sink, b);
 
     s->holding = r < 0;
     if (r < 0) {
-        log_warning("sink_full", "sink=%s why=\"%s\"", s->options.name, strerror(-r));
+        if (!again) /* it is asked with each wake */
+            log_warning("sink_full", "sink=%s why=\"%s\"", s->options.name, strerror(-r));
         loop_timer_set(&s->again, or_usual(s->options.retry_us, RETRY_US));
         return;
     }

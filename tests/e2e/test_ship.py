@@ -353,6 +353,8 @@ def test_as_its_own_user(open_folder):
             done = attempt("cat", path)
             assert done.returncode == 0 and done.stdout, path
         assert "Permission denied" in attempt("ls", rig.audit_folder, group=None).stderr
+        done = attempt(programs["cention-shipd"], "-t", "-c", ship.conf, group=None)
+        assert done.returncode == 78 and "Permission denied (who reads" in done.stderr
         connect = "import socket; socket.socket(socket.AF_UNIX).connect(%r)" % str(rig.socket)
         assert "PermissionError" in attempt(sys.executable, "-c", connect).stderr
     finally:
