@@ -201,11 +201,11 @@ static int read_all(struct settings_node root, struct ship_conf *out, struct err
     if (r == 0)
         r = settings_seconds(root, "gather", 0, 10 * UINT64_C(1000000), &out->gather_us, err);
     if (r == 0)
-        r = read_sinks(root, out, err);
-    if (r == 0)
         r = settings_choice(root, "sandbox", WORDS, &word, err);
     if (r == 0)
         r = settings_choice(root, "log_level", LEVELS, &level, err);
+    if (r == 0)
+        r = read_sinks(root, out, err);
     out->sandbox = word == 0;
     out->log_level = (enum log_level)level;
     return r;

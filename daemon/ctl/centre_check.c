@@ -121,7 +121,6 @@ static void note(struct centre_check *c, const struct centre_item *item)
 static void check_beside(struct centre_check *c, const struct centre_item *item)
 {
     const struct centre_record *r = item->record;
-    const struct verify_head *head = c->o.head;
     uint64_t epoch = c->v.epoch - (item->line.type == LINE_EPOCH);
 
     if (!chain_same(&r->hash, &item->line.hash))
@@ -129,9 +128,11 @@ static void check_beside(struct centre_check *c, const struct centre_item *item)
     if (r->epoch != epoch)
         find_here(c, FINDING_ALTERED, item,
                   "the epoch that the centre has for it is not the one it was written in");
-    if (head && head->seq == r->seq) {
-        c->head_seen = true;
-        if (!chain_same(&head->hash, &item->line.hash))
+    for (; c->heads_done < c->o.n_heads && c->o.heads[c->heads_done].seq <= r->seq;
+         c->heads_done++) {
+        const struct verify_head *head = &c->o.heads[c->heads_done];
+
+        if (head->seq == r->seq && !chain_same(&head->hash, &item->line.hash))
             find_here(c, FINDING_REWRITTEN, item,
                       "it is not the record that the head was taken of");
     }
@@ -435,7 +436,7 @@ int centre_check_proof(struct centre_check *c, struct slice line, uint64_t befor
 
 void centre_check_end(struct centre_check *c)
 {
-    const struct verify_head *head = c->o.head;
+    const struct verify_head *head = c->o.n_heads ? &c->o.heads[c->o.n_heads - 1] : NULL;
     char what[160];
 
     bad_end(c);

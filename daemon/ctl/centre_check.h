@@ -24,7 +24,8 @@ struct centre_check_options {
     bool has_first_hash; /* and the hash of that record */
     struct chain_hash first_hash;
     bool retires; /* what comes before may be missing when a record says it was retired */
-    const struct verify_head *head; /* of this log, or NULL */
+    const struct verify_head *heads; /* of this log, ascending by seq; borrowed */
+    size_t n_heads;
     void (*found)(void *arg, const struct finding *finding);
     void *arg;
 };
@@ -51,9 +52,9 @@ struct centre_check {
     char host[CENTRE_HOST];
     bool stopped;         /* a stop is the last thing that it tells */
     uint64_t heartbeat_s; /* seconds, as the last start says; 0: it doesn't */
-    bool head_seen;       /* the head's record is there, or another at its place */
 
     /* Private: */
+    size_t heads_done; /* those whose place was passed */
     struct chain *chain;
     struct {
         uint64_t first, last;        /* 0: none */

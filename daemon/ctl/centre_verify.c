@@ -78,17 +78,27 @@ static int on_proof(void *arg, struct slice line)
     return centre_check_proof(&run->check, line, run->before);
 }
 
-static const struct verify_head *head_of(const struct run *run, const struct seal_key *log)
+/* By log, then by seq. */
+static int by_place(const void *a, const void *b)
 {
-    const struct verify_head *newest = NULL;
+    const struct verify_head *x = a, *y = b;
+    int r = memcmp(&x->log, &y->log, sizeof(x->log));
 
-    for (size_t i = 0; i < run->o->n_heads; i++) {
-        const struct verify_head *head = &run->o->heads[i];
+    return r ? r : (x->seq > y->seq) - (x->seq < y->seq);
+}
 
-        if (memcmp(&head->log, log, sizeof(*log)) == 0 && (!newest || head->seq > newest->seq))
-            newest = head;
-    }
-    return newest;
+/* Those of a log, which stand together. */
+static const struct verify_head *heads_of(const struct run *run, const struct seal_key *log,
+                                          size_t *n)
+{
+    size_t i = 0;
+
+    while (i < run->o->n_heads && memcmp(&run->o->heads[i].log, log, sizeof(*log)) != 0)
+        i++;
+    for (*n = 0; i + *n < run->o->n_heads; ++*n)
+        if (memcmp(&run->o->heads[i + *n].log, log, sizeof(*log)) != 0)
+            break;
+    return run->o->heads + i;
 }
 
 /* The host's clock and the centre's may differ: what says more is believed. */
@@ -134,8 +144,8 @@ static void check_proved(struct run *run)
         find(run, FINDING_UNPROVED, c->seq - loose + 1, c->seq,
              "nothing signs the last records, though there was time to: the end may have been cut "
              "off or forged");
-    if (c->o.head && !c->head_seen && c->o.head->seq < c->first)
-        find(run, FINDING_UNPROVED, c->o.head->seq, c->o.head->seq,
+    if (c->o.n_heads && c->o.heads[0].seq < c->first)
+        find(run, FINDING_UNPROVED, c->o.heads[0].seq, c->o.heads[0].seq,
              "the head's record is older than the first one here");
 }
 
@@ -242,12 +252,12 @@ static int check_log(struct run *run, const struct centre_entry *entry)
                                  : 1,
         .has_first_hash = known && known->has_hash,
         .retires = run->o->centre->kind->proof,
-        .head = head_of(run, &entry->log),
         .found = found,
         .arg = run,
     };
     int r;
 
+    options.heads = heads_of(run, &entry->log, &options.n_heads);
     if (known) {
         options.first_hash = known->hash;
         known->seen = true;
@@ -333,7 +343,8 @@ static void check_missing(struct run *run)
             find_missing(run, &one->log, one->name, "the centre has no record of this host's log");
     }
     for (size_t i = 0; i < o->n_heads; i++) {
-        bool there = !centre_entry_matches(&o->heads[i].log, o->log);
+        bool there = !centre_entry_matches(&o->heads[i].log, o->log) ||
+                     (i && memcmp(&o->heads[i].log, &o->heads[i - 1].log, SEAL_KEY) == 0);
 
         for (size_t k = 0; k < run->hosts.n; k++)
             there |= memcmp(&run->hosts.list[k].log, &o->heads[i].log, SEAL_KEY) == 0;
@@ -432,6 +443,8 @@ int centre_verify(const struct centre_verify_options *options, FILE *out, struct
     int code, r;
 
     err->text[0] = '\0';
+    if (options->n_heads)
+        qsort(options->heads, options->n_heads, sizeof(*options->heads), by_place);
     r = read_files(&run);
     if (r < 0) {
         code = CTL_CONFIG;

@@ -340,7 +340,7 @@ static void test_signatures(void)
 static void test_ends(void)
 {
     struct verify_head head = {0};
-    struct centre_check_options o = {.head = &head};
+    struct centre_check_options o = {.heads = &head, .n_heads = 1};
     struct result r;
 
     setup();

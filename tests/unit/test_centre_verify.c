@@ -283,6 +283,36 @@ static void test_alarms(void)
     cleanup();
 }
 
+/* Heads of many days, of all logs: every one counts. */
+static void test_many_heads(void)
+{
+    struct verify_head heads[24];
+    size_t n = 0, first;
+
+    setup();
+    for (size_t i = 0; i < 12; i++)
+        for (size_t k = 0; k < 2; k++) {
+            size_t row = of(k ? "web1" : "web2") + 11 - i;
+
+            heads[n++] = (struct verify_head){f.rows[row].log, f.rows[row].seq, f.rows[row].hash};
+        }
+    options.heads = heads;
+    options.n_heads = n;
+    (void)report(CTL_DONE);
+    for (first = 0; first < n; first++) {
+        const char *text;
+
+        heads[first].hash.bytes[0] ^= 1;
+        text = report(CTL_FAILED); /* which sorts them, the same way each time */
+        CU_ASSERT_EQUAL(count(text, "rewritten: "), 1);
+        heads[first].hash.bytes[0] ^= 1;
+    }
+    for (size_t i = 0; i < n; i++)
+        heads[i].log.bytes[5] ^= 1;
+    CU_ASSERT_EQUAL(count(report(CTL_FAILED), "missing: -, log"), 2);
+    cleanup();
+}
+
 static void test_heads(void)
 {
     struct verify_head heads[2] = {0};
@@ -377,6 +407,7 @@ static const struct unit_case CASES[] = {
     {"late", test_late},
     {"alarms", test_alarms},
     {"heads", test_heads},
+    {"many heads", test_many_heads},
     {"local", test_local},
     {"local missing", test_local_missing},
     {"unreadable", test_unreadable},
