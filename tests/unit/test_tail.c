@@ -531,6 +531,32 @@ static void large(struct audit *a, size_t n)
     free(text);
 }
 
+/* Others have their turn meanwhile. */
+static void looking_is_bounded(void)
+{
+    struct ship_place last;
+    struct audit *a;
+    int r, turns = 0;
+
+    setup();
+    options = (struct audit_options){.segment_bytes = 512 * 1024 * 1024};
+    a = keep(&options);
+    for (int i = 0; i < 10; i++)
+        large(a, 400 * 1024);
+    begin();
+    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    last = places[n_places - 1];
+    tail_seek(&tail, &last);
+    while ((r = tail_look(&tail)) == TAIL_BUSY)
+        turns++;
+    CU_ASSERT_EQUAL(r, TAIL_FOUND);
+    CU_ASSERT(turns >= 3);
+    tail_deinit(&tail);
+    audit_free(a);
+    cleanup();
+}
+
 static void batches_are_bounded(void)
 {
     struct ship_batch batch;
@@ -643,6 +669,7 @@ static const struct unit_case CASES[] = {
     {"nothing before it is durable", nothing_before_it_is_durable},
     {"nothing in place of a torn line", nothing_in_place_of_a_torn_line},
     {"batches are bounded", batches_are_bounded},
+    {"looking is bounded", looking_is_bounded},
     {"successor without header", successor_without_header},
     {"identity of the folder", identity_of_the_folder},
     {"all from the start", all_from_the_start},
