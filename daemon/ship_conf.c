@@ -174,7 +174,7 @@ static int check_apart(struct settings_node root, const struct ship_conf *c, str
 {
     size_t n = strlen(c->state);
 
-    while (n > 1 && c->state[n - 1] == '/')
+    while (n > 0 && c->state[n - 1] == '/')
         n--;
     if (strncmp(c->audit, c->state, n) == 0 && (c->audit[n] == '/' || c->audit[n] == '\0'))
         return settings_fail(root, "state", err, "must not hold the audit folder");

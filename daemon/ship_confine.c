@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    DNS_PORT = 53, /* UDP is beyond the fence; for answers that are too long for it */
+};
+
 /* Where OpenSSL and Debian keep the system's store, links and what they lead to. */
 static const char *const STORES[] = {"/usr/lib/ssl", "/usr/share/ca-certificates",
                                      "/usr/local/share/ca-certificates", "/etc/pki"};
@@ -21,7 +25,8 @@ static void load_resolver(void)
 
 /*
  * A PostgreSQL URL or string may name files: sslrootcert=/etc/x.pem. Every absolute path behind a =
- * counts, up to what may end it; one that holds other characters is to be given by a setting.
+ * counts, up to what may end it; one that holds other characters is to be given by a setting. The
+ * folder of a server's Unix socket (host=) needs nothing: connecting is beyond the fence.
  */
 static int keep_named(struct confine *kept, const char *url)
 {
@@ -32,7 +37,7 @@ static int keep_named(struct confine *kept, const char *url)
         size_t n = strcspn(from, " &'\t\n");
         char *path;
 
-        if (*from != '/')
+        if (*from != '/' || (p - url >= 4 && memcmp(p - 4, "host", 4) == 0))
             continue;
         path = strndup(from, n);
         r = path ? confine_keep_folder(kept, path, CONFINE_READ) : -ENOMEM;
@@ -84,12 +89,14 @@ int ship_confine(struct confine *kept, const struct ship_conf *conf, const char 
 {
     int r;
 
-    *kept = (struct confine){.role = CONFINE_SHIPPER, .any_port = true};
+    kept->role = CONFINE_SHIPPER;
     if (!conf->sandbox) {
         confine_off(kept);
         return 0;
     }
     load_resolver();
     r = keep_files(kept, conf, conf_path);
+    if (r == 0)
+        r = confine_keep_port(kept, DNS_PORT);
     return r < 0 ? err_set(err, r, "sandbox: %s", strerror(-r)) : confine_files(kept, err);
 }

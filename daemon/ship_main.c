@@ -40,6 +40,8 @@ enum {
     DRAIN_LOOK_US = 20000,
 };
 
+static const char WAITING[] = "waiting for the audit log", SHIPPING[] = "shipping";
+
 struct daemon {
     const char *conf_path;
     struct ship_conf conf;
@@ -130,7 +132,7 @@ static void on_reload_signal(evutil_socket_t number, short what, void *arg)
         log_info("reloaded", "why=\"log_level is in force; everything else needs a restart\"");
     }
     ship_conf_deinit(&conf);
-    service_ready("shipping");
+    service_ready(d->begun ? SHIPPING : WAITING);
 }
 
 static int start_signals(struct daemon *d)
@@ -185,7 +187,7 @@ static void begin(struct daemon *d)
     d->begun = true;
     log_info("shipping", "folder=%s host=%s sinks=%u", d->conf.audit, d->conf.host,
              d->conf.n_sinks);
-    service_status("shipping");
+    service_status(SHIPPING);
     for (unsigned i = 0; r == 0 && i < d->conf.n_sinks; i++)
         r = begin_one(d, i, &log, &err);
     if (r < 0) {
@@ -240,19 +242,25 @@ static int on_asked(void *arg, enum desk_page page, struct buf *text)
 
 /* ---- beginning and end ---- */
 
-static int open_folder(int *out, const char *path, int mode, struct err *err)
+static int open_folder(int *out, const char *path, int mode, const char *advice, struct err *err)
 {
+    int r;
+
     *out = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (*out < 0 || faccessat(*out, ".", mode, AT_EACCESS) < 0)
-        return err_set(err, -errno, "%s: %s", path, strerror(errno));
-    return 0;
+    if (*out >= 0 && faccessat(*out, ".", mode, AT_EACCESS) == 0)
+        return 0;
+    r = -errno;
+    return err_set(err, r, "%s: %s%s", path, strerror(-r), r == -EACCES ? advice : "");
 }
 
 static int open_folders(struct daemon *d, struct err *err)
 {
-    int r = open_folder(&d->audit, d->conf.audit, R_OK | X_OK, err);
+    int r = open_folder(&d->audit, d->conf.audit, R_OK | X_OK,
+                        " (who reads the audit log is in its group, cention-keeper)", err);
 
-    return r < 0 ? r : open_folder(&d->state, d->conf.state, R_OK | W_OK | X_OK, err);
+    return r < 0 ? r
+                 : open_folder(&d->state, d->conf.state, R_OK | W_OK | X_OK,
+                               " (it must belong to the user that cention-shipd runs as)", err);
 }
 
 static int make_sinks(struct daemon *d, struct err *err)
@@ -261,6 +269,15 @@ static int make_sinks(struct daemon *d, struct err *err)
 
     for (unsigned i = 0; r == 0 && i < d->conf.n_sinks; i++)
         r = ship_sink_new(&d->sinks[i], &d->conf.sinks[i], d->conf_path, err);
+    return r;
+}
+
+static int keep_ports(struct daemon *d, struct err *err)
+{
+    int r = 0;
+
+    for (unsigned i = 0; r == 0 && i < d->conf.n_sinks; i++)
+        r = ship_sink_ports(&d->confine, &d->conf.sinks[i], d->conf_path, err);
     return r;
 }
 
@@ -286,13 +303,13 @@ static int run(struct daemon *d)
 {
     struct err err = ERR_INIT;
 
-    if (open_folders(d, &err) < 0 || start(d, &err) < 0 ||
+    if (open_folders(d, &err) < 0 || start(d, &err) < 0 || keep_ports(d, &err) < 0 ||
         ship_confine(&d->confine, &d->conf, d->conf_path, &err) < 0 || make_sinks(d, &err) < 0 ||
         confine_calls(&d->confine, &err) < 0)
         return say(&err, EXIT_FAILED);
     log_info("started", "version=%s config=%s", PACKAGE_VERSION, d->conf_path);
     watchdog_start(&d->watchdog, d->loop);
-    service_ready("waiting for the audit log");
+    service_ready(WAITING);
     on_wake(d);
     on_measure(d);
     if (loop_run(d->loop) < 0)
@@ -330,7 +347,7 @@ static int check(struct daemon *d)
 {
     struct err err = ERR_INIT;
 
-    if (open_folders(d, &err) < 0 || make_sinks(d, &err) < 0)
+    if (open_folders(d, &err) < 0 || keep_ports(d, &err) < 0 || make_sinks(d, &err) < 0)
         return say(&err, EXIT_CONFIG);
     (void)fprintf(stderr, PROGRAM ": %s: good: audit log in %s, %u sinks\n", d->conf_path,
                   d->conf.audit, d->conf.n_sinks);

@@ -52,6 +52,9 @@ int confine_keep_folder(struct confine *c, const char *file, enum confine_access
 
 int confine_keep_port(struct confine *c, unsigned port)
 {
+    for (unsigned i = 0; i < c->n_ports; i++)
+        if (c->ports[i] == port)
+            return 0;
     if (c->n_ports == CONFINE_PORTS_MAX)
         return -ENOSPC;
     c->ports[c->n_ports++] = (uint16_t)port;

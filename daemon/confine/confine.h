@@ -27,7 +27,7 @@ enum confine_access {
 
 enum {
     CONFINE_PATHS_MAX = 192,
-    CONFINE_PORTS_MAX = 8,
+    CONFINE_PORTS_MAX = 64,
 };
 
 struct confine_path {
@@ -61,7 +61,7 @@ int confine_keep(struct confine *c, const char *path, enum confine_access access
 int confine_keep_folder(struct confine *c, const char *file, enum confine_access access)
     __attribute__((warn_unused_result));
 
-/* Keeps a TCP port to connect to; -ENOSPC when there are too many. */
+/* Keeps a TCP port to connect to, once; -ENOSPC when there are too many. */
 int confine_keep_port(struct confine *c, unsigned port) __attribute__((warn_unused_result));
 void confine_deinit(struct confine *c);
 

@@ -66,7 +66,7 @@ static const int EVERYONE[] = {
     END,
 };
 
-/* Both daemons: an event loop, accepted sockets, words to the service manager. */
+/* Every daemon: an event loop, accepted sockets, words to the service manager. */
 static const int DAEMON[] = {
     SCMP_SYS(accept4),
     SCMP_SYS(access),

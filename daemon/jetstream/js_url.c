@@ -28,7 +28,7 @@ static bool url_scheme(struct slice *s, struct slice scheme)
     return true;
 }
 
-static bool url_port(struct slice port)
+static bool url_port(struct slice port, unsigned *out)
 {
     unsigned n = 0;
 
@@ -39,6 +39,7 @@ static bool url_port(struct slice port)
         if (n > 65535)
             return false;
     }
+    *out = n;
     return n > 0;
 }
 
@@ -78,9 +79,10 @@ static int url_server(struct js_server *out, struct slice text, bool tls, struct
     }
     if (!url_host(&text, &host))
         return err_set(err, -EINVAL, "a server has no name that can be one");
+    out->port = JS_PORT;
     if (text.len > 0) {
         port = slice_of(text.data + 1, text.len - 1);
-        if (text.data[0] != ':' || !url_port(port))
+        if (text.data[0] != ':' || !url_port(port, &out->port))
             return err_set(err, -EINVAL, "a server's port is no number from 1 to 65535");
     }
     open = memchr(host.data, ':', host.len) ? "[" : "";

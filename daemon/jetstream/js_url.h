@@ -14,12 +14,14 @@
 enum {
     JS_URL_MAX = 4096, /* bytes of the whole */
     JS_SERVERS_MAX = 16,
+    JS_PORT = 4222, /* where none is given */
 };
 
 struct js_server {
     char *url;  /* as the library takes it; it may hold a password */
     char *host; /* the name or address that a certificate must have, without brackets */
     char *name; /* host:port, to be shown */
+    unsigned port;
     bool tls;
 };
 

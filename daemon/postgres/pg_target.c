@@ -81,9 +81,12 @@ static int take(struct pg_target *t, const PQconninfoOption *options, struct err
             hostaddr = o->val;
         else if (strcmp(o->keyword, "port") == 0)
             port = o->val;
+        else if (strcmp(o->keyword, "service") == 0)
+            t->service = *o->val != '\0';
         else if (strcmp(o->keyword, "connect_timeout") == 0)
             t->timeout = (unsigned)strtoul(o->val, NULL, 10);
     }
+    t->service = t->service || getenv("PGSERVICE");
     if (t->timeout == 0 || t->timeout > 3600)
         t->timeout = PG_CONNECT_TIMEOUT;
     return split(t, host, hostaddr, port, err);
@@ -122,6 +125,24 @@ void pg_target_free(struct pg_target *t)
     *t = (struct pg_target){0};
 }
 
+/* Named, because libpq takes an empty word for none, and the string's own list of ports. */
+static const char *port_of(const struct pg_host *host)
+{
+    const char *usual = getenv("PGPORT");
+
+    return host->port ? host->port : usual && *usual ? usual : "5432";
+}
+
+/* What is no port libpq refuses by itself. */
+unsigned pg_target_ports(const struct pg_target *t, uint16_t ports[PG_HOSTS_MAX])
+{
+    if (t->service)
+        return 0;
+    for (unsigned i = 0; i < t->n_hosts; i++)
+        ports[i] = (uint16_t)strtoul(port_of(&t->hosts[i]), NULL, 10);
+    return t->n_hosts;
+}
+
 /*
  * libpq takes the last word for each keyword: what stands before the string are defaults, what
  * stands behind it can't be changed by it.
@@ -145,7 +166,8 @@ void pg_target_keywords(const struct pg_target *t, const struct pg_host *host, c
     SAY("dbname", t->url);
     SAY("host", host->host ? host->host : "");
     SAY("hostaddr", address ? address : host->hostaddr ? host->hostaddr : "");
-    SAY("port", host->port ? host->port : "");
+    if (host->port || !t->service)
+        SAY("port", port_of(host));
     if (t->passfile)
         SAY("passfile", t->passfile);
     SAY("client_encoding", "UTF8");

@@ -9,6 +9,7 @@
 #include "base/err.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum {
     PG_HOSTS_MAX = 16,
@@ -27,6 +28,7 @@ struct pg_target {
     char *url;        /* may not be shown */
     char *passfile;   /* or NULL */
     unsigned timeout; /* seconds */
+    bool service;     /* a file of services says more than is here */
     unsigned n_hosts; /* 1 at least */
     struct pg_host hosts[PG_HOSTS_MAX];
 };
@@ -36,6 +38,12 @@ struct pg_target {
 int pg_target_read(struct pg_target *out, const char *url, const char *passfile, struct err *err)
     __attribute__((warn_unused_result));
 void pg_target_free(struct pg_target *target);
+
+/*
+ * The TCP ports of the servers, one for each host: how many; 0: not known, because a file of
+ * services may name them.
+ */
+unsigned pg_target_ports(const struct pg_target *target, uint16_t ports[PG_HOSTS_MAX]);
 
 /* What PQconnectStartParams (with expand_dbname) wants for that host at that address (NULL: as it
  * is given). All that they point to is the target's, the host's or static. */

@@ -95,6 +95,21 @@ int cursor_write(struct cursor *c, const struct ship_place *place)
     return r;
 }
 
+int cursor_revoke(struct cursor *c)
+{
+    const struct ship_place nothing = {0};
+    int r = cursor_write(c, &nothing);
+
+    if (r == 0)
+        return 0;
+    if (unlinkat(c->folder, c->file, 0) < 0 && errno != ENOENT)
+        return r;
+    c->at.epoch = c->at.seq = 0;
+    c->at.hash = nothing.hash;
+    c->at.time[0] = '\0';
+    return fsync(c->folder) < 0 ? -errno : 0;
+}
+
 uint64_t cursor_time(const struct cursor *c)
 {
     const struct line line = {.time = {c->at.time, SEAL_TIME}};

@@ -29,6 +29,12 @@ int cursor_open(struct cursor *c, int folder, const char *name, bool receipt,
 int cursor_write(struct cursor *c, const struct ship_place *place)
     __attribute__((warn_unused_result));
 
+/*
+ * It shall say nothing: nobody may rely on what it said. Where that can't be written (a full disk)
+ * the file is removed. 0, or -errno: it still says what it said.
+ */
+int cursor_revoke(struct cursor *c) __attribute__((warn_unused_result));
+
 /* When the file was written; microseconds since 1970, UTC; 0: there was none. */
 uint64_t cursor_time(const struct cursor *c);
 

@@ -1,7 +1,6 @@
 #include "ship/desk.h"
 
 #include "base/door.h"
-#include "base/log.h"
 #include "http/http_parse.h"
 #include "http/http_reason.h"
 

@@ -108,7 +108,7 @@ static void write_cursor(struct shipper *s)
     if (s->acked.seq == s->cursor.at.seq && chain_same(&s->acked.hash, &s->cursor.at.hash) &&
         !s->cursor_failed)
         return;
-    r = cursor_write(&s->cursor, &s->acked);
+    r = s->acked.seq ? cursor_write(&s->cursor, &s->acked) : cursor_revoke(&s->cursor);
     s->written_at = loop_now();
     if (r < 0 && !s->cursor_failed)
         log_error("cursor", "sink=%s file=%s why=\"%s\"", s->options.name, s->cursor.file,
@@ -131,6 +131,15 @@ static void remember(struct shipper *s, const struct ship_place *place)
     s->acked_seq = place->seq;
     if (!loop_timer_armed(&s->write))
         loop_timer_set(&s->write, s->written_at && gone < every ? every - gone : 1);
+}
+
+/* Until the centre's last record is seen to be this log's the keeper may rely on nothing. */
+static void revoke(struct shipper *s)
+{
+    const struct ship_place nothing = {0};
+
+    remember(s, &nothing);
+    write_cursor(s);
 }
 
 static void measure(struct shipper *s)
@@ -178,6 +187,10 @@ static void is_amiss(struct shipper *s, enum ship_alarm_kind kind)
     }
     if (!s->alarmed || s->kind != kind)
         alarm_at(s, kind, &s->tail.here, &s->sent, s->tail.why);
+    /* What was acknowledged may have been of the other log. One that is shorter than that the
+     * keeper finds by itself. */
+    if (!s->compared && s->acked.seq && s->acked.seq <= s->tail.here.seq)
+        revoke(s);
     s->alarmed = true;
     s->kind = kind;
     enter(s, SHIPPER_STOPPED);
@@ -231,16 +244,14 @@ static void on_found(struct shipper *s)
 /* What it had acknowledged before is more than it has. */
 static void check_behind(struct shipper *s)
 {
-    const struct ship_place had = s->acked, nothing = {0};
+    const struct ship_place had = s->acked;
 
     s->measured = true;
     if (had.seq <= s->sent.seq)
         return;
     alarm_at(s, SHIP_BEHIND, &had, &s->sent,
              "the centre has lost records that it had acknowledged; they are sent again");
-    /* Until its last record is seen to be this log's the keeper may rely on nothing. */
-    remember(s, &nothing);
-    write_cursor(s);
+    revoke(s);
 }
 
 static void go_looking(struct shipper *s)
@@ -286,11 +297,13 @@ static void hand_over(struct shipper *s)
 {
     const struct ship_batch *b = &s->held;
     struct flight *f = &s->flight[(s->first + s->n) % s->sink->kind->window];
+    bool again = s->holding;
     int r = s->sink->kind->ship(s->sink, b);
 
     s->holding = r < 0;
     if (r < 0) {
-        log_warning("sink_full", "sink=%s why=\"%s\"", s->options.name, strerror(-r));
+        if (!again) /* it is asked with each wake */
+            log_warning("sink_full", "sink=%s why=\"%s\"", s->options.name, strerror(-r));
         loop_timer_set(&s->again, or_usual(s->options.retry_us, RETRY_US));
         return;
     }

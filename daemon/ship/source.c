@@ -81,6 +81,9 @@ ssize_t source_read(struct source *s, struct buf *out, size_t n)
 void source_back(struct source *s, size_t n)
 {
     s->at -= n;
+    /* A torn line that was durable: what the next keeper writes in its place isn't yet. */
+    if (s->synced > s->at)
+        s->synced = s->at;
 }
 
 enum source_trouble source_check(const struct source *s, int directory)

@@ -9,7 +9,7 @@
  *   tail_seek --> SEEKING --tail_look--> FOUND or GONE --> READING --tail_next--> batches
  *                     \--> anything else: seek again, at once or later
  *
- * Nothing here waits for more to be written; a call reads at most a few megabytes.
+ * Nothing here waits for more to be written; a call reads a megabyte or two, or one line.
  */
 #ifndef CENTION_SHIP_TAIL_H
 #define CENTION_SHIP_TAIL_H

@@ -9,7 +9,7 @@
 #include <inttypes.h>
 
 enum {
-    LOOK_BYTES = 4 * 1024 * 1024, /* of lines that one call reads */
+    LOOK_BYTES = 1024 * 1024, /* of lines that one call reads: some milliseconds */
 };
 
 void tail_seek(struct tail *t, const struct ship_place *place)

@@ -273,6 +273,32 @@ class TestTakenOver:
         shipped.daemon.process.wait(10)
 
 
+    def test_it_connects_to_ports_of_its_centres_alone(self, shipped):
+        def address(port):
+            return [*socket.AF_INET.to_bytes(2, "little"), *port.to_bytes(2, "big"), 127, 0, 0, 1] + [0] * 8
+
+        with socket.create_server(("127.0.0.1", 0)) as centre, \
+                socket.create_server(("127.0.0.1", 0)) as other:
+            shipped.settings["sinks"][0]["url"] += ",nats://127.0.0.1:%d" % centre.getsockname()[1]
+            shipped.start()
+            line = shipped.daemon.wait_line(r"event=sandbox state=on seccomp=on landlock=(\w+)(?: ports=(\w+))?")
+            if line.group(1) == "none" or int(line.group(1)) < 4:
+                pytest.skip("this kernel's Landlock doesn't confine ports")
+            assert line.group(2) == "confined"
+            pid, new = shipped.daemon.pid, ["socket", socket.AF_INET, socket.SOCK_STREAM, 0]
+            assert taken(pid, new, ["connect", "$", address(centre.getsockname()[1]), 16]) == "done"
+            assert taken(pid, new, ["connect", "$", address(other.getsockname()[1]), 16]) == "denied"
+
+
+@pytest.mark.skipif(sanitized(), reason="a build with sanitizers has no sandbox")
+def test_ports_that_are_not_known(shipped):
+    """A file of services may name any."""
+    shipped.settings["sinks"] = [{"name": "archive", "type": "postgresql",
+                                  "url": "service=there"}]
+    shipped.start()
+    assert "ports=confined" not in shipped.daemon.wait_line(r"event=sandbox state=on .*").group(0)
+
+
 @pytest.fixture
 def open_folder():
     """One that other users get into."""
@@ -330,6 +356,8 @@ def test_as_its_own_user(open_folder):
             done = attempt("cat", path)
             assert done.returncode == 0 and done.stdout, path
         assert "Permission denied" in attempt("ls", rig.audit_folder, group=None).stderr
+        done = attempt(programs["cention-shipd"], "-t", "-c", ship.conf, group=None)
+        assert done.returncode == 78 and "Permission denied (who reads" in done.stderr
         connect = "import socket; socket.socket(socket.AF_UNIX).connect(%r)" % str(rig.socket)
         assert "PermissionError" in attempt(sys.executable, "-c", connect).stderr
     finally:

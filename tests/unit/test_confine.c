@@ -31,7 +31,7 @@ static const char *const ROLE[ROLES] = {"proxy", "keeper", "shipper"};
 /* `between`: what happens between the two steps of those that have two. */
 static int enter(unsigned role, const struct tries_scene *s, void (*between)(void), struct err *err)
 {
-    struct confine kept;
+    struct confine kept = {0};
     char conf[300], keys[300], sock[300], api[300], ca[300], state[300], url[64];
     struct proxy_conf proxy = {.sandbox = true, .n_listen = 1};
     struct keeper_conf keeper = {.sandbox = true};
@@ -56,6 +56,8 @@ static int enter(unsigned role, const struct tries_scene *s, void (*between)(voi
     ship.admin = sock;
     ship.sinks[0].url = url;
     ship.sinks[0].ca = ca;
+    if (role == SHIPPER && confine_keep_port(&kept, s->upstream.port) < 0)
+        return -ENOSPC;
     log_set_level(LOG_LEVEL_ERROR);
     if (r < 0)
         return r;
@@ -245,6 +247,7 @@ static void test_keep(void)
     confine_deinit(&c);
     for (unsigned i = 0; i < CONFINE_PORTS_MAX; i++)
         CU_ASSERT_EQUAL(confine_keep_port(&c, 443 + i), 0);
+    CU_ASSERT_EQUAL(confine_keep_port(&c, 443), 0); /* it is there */
     CU_ASSERT_EQUAL(confine_keep_port(&c, 1), -ENOSPC);
     CU_ASSERT(confine_has_port(&c, 443) && confine_has_port(&c, 1)); /* nothing is entered yet */
     c.ports_confined = true;
@@ -271,13 +274,50 @@ static void test_fits(void)
     CU_ASSERT_EQUAL(proxy_confine_fits(&kept, &conf, &err), 0);
 }
 
+/* What a PostgreSQL URL names is kept, but for the folder of a server's socket. */
+static void test_url(void)
+{
+    char folder[] = "/tmp/confine-XXXXXX", url[200], root[64];
+    struct ship_conf ship = {.sandbox = true, .n_sinks = 1, .sinks = {{.type = SHIP_POSTGRESQL}}};
+    struct confine kept = {0};
+    struct err err = ERR_INIT;
+    bool found = false, run = false;
+    pid_t pid;
+    int status = 0;
+
+    if (confine_built_without()) {
+        unit_skip("sanitizers: no sandbox in this build");
+        return;
+    }
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+    (void)snprintf(root, sizeof(root), "%s/root.pem", folder);
+    (void)snprintf(url, sizeof(url), "host=/run/postgresql sslrootcert='%s'", root);
+    ship.audit = ship.state = folder;
+    ship.sinks[0].url = url;
+    pid = fork();
+    if (pid == 0) {
+        if (sandbox_enter(&err) < 0 || ship_confine(&kept, &ship, "/etc/x.conf", &err) < 0)
+            _exit(255);
+        for (unsigned i = 0; i < kept.n_paths; i++) {
+            /* The third is this one: two are the folders of the settings. */
+            found |= i > 1 && strcmp(kept.paths[i].path, folder) == 0;
+            run |= strcmp(kept.paths[i].path, "/run") == 0;
+        }
+        _exit(found + 2 * run + 4 * !confine_has_port(&kept, 53));
+    }
+    CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+    CU_ASSERT(WIFEXITED(status));
+    CU_ASSERT_EQUAL(WEXITSTATUS(status), 1);
+    unit_remove(folder);
+}
+
 /* Off means off, and is told. */
 static void test_off(void)
 {
     struct keeper_conf keeper = {.sandbox = false};
     struct proxy_conf proxy = {.sandbox = false};
     struct ship_conf ship = {.sandbox = false};
-    struct confine kept;
+    struct confine kept = {0};
     struct err err = ERR_INIT;
     FILE *status;
     char line[128];
@@ -300,8 +340,8 @@ static void test_off(void)
 }
 
 static const struct unit_case CASES[] = {
-    {"keep", test_keep},   {"fits", test_fits},       {"off", test_off},
-    {"roles", test_roles}, {"threads", test_threads},
+    {"keep", test_keep}, {"fits", test_fits},   {"off", test_off},
+    {"url", test_url},   {"roles", test_roles}, {"threads", test_threads},
 };
 
 UNIT_MAIN("confine", CASES)

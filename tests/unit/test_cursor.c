@@ -134,10 +134,42 @@ static void what_fails_changes_nothing(void)
     cleanup();
 }
 
+static void taken_back(void)
+{
+    struct err err = ERR_INIT;
+    struct cursor c;
+
+    setup();
+    CU_ASSERT_EQUAL(cursor_open(&c, fd, "a", true, &LOG, &err), 0);
+    CU_ASSERT_EQUAL(cursor_write(&c, &PLACE), 0);
+    CU_ASSERT_EQUAL(cursor_revoke(&c), 0);
+    CU_ASSERT_EQUAL(c.at.seq, 0);
+    CU_ASSERT_EQUAL(faccessat(fd, "a.receipt", F_OK, 0), 0);
+    /* Nothing can be written: then there is none. */
+    CU_ASSERT_EQUAL(cursor_write(&c, &PLACE), 0);
+    CU_ASSERT_EQUAL(mkdirat(fd, ".a.receipt.new", 0700), 0);
+    CU_ASSERT_EQUAL(cursor_revoke(&c), 0);
+    CU_ASSERT_EQUAL(c.at.seq, 0);
+    CU_ASSERT_EQUAL(cursor_time(&c), 0);
+    CU_ASSERT(faccessat(fd, "a.receipt", F_OK, 0) < 0);
+    CU_ASSERT_EQUAL(cursor_revoke(&c), 0);
+    /* Nor removed: it says so. */
+    CU_ASSERT_EQUAL(mkdirat(fd, "a.receipt", 0700), 0);
+    CU_ASSERT(cursor_revoke(&c) < 0);
+    CU_ASSERT_EQUAL(unlinkat(fd, "a.receipt", AT_REMOVEDIR), 0);
+    CU_ASSERT_EQUAL(unlinkat(fd, ".a.receipt.new", AT_REMOVEDIR), 0);
+    CU_ASSERT_EQUAL(cursor_write(&c, &PLACE), 0);
+    CU_ASSERT_EQUAL(cursor_open(&c, fd, "a", true, &LOG, &err), 0);
+    CU_ASSERT_EQUAL(c.at.seq, 77);
+    CU_ASSERT_STRING_EQUAL(c.at.sink, "a");
+    cleanup();
+}
+
 static const struct unit_case CASES[] = {
     {"written and read", written_and_read},
     {"what is none", what_is_none},
     {"what fails changes nothing", what_fails_changes_nothing},
+    {"taken back", taken_back},
 };
 
 UNIT_MAIN("cursor", CASES)

@@ -32,6 +32,10 @@ static void test_servers(void)
     server(&url, 1, "nats://u:p@w@127.0.0.1:1", "127.0.0.1", "127.0.0.1:1", false);
     server(&url, 2, "tls://[::1]:65535", "::1", "[::1]:65535", true);
     server(&url, 3, "tls://[fe80::1]:4222", "fe80::1", "[fe80::1]:4222", true);
+    CU_ASSERT_EQUAL(url.servers[0].port, 4222);
+    CU_ASSERT_EQUAL(url.servers[1].port, 1);
+    CU_ASSERT_EQUAL(url.servers[2].port, 65535);
+    CU_ASSERT_EQUAL(url.servers[3].port, 4222);
     js_url_deinit(&url);
 }
 

@@ -122,7 +122,7 @@ static void test_keywords(void)
     pg_target_keywords(&t, &t.hosts[1], NULL, keywords, values);
     CU_ASSERT_STRING_EQUAL(last(keywords, values, "host"), "b.example");
     CU_ASSERT_STRING_EQUAL(last(keywords, values, "hostaddr"), "");
-    CU_ASSERT_STRING_EQUAL(last(keywords, values, "port"), "");
+    CU_ASSERT_STRING_EQUAL(last(keywords, values, "port"), "5432");
     /* And as libpq understands them. */
     pg_target_keywords(&t, &t.hosts[0], "127.0.0.1", keywords, values);
     conn = PQconnectStartParams(keywords, values, 1);
@@ -151,10 +151,60 @@ static void test_keywords(void)
     pg_target_free(&t);
 }
 
+/* A server without a port beside one with: libpq would count the string's list against one host. */
+static void test_a_port_for_one(void)
+{
+    const char *keywords[PG_KEYWORDS_MAX], *values[PG_KEYWORDS_MAX];
+    struct pg_target t;
+    struct err err;
+    PGconn *conn;
+
+    CU_ASSERT_EQUAL_FATAL(take(&t, "postgresql://a.example:6000,b.example/db", &err), 0);
+    pg_target_keywords(&t, &t.hosts[1], "127.0.0.1", keywords, values);
+    conn = PQconnectStartParams(keywords, values, 1);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(conn);
+    CU_ASSERT_PTR_NULL(strstr(PQerrorMessage(conn), "port numbers"));
+    CU_ASSERT_TRUE(same(PQport(conn), "5432"));
+    PQfinish(conn);
+    pg_target_free(&t);
+}
+
+static unsigned ports_of(const char *url, uint16_t ports[PG_HOSTS_MAX])
+{
+    struct pg_target t;
+    struct err err;
+    unsigned n;
+
+    CU_ASSERT_EQUAL(take(&t, url, &err), 0);
+    n = pg_target_ports(&t, ports);
+    pg_target_free(&t);
+    return n;
+}
+
+static void test_ports(void)
+{
+    uint16_t ports[PG_HOSTS_MAX];
+
+    CU_ASSERT_EQUAL(unsetenv("PGPORT"), 0);
+    CU_ASSERT_EQUAL(ports_of("postgresql://a:6000,b,c:7000/db", ports), 3);
+    CU_ASSERT_EQUAL(ports[0], 6000);
+    CU_ASSERT_EQUAL(ports[1], 5432);
+    CU_ASSERT_EQUAL(ports[2], 7000);
+    CU_ASSERT_EQUAL(setenv("PGPORT", "5433", 1), 0);
+    CU_ASSERT_EQUAL(ports_of("host=a", ports), 1);
+    CU_ASSERT_EQUAL(ports[0], 5433);
+    CU_ASSERT_EQUAL(unsetenv("PGPORT"), 0);
+    /* What a file of services says isn't known. */
+    CU_ASSERT_EQUAL(ports_of("service=x", ports), 0);
+    CU_ASSERT_EQUAL(setenv("PGSERVICE", "x", 1), 0);
+    CU_ASSERT_EQUAL(ports_of("host=a", ports), 0);
+    CU_ASSERT_EQUAL(unsetenv("PGSERVICE"), 0);
+}
+
 static const struct unit_case CASES[] = {
-    {"hosts", test_hosts},
-    {"refused", test_refused},
-    {"keywords", test_keywords},
+    {"hosts", test_hosts},       {"refused", test_refused},
+    {"keywords", test_keywords}, {"a port for one", test_a_port_for_one},
+    {"ports", test_ports},
 };
 
 UNIT_MAIN("pg_target", CASES)

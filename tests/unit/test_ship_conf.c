@@ -125,6 +125,7 @@ static void what_is_wrong(void)
     bad(HEAD SINKS "log_level = \"all\";", 4, "log_level", "");
     bad("audit = \"/state/log\"; state = \"/state/\";" SINKS, 1, "state", "must not hold");
     bad("audit = \"/state\"; state = \"/state\";" SINKS, 1, "state", "must not hold");
+    bad("audit = \"/log\"; state = \"/\";" SINKS, 1, "state", "must not hold");
     bad(HEAD "sinks = ( { type = \"nats\"; url = \"u\"; } );", 3, "sinks[0].name", "missing");
     bad(HEAD "sinks = ( { name = \"a b\"; type = \"nats\"; url = \"u\"; } );", 3, "sinks[0].name",
         "letters");

@@ -280,6 +280,57 @@ static void a_centre_that_lost_records(void)
     close_all();
 }
 
+static bool no_receipt(void *arg)
+{
+    struct receipt r;
+
+    (void)arg;
+    return !read_receipt(&r) || r.seq == 0;
+}
+
+/* A disk that is full when the centre has lost records doesn't let the keeper go on relying on the
+ * receipt. */
+static void a_centre_that_lost_and_a_full_disk(void)
+{
+    open_all();
+    fake_ready(fake);
+    CU_ASSERT(turn_until(loop, receipt_has_all, NULL));
+    fake_lost(fake, "it went");
+    centre_cut(centre, 7);
+    fake->hold = true;
+    CU_ASSERT_EQUAL(mkdirat(state_fd, ".archive.receipt.new", 0700), 0);
+    fake_ready(fake);
+    CU_ASSERT(turn_until(loop, has_alarm, NULL));
+    CU_ASSERT(turn_until(loop, no_receipt, NULL));
+    CU_ASSERT_EQUAL(unlinkat(state_fd, ".archive.receipt.new", AT_REMOVEDIR), 0);
+    CU_ASSERT(turn_until(loop, receipt_is, &(uint64_t){7}));
+    close_all();
+}
+
+/* The centre has as much as it had acknowledged and more, but not of this log: another copy went on
+ * behind what a fail-over had lost. */
+static void a_centre_that_went_on_with_another(void)
+{
+    open_all();
+    fake_ready(fake);
+    CU_ASSERT(turn_until(loop, receipt_has_all, NULL));
+    fake_lost(fake, "it went");
+    pairs(audit, 1);
+    centre->records[centre->n] = centre->records[centre->n - 1];
+    centre->records[centre->n++].seq++;
+    fake_ready(fake);
+    CU_ASSERT(until_state(SHIPPER_STOPPED));
+    CU_ASSERT_EQUAL(centre->n_alarms, 1);
+    CU_ASSERT_EQUAL(centre->alarms[0].kind, SHIP_REWRITTEN);
+    CU_ASSERT(turn_until(loop, receipt_is, &(uint64_t){0}));
+    /* The other copy is done away with. */
+    fake_lost(fake, "again");
+    centre->n--;
+    fake_ready(fake);
+    CU_ASSERT(turn_until(loop, receipt_has_all, NULL));
+    close_all();
+}
+
 /* Cuts the newest segment's file to n bytes less. */
 static void cut(size_t n)
 {
@@ -580,6 +631,8 @@ static const struct unit_case CASES[] = {
     {"a full sink is asked again", a_full_sink_is_asked_again},
     {"a centre that lost records", a_centre_that_lost_records},
     {"a centre that lost and is another", a_centre_that_lost_and_is_another},
+    {"a centre that lost and a full disk", a_centre_that_lost_and_a_full_disk},
+    {"a centre that went on with another", a_centre_that_went_on_with_another},
     {"a truncated log", a_truncated_log},
     {"a rewritten log", a_rewritten_log},
     {"a conflict stops it", a_conflict_stops_it},

@@ -484,6 +484,41 @@ static void nothing_before_it_is_durable(void)
     cleanup();
 }
 
+/* What takes the place of a torn line is shorter than that was: it was synced with what stood
+ * before it, but not as what it is now. */
+static void nothing_in_place_of_a_torn_line(void)
+{
+    char torn[6000] = "{\"seq\":99,\"time\":\"2026-";
+    struct ship_batch batch;
+    struct audit *a;
+    char name[64];
+
+    setup();
+    options = (struct audit_options){.segment_bytes = 65536};
+    a = keep(&options);
+    pairs(a, 2);
+    begin();
+    audit_free(a);
+    snprintf(name, sizeof(name), "%s", strrchr(segment_path(0), '/') + 1);
+    memset(torn + strlen(torn), 'x', sizeof(torn) - 1 - strlen(torn));
+    append(name, torn);
+    source_fdatasync = count_sync;
+    synced = 0;
+    sync_fails = 0;
+    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
+    CU_ASSERT_EQUAL(tail_next(&tail, &batch), TAIL_BATCH);
+    CU_ASSERT_EQUAL(tail_next(&tail, &batch), TAIL_END);
+    CU_ASSERT_EQUAL(synced, 1);
+    a = keep(&options);
+    CU_ASSERT_EQUAL(tail_next(&tail, &batch), TAIL_BATCH);
+    CU_ASSERT(batch.bytes < sizeof(torn));
+    CU_ASSERT_EQUAL(synced, 2);
+    source_fdatasync = fdatasync;
+    tail_deinit(&tail);
+    audit_free(a);
+    cleanup();
+}
+
 /* A record of so many bytes and more. */
 static void large(struct audit *a, size_t n)
 {
@@ -494,6 +529,32 @@ static void large(struct audit *a, size_t n)
     CU_ASSERT_EQUAL(audit_config(a, "refused", slice_of(text, n)), 0);
     CU_ASSERT_EQUAL(audit_commit(a), 0);
     free(text);
+}
+
+/* Others have their turn meanwhile. */
+static void looking_is_bounded(void)
+{
+    struct ship_place last;
+    struct audit *a;
+    int r, turns = 0;
+
+    setup();
+    options = (struct audit_options){.segment_bytes = 512 * 1024 * 1024};
+    a = keep(&options);
+    for (int i = 0; i < 10; i++)
+        large(a, 400 * 1024);
+    begin();
+    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    last = places[n_places - 1];
+    tail_seek(&tail, &last);
+    while ((r = tail_look(&tail)) == TAIL_BUSY)
+        turns++;
+    CU_ASSERT_EQUAL(r, TAIL_FOUND);
+    CU_ASSERT(turns >= 3);
+    tail_deinit(&tail);
+    audit_free(a);
+    cleanup();
 }
 
 static void batches_are_bounded(void)
@@ -606,7 +667,9 @@ static const struct unit_case CASES[] = {
     {"broken chain", broken_chain},
     {"another log", another_log},
     {"nothing before it is durable", nothing_before_it_is_durable},
+    {"nothing in place of a torn line", nothing_in_place_of_a_torn_line},
     {"batches are bounded", batches_are_bounded},
+    {"looking is bounded", looking_is_bounded},
     {"successor without header", successor_without_header},
     {"identity of the folder", identity_of_the_folder},
     {"all from the start", all_from_the_start},
