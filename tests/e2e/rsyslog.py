@@ -17,6 +17,7 @@ from rig import TOP, until
 PROGRAM = shutil.which("rsyslogd") or shutil.which("rsyslogd", path="/usr/sbin:/sbin")
 MODULES = ("imfile", "imtcp", "imrelp", "omrelp", "lmnsd_ossl")
 CONF = TOP / "conf" / "rsyslog-cention.conf"
+REWIND = TOP / "conf" / "rsyslog-cention-rewind.sh"
 NAME = "siem.example.com"
 HOST = "host-1.example.com"
 
@@ -136,8 +137,17 @@ class Sender(Rsyslogd):
         self.second = self.folder / "second"
         self.second.mkdir()
         self.own = self.folder / "own.log"
+        self.rewinds = True
         self._given = audit, port, certificates, kind
         self.configure()
+
+    def start(self):
+        """As its unit does it."""
+        if self.rewinds:
+            done = subprocess.run(["sh", str(REWIND), str(self.folder / "spool")], capture_output=True,
+                                  text=True, timeout=30, check=False)
+            assert (done.returncode, done.stderr) == (0, "")
+        return super().start()
 
     def configure(self, name=NAME, ca=None):
         audit, port, certificates, kind = self._given
