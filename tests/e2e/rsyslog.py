@@ -48,6 +48,12 @@ def free_port():
         return sock.getsockname()[1]
 
 
+def listening():
+    """The ports of IPv4 that somebody listens to."""
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().split("\n")[1:-1]]
+    return {int(row[1].split(":")[1], 16) for row in rows if row[3] == "0A"}
+
+
 class Malformed(Exception):
     """What a strict receiver does not take."""
 
@@ -208,8 +214,8 @@ class Receiver(Rsyslogd):
 
     def start(self):
         super().start()
-        for port in (self.tcp, self.relp):
-            until(lambda p=port: not socket.socket().connect_ex(("127.0.0.1", p)), what="a listener")
+        # Not by a connection: one that ends before its handshake can leave imrelp spinning for good.
+        until(lambda: {self.tcp, self.relp} <= listening(), what="the listeners")
         return self
 
     def count(self):
