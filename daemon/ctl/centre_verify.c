@@ -6,6 +6,7 @@
 #include "ctl/centre_local.h"
 #include "ctl/ctl.h"
 #include "ctl/identities.h"
+#include "ctl/show.h"
 #include "trail/identity.h"
 #include "trail/record.h"
 
@@ -186,7 +187,9 @@ static int learn(struct run *run)
                            .has_hash = c->first > 1,
                            .seen = true};
 
-    (void)fprintf(run->out, "learned: the identity of %s\n", c->host);
+    (void)fputs("learned: the identity of ", run->out);
+    show_message(run->out, c->host);
+    (void)fputc('\n', run->out);
     return identities_append(&run->expected, run->o->identities, &one, run->err);
 }
 

@@ -157,19 +157,33 @@ bool identities_name_ok(const char *name)
     return name[0] != '\0';
 }
 
+/* The last line may have been left without its end by whoever wrote it. 1, 0, or -errno. */
+static int lacks_newline(int fd)
+{
+    off_t size = lseek(fd, 0, SEEK_END);
+    char last = '\n';
+
+    if (size > 0 && pread(fd, &last, 1, size - 1) < 0)
+        return -errno;
+    return last != '\n';
+}
+
 static int append_line(const char *path, const struct identity *one, struct err *err)
 {
     struct buf line = BUF_INIT(4096);
     char log[IDENTITY_TEXT], hash[2 * CHAIN_HASH + 1] = {0};
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644), r;
+    int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644), r;
 
     if (fd < 0)
         return err_set(err, -errno, "%s: %s", path, strerror(errno));
     identity_text(log, &one->log);
     hex_put(hash, one->hash.bytes, CHAIN_HASH);
-    if (one->has_hash)
+    r = lacks_newline(fd);
+    if (r > 0)
+        r = buf_append(&line, "\n", 1);
+    if (r == 0 && one->has_hash)
         r = buf_printf(&line, "%s %s %" PRIu64 " %s\n", log, one->name, one->first, hash);
-    else
+    else if (r == 0)
         r = buf_printf(&line, "%s %s\n", log, one->name);
     if (r == 0)
         r = file_write_fd(fd, buf_slice(&line).data, buf_len(&line));

@@ -5,6 +5,8 @@
  */
 #include "keeper_conf.h"
 #include "proxy_conf.h"
+#include "ship_conf.h"
+#include "trail/receipt.h"
 #include "wire/wire.h"
 
 #include <stdint.h>
@@ -71,8 +73,31 @@ static int load_keeper(const char *path, struct err *err)
     return 0;
 }
 
+static int load_ship(const char *path, struct err *err)
+{
+    struct ship_conf c = {0};
+    int r = ship_conf_load(&c, path, err);
+
+    if (r < 0)
+        return r;
+    must(c.audit && c.audit[0] && c.state && c.state[0] && c.host && c.host[0]);
+    must(c.n_sinks >= 1 && c.n_sinks <= SHIP_SINKS_MAX);
+    for (unsigned i = 0; i < c.n_sinks; i++) {
+        const struct ship_sink_conf *s = &c.sinks[i];
+
+        must(s->url && receipt_name(slice_str(s->name)));
+        must(s->type == SHIP_POSTGRESQL ? !s->stream && !s->credentials
+                                        : s->stream && s->replicas >= 1 && !s->receipt);
+        for (unsigned k = 0; k < i; k++)
+            must(strcmp(s->name, c.sinks[k].name) != 0);
+    }
+    ship_conf_deinit(&c);
+    return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    int (*load)(const char *path, struct err *err);
     static int fd = -1;
     static char path[32];
     struct err err = ERR_INIT, again = ERR_INIT;
@@ -87,8 +112,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     must(ftruncate(fd, 0) == 0 &&
          (size == 1 || pwrite(fd, data + 1, size - 1, 0) == (ssize_t)(size - 1)));
-    r = (data[0] & 1 ? load_keeper : load_proxy)(path, &err);
-    must((data[0] & 1 ? load_keeper : load_proxy)(path, &again) == r);
+    load = data[0] == 's' ? load_ship : data[0] & 1 ? load_keeper : load_proxy;
+    r = load(path, &err);
+    must(load(path, &again) == r);
     must(strcmp(err.text, again.text) == 0);
     must(r == 0 ||
          (r < 0 && strncmp(err.text, path, strlen(path)) == 0 && !strchr(err.text, '\n')));

@@ -236,6 +236,25 @@ static void test_not_learned(void)
     cleanup();
 }
 
+/* A host's name is another's word: it is learned as it is, and shown without what a terminal obeys.
+ */
+static void test_learned_is_harmless(void)
+{
+    const char *text;
+
+    setup();
+    for (size_t i = 0; i < f.n; i++)
+        if (strcmp(f.rows[i].host, "web1") == 0)
+            f.rows[i].host = "web\xc2\x9b"
+                             "31m"; /* CSI, as one C1 control */
+    options.identities = identities;
+    options.learn = true;
+    text = report(CTL_DONE);
+    has(text, "learned: the identity of web\\u009b31m\n");
+    CU_ASSERT_EQUAL(count(text, "\xc2\x9b"), 0);
+    cleanup();
+}
+
 /* A log whose beginning the centre never had is learned with what it begins with. */
 static void test_late(void)
 {
@@ -404,6 +423,7 @@ static const struct unit_case CASES[] = {
     {"damage", test_damage},
     {"identities", test_identities},
     {"not learned", test_not_learned},
+    {"learned is harmless", test_learned_is_harmless},
     {"late", test_late},
     {"alarms", test_alarms},
     {"heads", test_heads},

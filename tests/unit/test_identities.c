@@ -110,6 +110,31 @@ static void test_append(void)
     unlink(path);
 }
 
+/* What somebody wrote by hand may end without a newline, in a comment too. */
+static void test_append_behind_no_newline(void)
+{
+    char web3[] = "web3";
+    struct identity one = {.log = {{1}}, .name = web3, .first = 1};
+    struct identities all = {0}, again;
+    struct err err = ERR_INIT;
+    FILE *f;
+
+    strcpy(path + strlen(path) - 6, "XXXXXX");
+    close(mkstemp(path));
+    f = fopen(path, "w");
+    fputs(ID " web1\n" PLAIN " web2 # late", f);
+    fclose(f);
+    CU_ASSERT_EQUAL_FATAL(identities_read(&all, path, &err), 0);
+    CU_ASSERT_EQUAL(identities_append(&all, path, &one, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(identities_read(&again, path, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(again.n, 3);
+    CU_ASSERT_STRING_EQUAL(again.list[1].name, "web2");
+    CU_ASSERT_STRING_EQUAL(again.list[2].name, "web3");
+    identities_deinit(&all);
+    identities_deinit(&again);
+    unlink(path);
+}
+
 static void test_names(void)
 {
     CU_ASSERT(identities_name_ok("web-1.example.com"));
@@ -122,6 +147,10 @@ static void test_names(void)
 }
 
 static const struct unit_case CASES[] = {
-    {"read", test_read}, {"refused", test_refused}, {"append", test_append}, {"names", test_names}};
+    {"read", test_read},
+    {"refused", test_refused},
+    {"append", test_append},
+    {"append behind no newline", test_append_behind_no_newline},
+    {"names", test_names}};
 
 UNIT_MAIN("identities", CASES)
