@@ -15,9 +15,11 @@
 #include <string.h>
 
 enum {
-    HEARTBEAT_S = 3600, /* of a log that doesn't say */
-    SLACK_S = 10,       /* beside a tenth of the heartbeat */
-    HASH_SHOWN = 4,     /* bytes of a hash */
+    HEARTBEAT_S = 3600, /* of a log that doesn't say, or says what no keeper takes: */
+    DAY_S = 86400,
+    AHEAD_S = 300,  /* that a host's clock may be */
+    SLACK_S = 10,   /* beside a tenth of the heartbeat */
+    HASH_SHOWN = 4, /* bytes of a hash */
 };
 
 struct run {
@@ -25,6 +27,7 @@ struct run {
     FILE *out;
     struct err *err;
     struct identities expected;
+    struct verify_head *heads; /* a copy, by log and seq */
     struct centre_hosts hosts;
     struct findings found, unproved;
     struct centre_local local; /* its log is NULL when there is none */
@@ -78,35 +81,57 @@ static int on_proof(void *arg, struct slice line)
     return centre_check_proof(&run->check, line, run->before);
 }
 
-static const struct verify_head *head_of(const struct run *run, const struct seal_key *log)
+static int by_log(const void *a, const void *b)
 {
-    const struct verify_head *newest = NULL;
+    const struct verify_head *x = a, *y = b;
+    int r = memcmp(&x->log, &y->log, sizeof(x->log));
 
-    for (size_t i = 0; i < run->o->n_heads; i++) {
-        const struct verify_head *head = &run->o->heads[i];
+    return r ? r : (x->seq > y->seq) - (x->seq < y->seq);
+}
 
-        if (memcmp(&head->log, log, sizeof(*log)) == 0 && (!newest || head->seq > newest->seq))
-            newest = head;
+static int sort_heads(struct run *run)
+{
+    size_t n = run->o->n_heads;
+
+    run->heads = calloc(n + 1, sizeof(*run->heads));
+    if (!run->heads)
+        return err_set(run->err, -ENOMEM, "out of memory");
+    if (n) {
+        memcpy(run->heads, run->o->heads, n * sizeof(*run->heads));
+        qsort(run->heads, n, sizeof(*run->heads), by_log);
     }
-    return newest;
+    return 0;
+}
+
+static void take_heads(const struct run *run, struct centre_check_options *options)
+{
+    size_t i = 0, n = 0;
+
+    while (i < run->o->n_heads && memcmp(&run->heads[i].log, &options->log, SEAL_KEY) != 0)
+        i++;
+    while (i + n < run->o->n_heads && memcmp(&run->heads[i + n].log, &options->log, SEAL_KEY) == 0)
+        n++;
+    options->heads = run->heads + i;
+    options->n_heads = n;
 }
 
 /* The host's clock and the centre's may differ: what says more is believed. */
-static uint64_t age(const struct centre_check *c, uint64_t now_us)
+static uint64_t last_us(const struct centre_check *c)
 {
-    uint64_t last = c->time_us;
+    return c->received_us && c->received_us < c->time_us ? c->received_us : c->time_us;
+}
 
-    if (c->received_us && c->received_us < last)
-        last = c->received_us;
-    return now_us > last ? now_us - last : 0;
+static uint64_t since(const struct run *run, uint64_t us)
+{
+    return run->o->now_us > us ? run->o->now_us - us : 0;
 }
 
 static void check_pulse(struct run *run)
 {
     const struct centre_check *c = &run->check;
-    uint64_t beat = c->heartbeat_s ? c->heartbeat_s : HEARTBEAT_S;
+    uint64_t beat = c->heartbeat_s && c->heartbeat_s <= DAY_S ? c->heartbeat_s : HEARTBEAT_S;
     uint64_t most = run->o->has_silent ? run->o->silent_s : beat + beat / 10 + SLACK_S;
-    uint64_t quiet = age(c, run->o->now_us);
+    uint64_t quiet = since(run, last_us(c));
     char what[160], span[24];
 
     centre_hosts_span(span, quiet);
@@ -120,6 +145,9 @@ static void check_pulse(struct run *run)
                        most);
         find(run, FINDING_SILENT, c->seq, c->seq, what);
     }
+    if (last_us(c) > run->o->now_us + AHEAD_S * UINT64_C(1000000))
+        find(run, FINDING_UNPROVED, c->seq, c->seq,
+             "its time is yet to come: until then nobody sees whether the log is silent");
 }
 
 static void check_proved(struct run *run)
@@ -130,12 +158,16 @@ static void check_proved(struct run *run)
     if (centre_check_unproved(c))
         find(run, FINDING_UNPROVED, c->first, c->first,
              "the log begins there: what its header says of key and hash is only given");
-    if (loose && age(c, run->o->now_us) > SLACK_S * UINT64_C(1000000))
+    else if (c->given)
+        find(run, FINDING_UNPROVED, c->given, c->seq,
+             "behind what is wrong there their key is only given: nothing proves that these "
+             "records are the log's own");
+    if (loose && since(run, c->loose_us) > SLACK_S * UINT64_C(1000000))
         find(run, FINDING_UNPROVED, c->seq - loose + 1, c->seq,
              "nothing signs the last records, though there was time to: the end may have been cut "
              "off or forged");
-    if (c->o.head && !c->head_seen && c->o.head->seq < c->first)
-        find(run, FINDING_UNPROVED, c->o.head->seq, c->o.head->seq,
+    if (c->o.n_heads && !c->heads_seen && c->o.heads[c->o.n_heads - 1].seq < c->first)
+        find(run, FINDING_UNPROVED, c->o.heads[0].seq, c->o.heads[c->o.n_heads - 1].seq,
              "the head's record is older than the first one here");
 }
 
@@ -242,12 +274,12 @@ static int check_log(struct run *run, const struct centre_entry *entry)
                                  : 1,
         .has_first_hash = known && known->has_hash,
         .retires = run->o->centre->kind->proof,
-        .head = head_of(run, &entry->log),
         .found = found,
         .arg = run,
     };
     int r;
 
+    take_heads(run, &options);
     if (known) {
         options.first_hash = known->hash;
         known->seen = true;
@@ -353,7 +385,8 @@ static int read_files(struct run *run)
     const struct centre_verify_options *o = run->o;
     int r = 0;
 
-    if (o->identities)
+    r = sort_heads(run);
+    if (r == 0 && o->identities)
         r = identities_read(&run->expected, o->identities, run->err);
     if (r == -ENOENT && o->learn) {
         r = 0;
@@ -441,6 +474,7 @@ int centre_verify(const struct centre_verify_options *options, FILE *out, struct
     }
     identities_deinit(&run.expected);
     centre_local_deinit(&run.local);
+    free(run.heads);
     centre_hosts_deinit(&run.hosts);
     findings_deinit(&run.found);
     findings_deinit(&run.unproved);

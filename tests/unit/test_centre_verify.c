@@ -145,6 +145,26 @@ static void test_clock(void)
     has(report(CTL_FAILED), "silent: web2");
     f.rows[last_of("web2")].received_us = options.now_us;
     (void)report(CTL_DONE);
+    f.rows[last_of("web2")].received_us = 0;
+    options.now_us -= 400 * SECOND;
+    has(report(CTL_USAGE), "unproved: web2");
+    cleanup();
+}
+
+/* Records that nobody signs are not young because others follow them. */
+static void test_unsigned(void)
+{
+    size_t i;
+
+    setup();
+    for (i = last_of("web1"); !strstr(f.rows[i].line, "\"signature\""); i--)
+        f.rows[i].received_us = options.now_us;
+    CU_ASSERT_FATAL(i + 2 < last_of("web1"));
+    (void)report(CTL_DONE);
+    f.rows[i].received_us = options.now_us - 20 * SECOND;
+    (void)report(CTL_DONE);
+    f.rows[i + 1].received_us = options.now_us - 20 * SECOND;
+    has(report(CTL_USAGE), "unproved: web1");
     cleanup();
 }
 
@@ -169,15 +189,23 @@ static void test_damage(void)
     const char *text;
 
     setup();
-    f.rows[of("web1") + 9].line[40] ^= 1;
+    f.rows[of("web1") + 6].line[40] ^= 1;
     fake_delete(&f, of("web2") + 7);
     text = report(CTL_FAILED);
     has(text, "altered: web1, log ");
-    has(text, ", seq 10, 20");
+    has(text, ", seq 7, 20");
     has(text, "gap: web2, log ");
     has(text, ", seq 8, 20");
     CU_ASSERT_EQUAL(count(text, "  altered\n"), 1);
     CU_ASSERT_EQUAL(count(text, "  gap\n"), 1);
+    CU_ASSERT_EQUAL(count(text, "unproved: "), 0);
+    /* What hands over to the next key. */
+    CU_ASSERT_PTR_NOT_NULL_FATAL(strstr(f.rows[of("web1") + 9].line, "next_key"));
+    f.rows[of("web1") + 9].line[40] ^= 1;
+    text = report(CTL_FAILED);
+    has(text, "unproved: web1, log ");
+    has(text, ", seq 11 to 17, 20");
+    has(text, "their key is only given");
     cleanup();
 }
 
@@ -285,7 +313,7 @@ static void test_alarms(void)
 
 static void test_heads(void)
 {
-    struct verify_head heads[2] = {0};
+    struct verify_head heads[3] = {0};
 
     setup();
     heads[0].log = f.rows[of("web1")].log;
@@ -300,6 +328,16 @@ static void test_heads(void)
     has(report(CTL_FAILED), "truncated: web2");
     heads[1].log.bytes[0] ^= 1;
     has(report(CTL_FAILED), "missing: -, log");
+    /* In whatever order they were kept, each has its say. */
+    heads[1] = heads[2] = heads[0];
+    heads[0].seq = 7;
+    heads[0].hash = f.rows[of("web1") + 6].hash;
+    heads[2].seq = 6;
+    heads[2].hash = f.rows[of("web1") + 5].hash;
+    options.n_heads = 3;
+    (void)report(CTL_DONE);
+    heads[1].hash.bytes[0] ^= 1;
+    has(report(CTL_FAILED), "rewritten: web1");
     cleanup();
 }
 
@@ -370,6 +408,7 @@ static const struct unit_case CASES[] = {
     {"sound", test_sound},
     {"quiet", test_quiet},
     {"clock", test_clock},
+    {"unsigned", test_unsigned},
     {"stopped", test_stopped},
     {"damage", test_damage},
     {"identities", test_identities},
