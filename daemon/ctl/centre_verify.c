@@ -30,11 +30,12 @@ struct run {
     struct verify_head *heads; /* a copy, by log and seq */
     struct centre_hosts hosts;
     struct findings found, unproved;
+    struct findings strange;   /* of logs that nobody expects: those can't crowd out the others */
     struct centre_local local; /* its log is NULL when there is none */
 
     /* The log that is read: */
     struct centre_check check;
-    bool is_local;
+    bool is_local, is_strange;
     uint64_t before; /* proofs of retired segments are looked at up to here */
     unsigned kinds;
 };
@@ -46,7 +47,10 @@ static void found(void *arg, const struct finding *g)
     struct run *run = arg;
 
     run->kinds |= 1u << g->kind;
-    findings_add(g->kind == FINDING_UNPROVED ? &run->unproved : &run->found, g);
+    findings_add(run->is_strange               ? &run->strange
+                 : g->kind == FINDING_UNPROVED ? &run->unproved
+                                               : &run->found,
+                 g);
 }
 
 static void find(struct run *run, enum finding_kind kind, uint64_t first, uint64_t last,
@@ -264,6 +268,12 @@ static int judge(struct run *run, const struct centre_entry *entry, const struct
     return 0;
 }
 
+/* What may be learned is none yet. */
+static bool is_strange(const struct run *run, const struct identity *known)
+{
+    return run->o->identities && !run->o->learn && !known;
+}
+
 static int check_log(struct run *run, const struct centre_entry *entry)
 {
     struct identity *known = identities_find(&run->expected, &entry->log);
@@ -285,6 +295,7 @@ static int check_log(struct run *run, const struct centre_entry *entry)
         known->seen = true;
     }
     run->kinds = 0;
+    run->is_strange = is_strange(run, known);
     run->is_local =
         run->local.log && memcmp(folder_log_identity(run->local.log), &entry->log, SEAL_KEY) == 0;
     if (run->is_local)
@@ -338,6 +349,7 @@ static int on_alarm(void *arg, const struct centre_alarm *alarm)
         g.time = time;
     }
     g.what = what;
+    run->is_strange = is_strange(run, identities_find(&run->expected, &alarm->log));
     found(run, &g);
     for (size_t i = 0; i < run->hosts.n; i++)
         if (memcmp(&run->hosts.list[i].log, &alarm->log, sizeof(alarm->log)) == 0)
@@ -358,6 +370,7 @@ static void check_missing(struct run *run)
 {
     const struct centre_verify_options *o = run->o;
 
+    run->is_strange = false;
     for (size_t i = 0; i < run->expected.n; i++) {
         const struct identity *one = &run->expected.list[i];
 
@@ -408,13 +421,12 @@ static int read_all(struct run *run)
     for (size_t i = 0; r == 0 && i < logs.n; i++)
         r = check_log(run, &logs.list[i]);
     centre_entries_deinit(&logs);
-    if (r == 0) {
+    if (r == 0) { /* alarms last: hosts may leave as many as they like */
+        check_missing(run);
         r = centre->kind->alarms(centre, on_alarm, run, run->err);
         if (r < 0 && run->err->text[0] == '\0')
             (void)err_set(run->err, r, "the centre's alarms: %s", strerror(-r));
     }
-    if (r == 0)
-        check_missing(run);
     return r;
 }
 
@@ -441,9 +453,10 @@ static int conclude(struct run *run, int r)
 
     centre_hosts_print(&run->hosts, run->o->now_us, out);
     findings_print(&run->found, out);
+    findings_print(&run->strange, out);
     findings_print(&run->unproved, out);
     print_local(run);
-    if (run->found.all)
+    if (run->found.all || run->strange.all)
         return CTL_FAILED;
     if (r < 0)
         return CTL_USAGE;
@@ -478,5 +491,6 @@ int centre_verify(const struct centre_verify_options *options, FILE *out, struct
     centre_hosts_deinit(&run.hosts);
     findings_deinit(&run.found);
     findings_deinit(&run.unproved);
+    findings_deinit(&run.strange);
     return code;
 }

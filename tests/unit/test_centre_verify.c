@@ -1,5 +1,6 @@
 #include "ctl/centre_verify.h"
 #include "ctl/ctl.h"
+#include "ctl/finding.h"
 #include "trail/line.h"
 #include "unit/centre_fixture.h"
 
@@ -311,6 +312,35 @@ static void test_alarms(void)
     cleanup();
 }
 
+/* However much strangers leave, what is wrong with a log that is expected is listed. */
+static void test_flood(void)
+{
+    struct centre_alarm *one = &f.alarms[0];
+    const char *text;
+
+    setup();
+    options.identities = identities;
+    options.learn = true;
+    (void)report(CTL_DONE);
+    options.learn = false;
+    *one = (struct centre_alarm){.kind = "conflict", .host = "evil", .why = "x"};
+    f.n_alarms = 1;
+    f.flood = 2 * FINDING_ALL;
+    for (size_t i = f.n; i-- > 0;) /* gone */
+        if (strcmp(f.rows[i].host, "web2") == 0)
+            fake_delete(&f, i);
+    text = report(CTL_FAILED);
+    has(text, "missing: web2, log ");
+    has(text, "alarm: evil, log ");
+    has(text, "not all of them are listed");
+    CU_ASSERT(strstr(text, "missing: web2") < strstr(text, "alarm: evil"));
+    /* Also where the logs are some that are expected. */
+    fake_double(&f, 3)->seq = 4;
+    text = report(CTL_FAILED);
+    has(text, "fork: web1, log ");
+    cleanup();
+}
+
 static void test_heads(void)
 {
     struct verify_head heads[3] = {0};
@@ -415,6 +445,7 @@ static const struct unit_case CASES[] = {
     {"not learned", test_not_learned},
     {"late", test_late},
     {"alarms", test_alarms},
+    {"flood", test_flood},
     {"heads", test_heads},
     {"local", test_local},
     {"local missing", test_local_missing},
