@@ -84,10 +84,11 @@ static uint64_t number(const PGresult *r, int row, int i)
 
 static uint64_t time_us(const PGresult *r, int row, int i)
 {
-    int64_t us = (int64_t)number(r, row, i);
+    const uint64_t before = (uint64_t)EPOCH_2000_S * 1000000;
+    uint64_t us = number(r, row, i);
 
-    return us < -(int64_t)EPOCH_2000_S * 1000000 ? 0
-                                                 : (uint64_t)(us + (int64_t)EPOCH_2000_S * 1000000);
+    /* Also of infinity, which is the largest number. */
+    return (int64_t)us < -(int64_t)before ? 0 : us + before;
 }
 
 /* 32 bytes, as the table's checks promise; zeros for anything else. */

@@ -610,6 +610,9 @@ def test_reading(lone, made, drive):
     finally:
         server.psql("DROP VIEW cention_audit.alarm; DROP FUNCTION noisy; "
                     "ALTER TABLE cention_audit.quiet RENAME TO alarm")
+    for received, us in (("infinity", 2 ** 63 - 1 + 946684800 * 10 ** 6), ("-infinity", 0)):
+        server.psql("UPDATE cention_audit.record SET received = '%s'" % received)
+        assert read(lone.url("eve"))[1][1].split()[5] == str(us)
     # A log whose row is gone is found by its records.
     server.psql("DELETE FROM cention_audit.log")
     assert read(lone.url("eve"))[1][0] == "log %s one 1 3" % LOG
