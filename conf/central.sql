@@ -39,6 +39,21 @@ BEGIN
 END $$;
 
 CREATE SCHEMA IF NOT EXISTS cention_audit AUTHORIZATION cention_audit_owner;
+DO $$
+DECLARE
+    strange text;
+BEGIN
+    -- Whoever owns a part of it could change what is in it.
+    SELECT o.name INTO strange FROM (
+        SELECT oid, nspname::text AS name, nspowner AS owner FROM pg_catalog.pg_namespace
+        UNION ALL SELECT relnamespace, relname, relowner FROM pg_catalog.pg_class
+        UNION ALL SELECT pronamespace, proname, proowner FROM pg_catalog.pg_proc) o
+        WHERE o.oid = 'cention_audit'::regnamespace
+          AND o.owner <> 'cention_audit_owner'::regrole LIMIT 1;
+    IF FOUND THEN
+        RAISE 'in the schema cention_audit % belongs to another role than cention_audit_owner', strange;
+    END IF;
+END $$;
 SET LOCAL ROLE cention_audit_owner;
 SET LOCAL search_path = pg_catalog, pg_temp;
 
@@ -197,6 +212,10 @@ DECLARE
     from_ integer := 1; -- the first of the arrays that is not here yet
 BEGIN
     standby := current_setting('synchronous_standby_names') <> '';
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE invalid_transaction_state USING MESSAGE =
+            'must be read committed: what another took while this waited would not be seen';
+    END IF;
     IF cardinality(epochs_) <> cardinality(lines_) OR cardinality(hashes_) <> cardinality(lines_)
        OR cardinality(lines_) = 0 OR first_ <= behind_
        OR EXISTS (SELECT FROM unnest(epochs_, epochs_[2:]) u (epoch, next) WHERE u.next < u.epoch) THEN

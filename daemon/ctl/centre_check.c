@@ -111,10 +111,30 @@ static void note(struct centre_check *c, const struct centre_item *item)
         return;
     memcpy(c->time, item->line.time.data, SEAL_TIME);
     c->time_us = line_time(&item->line);
+    if (verify_unsigned(&c->v) == 0)
+        c->loose_us = 0;
+    else if (c->loose_us == 0)
+        c->loose_us = r->received_us && r->received_us < c->time_us ? r->received_us : c->time_us;
     if (type != LINE_CHECKPOINT && type != LINE_EPOCH && type != LINE_SEGMENT)
         c->stopped = type == LINE_STOP;
     if (slice_eq(item->line.word, SLICE_LIT("start")))
         note_start(c, &item->line);
+}
+
+/* Each of them: the newest one may be that of a log which was rewritten before it was taken. */
+static void check_heads(struct centre_check *c, const struct centre_item *item)
+{
+    bool good = true;
+
+    while (c->heads_past < c->o.n_heads && c->o.heads[c->heads_past].seq < item->record->seq)
+        c->heads_past++;
+    for (; c->heads_past < c->o.n_heads && c->o.heads[c->heads_past].seq == item->record->seq;
+         c->heads_past++) {
+        c->heads_seen++;
+        good = good && chain_same(&c->o.heads[c->heads_past].hash, &item->line.hash);
+    }
+    if (!good)
+        find_here(c, FINDING_REWRITTEN, item, "it is not the record that the head was taken of");
 }
 
 /* What stands beside the line, and what is known of it from elsewhere. */
@@ -128,14 +148,7 @@ static void check_beside(struct centre_check *c, const struct centre_item *item)
     if (r->epoch != epoch)
         find_here(c, FINDING_ALTERED, item,
                   "the epoch that the centre has for it is not the one it was written in");
-    for (; c->heads_done < c->o.n_heads && c->o.heads[c->heads_done].seq <= r->seq;
-         c->heads_done++) {
-        const struct verify_head *head = &c->o.heads[c->heads_done];
-
-        if (head->seq == r->seq && !chain_same(&head->hash, &item->line.hash))
-            find_here(c, FINDING_REWRITTEN, item,
-                      "it is not the record that the head was taken of");
-    }
+    check_heads(c, item);
     if (c->o.has_first_hash && r->seq == c->o.first &&
         !chain_same(&c->o.first_hash, &item->line.hash))
         find_here(c, FINDING_REWRITTEN, item, "it is not the first record that was noted");
@@ -196,6 +209,8 @@ static void resume(struct centre_check *c, uint64_t seq, const struct chain_hash
                    uint64_t epoch)
 {
     verify_resume(&c->v, &c->o.log, seq, hash, epoch);
+    if (!c->v.verifier && c->given == 0)
+        c->given = seq + 1;
 }
 
 /* What was not proved is taken as it is: the record behind it shows whether its hash was right. */
@@ -387,8 +402,12 @@ static int begin(struct centre_check *c, struct centre_item *item)
     copy_host(c->host, item->record->host);
     if (c->first > c->o.first && !c->o.retires)
         find_beginning(c);
-    if (!item->sound || item->line.type != LINE_SEGMENT)
+    if (item->sound && item->line.type != LINE_SEGMENT && c->first == 1)
+        find_here(c, FINDING_BROKEN, item, "the log doesn't begin with its header");
+    if (!item->sound || item->line.type != LINE_SEGMENT) {
+        c->given = c->first > 1 ? c->first : 0;
         return behind_gap(c, item);
+    }
     fit = feed(c, item);
     if (c->v.begun && memcmp(&c->v.log, &c->o.log, sizeof(c->o.log)) != 0) {
         find_here(c, FINDING_BROKEN, item, "its header is that of another log");
@@ -454,5 +473,6 @@ void centre_check_end(struct centre_check *c)
 
 bool centre_check_unproved(const struct centre_check *c)
 {
-    return c->first > 1 && !c->v.proved && !(c->o.has_first_hash && c->first <= c->o.first);
+    return c->first > 1 && !c->v.proved &&
+           !(c->o.has_first_hash && c->first == c->o.first && c->given != c->first);
 }

@@ -24,7 +24,7 @@ struct centre_check_options {
     bool has_first_hash; /* and the hash of that record */
     struct chain_hash first_hash;
     bool retires; /* what comes before may be missing when a record says it was retired */
-    const struct verify_head *heads; /* of this log, ascending by seq; borrowed */
+    const struct verify_head *heads; /* of this log, by seq */
     size_t n_heads;
     void (*found)(void *arg, const struct finding *finding);
     void *arg;
@@ -52,10 +52,13 @@ struct centre_check {
     char host[CENTRE_HOST];
     bool stopped;         /* a stop is the last thing that it tells */
     uint64_t heartbeat_s; /* seconds, as the last start says; 0: it doesn't */
+    size_t heads_seen;    /* whose record is there, or another at its place */
+    uint64_t given;       /* from this record on a key is given: nothing proves it; 0: none is */
+    uint64_t loose_us;    /* of the first record that nothing signs yet; 0: there is none */
 
     /* Private: */
-    size_t heads_done; /* those whose place was passed */
     struct chain *chain;
+    size_t heads_past; /* whose seq the reading has passed */
     struct {
         uint64_t first, last;        /* 0: none */
         struct chain_hash hashes[3]; /* that the last one may have had */
@@ -86,7 +89,7 @@ int centre_check_record(struct centre_check *c, const struct centre_record *reco
 /* Behind the last one. */
 void centre_check_end(struct centre_check *c);
 
-/* Nothing proves that the first record's key and hash before it are the log's. */
+/* Nothing proves that the first record, its key and the hash before it are the log's. */
 bool centre_check_unproved(const struct centre_check *c);
 
 #endif

@@ -6,7 +6,6 @@
 #include "ctl/centre_local.h"
 #include "ctl/ctl.h"
 #include "ctl/identities.h"
-#include "ctl/show.h"
 #include "trail/identity.h"
 #include "trail/record.h"
 
@@ -16,9 +15,11 @@
 #include <string.h>
 
 enum {
-    HEARTBEAT_S = 3600, /* of a log that doesn't say */
-    SLACK_S = 10,       /* beside a tenth of the heartbeat */
-    HASH_SHOWN = 4,     /* bytes of a hash */
+    HEARTBEAT_S = 3600, /* of a log that doesn't say, or says what no keeper takes: */
+    DAY_S = 86400,
+    AHEAD_S = 300,  /* that a host's clock may be */
+    SLACK_S = 10,   /* beside a tenth of the heartbeat */
+    HASH_SHOWN = 4, /* bytes of a hash */
 };
 
 struct run {
@@ -26,13 +27,15 @@ struct run {
     FILE *out;
     struct err *err;
     struct identities expected;
+    struct verify_head *heads; /* a copy, by log and seq */
     struct centre_hosts hosts;
     struct findings found, unproved;
+    struct findings strange;   /* of logs that nobody expects: those can't crowd out the others */
     struct centre_local local; /* its log is NULL when there is none */
 
     /* The log that is read: */
     struct centre_check check;
-    bool is_local;
+    bool is_local, is_strange;
     uint64_t before; /* proofs of retired segments are looked at up to here */
     unsigned kinds;
 };
@@ -44,7 +47,10 @@ static void found(void *arg, const struct finding *g)
     struct run *run = arg;
 
     run->kinds |= 1u << g->kind;
-    findings_add(g->kind == FINDING_UNPROVED ? &run->unproved : &run->found, g);
+    findings_add(run->is_strange               ? &run->strange
+                 : g->kind == FINDING_UNPROVED ? &run->unproved
+                                               : &run->found,
+                 g);
 }
 
 static void find(struct run *run, enum finding_kind kind, uint64_t first, uint64_t last,
@@ -79,8 +85,7 @@ static int on_proof(void *arg, struct slice line)
     return centre_check_proof(&run->check, line, run->before);
 }
 
-/* By log, then by seq. */
-static int by_place(const void *a, const void *b)
+static int by_log(const void *a, const void *b)
 {
     const struct verify_head *x = a, *y = b;
     int r = memcmp(&x->log, &y->log, sizeof(x->log));
@@ -88,36 +93,49 @@ static int by_place(const void *a, const void *b)
     return r ? r : (x->seq > y->seq) - (x->seq < y->seq);
 }
 
-/* Those of a log, which stand together. */
-static const struct verify_head *heads_of(const struct run *run, const struct seal_key *log,
-                                          size_t *n)
+static int sort_heads(struct run *run)
 {
-    size_t i = 0;
+    size_t n = run->o->n_heads;
 
-    while (i < run->o->n_heads && memcmp(&run->o->heads[i].log, log, sizeof(*log)) != 0)
+    run->heads = calloc(n + 1, sizeof(*run->heads));
+    if (!run->heads)
+        return err_set(run->err, -ENOMEM, "out of memory");
+    if (n) {
+        memcpy(run->heads, run->o->heads, n * sizeof(*run->heads));
+        qsort(run->heads, n, sizeof(*run->heads), by_log);
+    }
+    return 0;
+}
+
+static void take_heads(const struct run *run, struct centre_check_options *options)
+{
+    size_t i = 0, n = 0;
+
+    while (i < run->o->n_heads && memcmp(&run->heads[i].log, &options->log, SEAL_KEY) != 0)
         i++;
-    for (*n = 0; i + *n < run->o->n_heads; ++*n)
-        if (memcmp(&run->o->heads[i + *n].log, log, sizeof(*log)) != 0)
-            break;
-    return run->o->heads + i;
+    while (i + n < run->o->n_heads && memcmp(&run->heads[i + n].log, &options->log, SEAL_KEY) == 0)
+        n++;
+    options->heads = run->heads + i;
+    options->n_heads = n;
 }
 
 /* The host's clock and the centre's may differ: what says more is believed. */
-static uint64_t age(const struct centre_check *c, uint64_t now_us)
+static uint64_t last_us(const struct centre_check *c)
 {
-    uint64_t last = c->time_us;
+    return c->received_us && c->received_us < c->time_us ? c->received_us : c->time_us;
+}
 
-    if (c->received_us && c->received_us < last)
-        last = c->received_us;
-    return now_us > last ? now_us - last : 0;
+static uint64_t since(const struct run *run, uint64_t us)
+{
+    return run->o->now_us > us ? run->o->now_us - us : 0;
 }
 
 static void check_pulse(struct run *run)
 {
     const struct centre_check *c = &run->check;
-    uint64_t beat = c->heartbeat_s ? c->heartbeat_s : HEARTBEAT_S;
+    uint64_t beat = c->heartbeat_s && c->heartbeat_s <= DAY_S ? c->heartbeat_s : HEARTBEAT_S;
     uint64_t most = run->o->has_silent ? run->o->silent_s : beat + beat / 10 + SLACK_S;
-    uint64_t quiet = age(c, run->o->now_us);
+    uint64_t quiet = since(run, last_us(c));
     char what[160], span[24];
 
     centre_hosts_span(span, quiet);
@@ -131,6 +149,9 @@ static void check_pulse(struct run *run)
                        most);
         find(run, FINDING_SILENT, c->seq, c->seq, what);
     }
+    if (last_us(c) > run->o->now_us + AHEAD_S * UINT64_C(1000000))
+        find(run, FINDING_UNPROVED, c->seq, c->seq,
+             "its time is yet to come: until then nobody sees whether the log is silent");
 }
 
 static void check_proved(struct run *run)
@@ -141,12 +162,16 @@ static void check_proved(struct run *run)
     if (centre_check_unproved(c))
         find(run, FINDING_UNPROVED, c->first, c->first,
              "the log begins there: what its header says of key and hash is only given");
-    if (loose && age(c, run->o->now_us) > SLACK_S * UINT64_C(1000000))
+    else if (c->given)
+        find(run, FINDING_UNPROVED, c->given, c->seq,
+             "behind what is wrong there their key is only given: nothing proves that these "
+             "records are the log's own");
+    if (loose && since(run, c->loose_us) > SLACK_S * UINT64_C(1000000))
         find(run, FINDING_UNPROVED, c->seq - loose + 1, c->seq,
              "nothing signs the last records, though there was time to: the end may have been cut "
              "off or forged");
-    if (c->o.n_heads && c->o.heads[0].seq < c->first)
-        find(run, FINDING_UNPROVED, c->o.heads[0].seq, c->o.heads[0].seq,
+    if (c->o.n_heads && !c->heads_seen && c->o.heads[c->o.n_heads - 1].seq < c->first)
+        find(run, FINDING_UNPROVED, c->o.heads[0].seq, c->o.heads[c->o.n_heads - 1].seq,
              "the head's record is older than the first one here");
 }
 
@@ -187,9 +212,7 @@ static int learn(struct run *run)
                            .has_hash = c->first > 1,
                            .seen = true};
 
-    (void)fputs("learned: the identity of ", run->out);
-    show_message(run->out, c->host);
-    (void)fputc('\n', run->out);
+    (void)fprintf(run->out, "learned: the identity of %s\n", c->host);
     return identities_append(&run->expected, run->o->identities, &one, run->err);
 }
 
@@ -245,6 +268,12 @@ static int judge(struct run *run, const struct centre_entry *entry, const struct
     return 0;
 }
 
+/* What may be learned is none yet. */
+static bool is_strange(const struct run *run, const struct identity *known)
+{
+    return run->o->identities && !run->o->learn && !known;
+}
+
 static int check_log(struct run *run, const struct centre_entry *entry)
 {
     struct identity *known = identities_find(&run->expected, &entry->log);
@@ -260,12 +289,13 @@ static int check_log(struct run *run, const struct centre_entry *entry)
     };
     int r;
 
-    options.heads = heads_of(run, &entry->log, &options.n_heads);
+    take_heads(run, &options);
     if (known) {
         options.first_hash = known->hash;
         known->seen = true;
     }
     run->kinds = 0;
+    run->is_strange = is_strange(run, known);
     run->is_local =
         run->local.log && memcmp(folder_log_identity(run->local.log), &entry->log, SEAL_KEY) == 0;
     if (run->is_local)
@@ -319,6 +349,7 @@ static int on_alarm(void *arg, const struct centre_alarm *alarm)
         g.time = time;
     }
     g.what = what;
+    run->is_strange = is_strange(run, identities_find(&run->expected, &alarm->log));
     found(run, &g);
     for (size_t i = 0; i < run->hosts.n; i++)
         if (memcmp(&run->hosts.list[i].log, &alarm->log, sizeof(alarm->log)) == 0)
@@ -339,6 +370,7 @@ static void check_missing(struct run *run)
 {
     const struct centre_verify_options *o = run->o;
 
+    run->is_strange = false;
     for (size_t i = 0; i < run->expected.n; i++) {
         const struct identity *one = &run->expected.list[i];
 
@@ -346,13 +378,15 @@ static void check_missing(struct run *run)
             find_missing(run, &one->log, one->name, "the centre has no record of this host's log");
     }
     for (size_t i = 0; i < o->n_heads; i++) {
-        bool there = !centre_entry_matches(&o->heads[i].log, o->log) ||
-                     (i && memcmp(&o->heads[i].log, &o->heads[i - 1].log, SEAL_KEY) == 0);
+        const struct seal_key *log = &run->heads[i].log;
+        bool there = !centre_entry_matches(log, o->log);
 
+        /* They are sorted: once for each log. */
+        there |= i > 0 && memcmp(&run->heads[i - 1].log, log, SEAL_KEY) == 0;
         for (size_t k = 0; k < run->hosts.n; k++)
-            there |= memcmp(&run->hosts.list[k].log, &o->heads[i].log, SEAL_KEY) == 0;
+            there |= memcmp(&run->hosts.list[k].log, log, SEAL_KEY) == 0;
         if (!there)
-            find_missing(run, &o->heads[i].log, NULL,
+            find_missing(run, log, NULL,
                          "a head was taken of this log, and the centre has no record of it");
     }
     if (run->local.log && !run->local.here)
@@ -367,7 +401,8 @@ static int read_files(struct run *run)
     const struct centre_verify_options *o = run->o;
     int r = 0;
 
-    if (o->identities)
+    r = sort_heads(run);
+    if (r == 0 && o->identities)
         r = identities_read(&run->expected, o->identities, run->err);
     if (r == -ENOENT && o->learn) {
         r = 0;
@@ -389,13 +424,12 @@ static int read_all(struct run *run)
     for (size_t i = 0; r == 0 && i < logs.n; i++)
         r = check_log(run, &logs.list[i]);
     centre_entries_deinit(&logs);
-    if (r == 0) {
+    if (r == 0) { /* alarms last: hosts may leave as many as they like */
+        check_missing(run);
         r = centre->kind->alarms(centre, on_alarm, run, run->err);
         if (r < 0 && run->err->text[0] == '\0')
             (void)err_set(run->err, r, "the centre's alarms: %s", strerror(-r));
     }
-    if (r == 0)
-        check_missing(run);
     return r;
 }
 
@@ -422,9 +456,10 @@ static int conclude(struct run *run, int r)
 
     centre_hosts_print(&run->hosts, run->o->now_us, out);
     findings_print(&run->found, out);
+    findings_print(&run->strange, out);
     findings_print(&run->unproved, out);
     print_local(run);
-    if (run->found.all)
+    if (run->found.all || run->strange.all)
         return CTL_FAILED;
     if (r < 0)
         return CTL_USAGE;
@@ -446,8 +481,6 @@ int centre_verify(const struct centre_verify_options *options, FILE *out, struct
     int code, r;
 
     err->text[0] = '\0';
-    if (options->n_heads)
-        qsort(options->heads, options->n_heads, sizeof(*options->heads), by_place);
     r = read_files(&run);
     if (r < 0) {
         code = CTL_CONFIG;
@@ -457,8 +490,10 @@ int centre_verify(const struct centre_verify_options *options, FILE *out, struct
     }
     identities_deinit(&run.expected);
     centre_local_deinit(&run.local);
+    free(run.heads);
     centre_hosts_deinit(&run.hosts);
     findings_deinit(&run.found);
     findings_deinit(&run.unproved);
+    findings_deinit(&run.strange);
     return code;
 }

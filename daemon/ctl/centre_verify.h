@@ -14,10 +14,10 @@
 
 struct centre_verify_options {
     struct centre *centre;
-    const char *directory;     /* this host's log, to be compared; NULL: none */
-    const char *identities;    /* a file (identities.h); NULL: every log is expected */
-    bool learn;                /* logs without a finding are added to it */
-    struct verify_head *heads; /* that must be there, any number of a log; they are sorted */
+    const char *directory;           /* this host's log, to be compared; NULL: none */
+    const char *identities;          /* a file (identities.h); NULL: every log is expected */
+    bool learn;                      /* logs without a finding are added to it */
+    const struct verify_head *heads; /* that must be there */
     size_t n_heads;
     struct slice log; /* only logs whose identity begins with these digits; empty: all */
     bool has_silent;

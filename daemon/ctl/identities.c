@@ -1,6 +1,7 @@
 #include "ctl/identities.h"
 
 #include "base/file.h"
+#include "ctl/show.h"
 #include "trail/hex.h"
 #include "trail/identity.h"
 #include "trail/take.h"
@@ -154,7 +155,7 @@ bool identities_name_ok(const char *name)
     for (const char *p = name; *p; p++)
         if ((unsigned char)*p <= ' ' || *p == 0x7f || *p == '#')
             return false;
-    return name[0] != '\0';
+    return name[0] != '\0' && show_harmless(slice_str(name));
 }
 
 /* The last line may have been left without its end by whoever wrote it. 1, 0, or -errno. */

@@ -34,7 +34,8 @@ void identities_deinit(struct identities *all); /* of a zeroed one is fine */
 struct identity *identities_find(const struct identities *all, const struct seal_key *log);
 struct identity *identities_find_name(const struct identities *all, const char *name);
 
-/* Whether a host's name can stand in the file: a word without # and control characters. */
+/* Whether a host's name can stand in the file: a word without # that a terminal
+ * can be shown. */
 bool identities_name_ok(const char *name);
 
 /* Adds one to the list (copying its name), and a line to the file, durably; makes the file when

@@ -103,6 +103,19 @@ void show_json(FILE *to, struct slice text)
     (void)show(to, text, false);
 }
 
+bool show_harmless(struct slice text)
+{
+    const unsigned char *p = (const unsigned char *)text.data;
+    uint32_t c = 0;
+
+    for (size_t i = 0, n; i < text.len; i += n) {
+        n = next_char(p + i, text.len - i, &c);
+        if (n == 0 || is_risky(c))
+            return false;
+    }
+    return true;
+}
+
 bool show_colour(void)
 {
     const char *forbidden = getenv("NO_COLOR");

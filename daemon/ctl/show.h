@@ -26,6 +26,9 @@ void show_json(FILE *to, struct slice text);
 /* Standard output is a terminal that may be coloured: NO_COLOR isn't set. */
 bool show_colour(void);
 
+/* Nothing in it would be escaped, but backslashes. */
+bool show_harmless(struct slice text);
+
 /* The program's name, the message and a newline, to standard error. Returns `code`. */
 int show_failure(const char *text, int code);
 

@@ -124,6 +124,15 @@ void js_alarm_subject(char out[JS_SUBJECT], const struct seal_key *log,
                    alarm->there.seq, SHORT, there);
 }
 
+bool js_alarm_subject_read(const char *subject, struct seal_key *log)
+{
+    struct slice s = slice_str(subject);
+
+    return take(&s, SLICE_LIT(JS_ALARM)) && s.len >= 2 * SEAL_KEY &&
+           hex_get(log->bytes, SEAL_KEY, slice_cut(s, 2 * SEAL_KEY)) &&
+           (s.len == 2 * SEAL_KEY || s.data[2 * SEAL_KEY] == '.');
+}
+
 int js_alarm_write(struct buf *out, const struct seal_key *log, const char *host,
                    const struct ship_alarm *alarm)
 {

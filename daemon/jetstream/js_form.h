@@ -51,6 +51,8 @@ void js_host_write(char out[JS_HOST], const char *host);
 /* The subject of one piece of evidence: the same for the same kind and places. */
 void js_alarm_subject(char out[JS_SUBJECT], const struct seal_key *log,
                       const struct ship_alarm *alarm);
+/* Whose log a piece of evidence is about; false for another subject. */
+bool js_alarm_subject_read(const char *subject, struct seal_key *log);
 
 struct js_alarm {
     struct seal_key log;

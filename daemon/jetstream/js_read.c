@@ -363,11 +363,16 @@ static int js_centre_records(struct centre *centre, const struct seal_key *log, 
 
 static int js_reading_alarm(struct js_reading *reading, natsMsg *msg, uint64_t received_us)
 {
+    struct seal_key log = {{0}};
     struct js_alarm a;
     struct centre_alarm alarm;
 
-    if (!js_alarm_read(slice_of(natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg)), &a)) {
-        a = (struct js_alarm){.kind = "unreadable", .why = "a message that is no alarm"};
+    /* Whose it is the subject tells, which a host's user may have no other of. */
+    (void)js_alarm_subject_read(natsMsg_GetSubject(msg), &log);
+    if (!js_alarm_read(slice_of(natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg)), &a) ||
+        memcmp(&a.log, &log, sizeof(log)) != 0) {
+        a = (struct js_alarm){
+            .log = log, .kind = "unreadable", .why = "a message that is no alarm of this log"};
         js_centre_host(msg, a.host);
     }
     alarm = (struct centre_alarm){.log = a.log,

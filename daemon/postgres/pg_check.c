@@ -9,6 +9,7 @@ const char PG_SETTINGS_QUERY[] =
     "THEN 'remote_apply' ELSE 'on' END, false), "
     "pg_catalog.set_config('client_min_messages', 'warning', false), "
     "pg_catalog.set_config('bytea_output', 'hex', false), "
+    "pg_catalog.set_config('default_transaction_isolation', 'read committed', false), "
     "pg_catalog.set_config('statement_timeout', '60s', false), "
     "pg_catalog.set_config('lock_timeout', '20s', false), "
     "pg_catalog.set_config('idle_session_timeout', '0', false)";

@@ -33,7 +33,7 @@ static const char RECORDS[] =
     "ORDER BY seq, epoch LIMIT 2000";
 static const char ALARMS[] =
     "SELECT log, host, kind, here_epoch, here_seq, here_hash, there_epoch, there_seq, there_hash, "
-    "received, why FROM cention_audit.alarm ORDER BY received, log, kind, here_seq, there_seq";
+    "received, why FROM cention_audit.alarm ORDER BY log, received, kind, here_seq, there_seq";
 
 struct pg_centre {
     struct centre centre;
@@ -84,10 +84,11 @@ static uint64_t number(const PGresult *r, int row, int i)
 
 static uint64_t time_us(const PGresult *r, int row, int i)
 {
-    int64_t us = (int64_t)number(r, row, i);
+    const uint64_t before = (uint64_t)EPOCH_2000_S * 1000000;
+    uint64_t us = number(r, row, i);
 
-    return us < -(int64_t)EPOCH_2000_S * 1000000 ? 0
-                                                 : (uint64_t)(us + (int64_t)EPOCH_2000_S * 1000000);
+    /* Also of infinity, which is the largest number. */
+    return (int64_t)us < -(int64_t)before ? 0 : us + before;
 }
 
 /* 32 bytes, as the table's checks promise; zeros for anything else. */
@@ -114,6 +115,13 @@ static void pg_close(struct centre *centre)
     free(centre);
 }
 
+/* libpq would write it to the terminal as it comes. */
+static void ignore_notice(void *arg, const char *text)
+{
+    (void)arg;
+    (void)text;
+}
+
 static int pg_open(struct centre **out, const char *url, struct err *err)
 {
     const char *keywords[] = {"fallback_application_name", "connect_timeout", "dbname",
@@ -127,6 +135,7 @@ static int pg_open(struct centre **out, const char *url, struct err *err)
         return err_set(err, -ENOMEM, "no memory");
     c->centre.kind = &PG_CENTRE;
     c->conn = PQconnectdbParams(keywords, values, 1);
+    (void)PQsetNoticeProcessor(c->conn, ignore_notice, NULL);
     if (PQstatus(c->conn) != CONNECTION_OK) {
         /* What libpq says of a string that it can't read may quote a part of a password. */
         PQconninfoOption *options = PQconninfoParse(url, NULL);
@@ -223,29 +232,43 @@ static int pg_records(struct centre *centre, const struct seal_key *log, uint64_
     return r;
 }
 
+static int take_alarm(const PGresult *result, int (*each)(void *, const struct centre_alarm *),
+                      void *arg)
+{
+    struct centre_alarm alarm = {.host = PQgetvalue(result, 0, 1),
+                                 .kind = PQgetvalue(result, 0, 2),
+                                 .here_epoch = number(result, 0, 3),
+                                 .here_seq = number(result, 0, 4),
+                                 .there_epoch = number(result, 0, 6),
+                                 .there_seq = number(result, 0, 7),
+                                 .received_us = time_us(result, 0, 9),
+                                 .why = PQgetvalue(result, 0, 10)};
+
+    bytes32(result, 0, 0, alarm.log.bytes);
+    bytes32(result, 0, 5, alarm.here.bytes);
+    bytes32(result, 0, 8, alarm.there.bytes);
+    return each(arg, &alarm);
+}
+
+/* Row by row: whoever ships may have left any number. */
 static int pg_alarms(struct centre *centre,
                      int (*each)(void *arg, const struct centre_alarm *alarm), void *arg,
                      struct err *err)
 {
-    PGresult *result = NULL;
-    int r = query(of(centre), ALARMS, &result, err);
+    PGconn *conn = of(centre)->conn;
+    int r = 0;
 
-    for (int i = 0; r == 0 && i < PQntuples(result); i++) {
-        struct centre_alarm alarm = {.host = PQgetvalue(result, i, 1),
-                                     .kind = PQgetvalue(result, i, 2),
-                                     .here_epoch = number(result, i, 3),
-                                     .here_seq = number(result, i, 4),
-                                     .there_epoch = number(result, i, 6),
-                                     .there_seq = number(result, i, 7),
-                                     .received_us = time_us(result, i, 9),
-                                     .why = PQgetvalue(result, i, 10)};
-
-        bytes32(result, i, 0, alarm.log.bytes);
-        bytes32(result, i, 5, alarm.here.bytes);
-        bytes32(result, i, 8, alarm.there.bytes);
-        r = each(arg, &alarm);
+    if (PQsendQueryParams(conn, ALARMS, 0, NULL, NULL, NULL, NULL, 1) != 1)
+        return failed(err, PQerrorMessage(conn));
+    (void)PQsetSingleRowMode(conn);
+    for (PGresult *result; (result = PQgetResult(conn)); PQclear(result)) {
+        if (r < 0)
+            continue;
+        if (PQresultStatus(result) == PGRES_SINGLE_TUPLE)
+            r = take_alarm(result, each, arg);
+        else if (PQresultStatus(result) != PGRES_TUPLES_OK)
+            r = failed_query(err, result, conn);
     }
-    PQclear(result);
     return r;
 }
 

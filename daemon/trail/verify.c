@@ -326,6 +326,9 @@ void verify_resume(struct verify *v, const struct seal_key *log, uint64_t seq,
         v->verifier = NULL;
         v->epoch = epoch;
     }
+    /* The identity is the first epoch's key. Where it is none, what it is is told elsewhere. */
+    if (epoch == 1 && !v->verifier && seal_verifier_new(&v->verifier, &v->log) == 0)
+        v->key = v->log;
     v->boundary = false;
     v->adrift = true;
     v->resumed = seq;

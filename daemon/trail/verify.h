@@ -81,8 +81,9 @@ const char *verify_line(struct verify *v, struct slice bytes) __attribute__((war
 /*
  * Goes on behind the record `seq`, which wasn't seen whole: its hash, and the epoch in force behind
  * it, are taken from the caller. Until the next header nothing is said about requests that may have
- * been open; when it is another epoch than before, nothing about signatures either: what a record
- * says of the epoch, and that header's key, are given.
+ * been open; when it is another epoch than before, and not the first, whose key is the identity,
+ * nothing about signatures either: what a record says of the epoch, and that header's key, are
+ * given.
  */
 void verify_resume(struct verify *v, const struct seal_key *log, uint64_t seq,
                    const struct chain_hash *hash, uint64_t epoch);

@@ -436,3 +436,18 @@ def test_read_what_is_no_alarm(server):
         nc.make_stream("T_ALARMS", ["cention.alarm.>"])
         nc.stored("cention.alarm.x", json.dumps({"log": 5}).encode())
     assert read("alarms", server.url + "/T")[1].startswith("alarm unreadable ")
+
+
+def test_an_alarm_about_another_log(server, drive):
+    """A host's user may only speak of its own log: the subject is what the server has allowed."""
+    host = drive(server.url, count=10)
+    host.wait_line("^ready")
+    host.say("alarm")
+    until(lambda: read("alarms", server.url + "/T")[1])
+    host.quit()
+    with server.client() as nc:
+        message, = nc.messages("T_ALARMS")
+        other = "ab" * 32
+        nc.stored("cention.alarm.%s.x" % other, message.data)
+    told = read("alarms", server.url + "/T")[1].splitlines()
+    assert [line.split()[1] for line in told] == ["behind", "unreadable"]

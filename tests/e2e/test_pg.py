@@ -355,6 +355,55 @@ def test_migration_again_and_where_it_cannot_be(lone, made, drive):
                              database="latin") == "0"
 
 
+def test_a_schema_of_another(lone):
+    """Whoever made it first could drop, or replace, what is in it."""
+    server = lone.primary
+    server.psql("CREATE DATABASE taken")
+    for made_first, name in (("CREATE SCHEMA cention_audit AUTHORIZATION host1", "cention_audit"),
+                             ("CREATE TABLE cention_audit.alarm (x text); "
+                              "ALTER TABLE cention_audit.alarm OWNER TO host1", "alarm"),
+                             ("CREATE FUNCTION cention_audit.hold() RETURNS void LANGUAGE sql AS ''; "
+                              "ALTER FUNCTION cention_audit.hold() OWNER TO host1", "hold")):
+        if "SCHEMA" not in made_first:
+            server.psql("CREATE SCHEMA cention_audit AUTHORIZATION cention_audit_owner",
+                        database="taken")
+        server.psql(made_first, database="taken")
+        done = server.psql(pg_server.SCHEMA.read_text(), database="taken", check=False)
+        assert done.returncode == 3 and name + " belongs to another role" in done.stderr, done
+        server.psql("DROP SCHEMA cention_audit CASCADE", database="taken")
+    server.psql(pg_server.SCHEMA.read_text(), database="taken")
+    server.psql("DROP DATABASE taken")
+
+
+def test_a_record_put_in_by_hand(lone, made, drive):
+    """Beside the log's end, where no lock is held: told as a conflict, not tried for ever."""
+    server = lone.primary
+    drive(lone, grow(made, 5), "-x").wait_line("done")
+    put = ("INSERT INTO cention_audit.record (log, epoch, seq, hash, host, line) "
+           "VALUES (%s, 1, %%s, sha256('x'), 'h', 'x')" % ARGUMENTS)
+    grow(made, 3)
+    server.psql(put % 14)
+    assert drive(lone, made, "-o").wait_line(r"^conflict (\d+) \w+ (\d+)").groups() == ("12", "0")
+    server.psql("DELETE FROM cention_audit.record WHERE seq = 14")
+    server.psql(put % (2 ** 63 - 1))
+    assert drive(lone, made).wait_line(r"^ready (\d+) (\d+)").groups() == ("1", str(2 ** 63 - 1))
+    assert drive(lone, made, "-o").wait_line(r"^conflict (\d+) \w+ (\d+)").groups() == ("12", "0")
+
+
+def test_isolation(lone, made, drive):
+    """What another one took while it waited for the log must be seen."""
+    server = lone.primary
+    done = server.psql("SET default_transaction_isolation = 'repeatable read'; " + SHIP % (0, 1),
+                       user="host1", password=lone.passwords["host1"], check=False)
+    assert done.returncode == 3 and "must be read committed" in done.stderr
+    server.psql("ALTER DATABASE audit SET default_transaction_isolation = 'serializable'")
+    try:
+        drive(lone, grow(made, 5), "-x").wait_line("done")
+    finally:
+        server.psql("ALTER DATABASE audit RESET default_transaction_isolation")
+    rows(lone, made)
+
+
 def test_connection_strings(lone, made, drive):
     def refused(url):
         done = subprocess.run([DRIVE, url, made.path], capture_output=True, text=True, timeout=20,
@@ -548,6 +597,22 @@ def test_reading(lone, made, drive):
         assert abs(int(received) / 1e6 - float(server.psql(
             "SELECT extract(epoch FROM received) FROM cention_audit.record WHERE seq = %s" %
             seq))) < 1e-5
+    # What the server has to say beside it is not for the terminal.
+    server.psql("CREATE FUNCTION noisy() RETURNS integer LANGUAGE plpgsql AS "
+                "$$BEGIN RAISE WARNING 'noise'; RETURN 1; END$$; "
+                "ALTER TABLE cention_audit.alarm RENAME TO quiet; "
+                "CREATE VIEW cention_audit.alarm AS SELECT * FROM cention_audit.quiet "
+                "WHERE noisy() = 1; GRANT SELECT ON cention_audit.alarm TO cention_auditor")
+    try:
+        done = subprocess.run([DRIVE, "-r", lone.url("eve")], capture_output=True, timeout=60,
+                              check=True, env={"PGPASSFILE": str(lone.passfile)})
+        assert done.stdout.decode().split("\n") == lines and b"noise" not in done.stderr
+    finally:
+        server.psql("DROP VIEW cention_audit.alarm; DROP FUNCTION noisy; "
+                    "ALTER TABLE cention_audit.quiet RENAME TO alarm")
+    for received, us in (("infinity", 2 ** 63 - 1 + 946684800 * 10 ** 6), ("-infinity", 0)):
+        server.psql("UPDATE cention_audit.record SET received = '%s'" % received)
+        assert read(lone.url("eve"))[1][1].split()[5] == str(us)
     # A log whose row is gone is found by its records.
     server.psql("DELETE FROM cention_audit.log")
     assert read(lone.url("eve"))[1][0] == "log %s one 1 3" % LOG

@@ -173,6 +173,12 @@ static int fake_alarms(struct centre *centre,
     (void)err;
     for (size_t i = 0; r == 0 && i < f->n_alarms; i++)
         r = each(arg, &f->alarms[i]);
+    for (unsigned i = 0; r == 0 && i < f->flood; i++) {
+        struct centre_alarm alarm = f->alarms[0];
+
+        alarm.log = (struct seal_key){{(unsigned char)(i % 2 + 1)}};
+        r = each(arg, &alarm);
+    }
     return r;
 }
 

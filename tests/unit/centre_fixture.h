@@ -26,6 +26,7 @@ struct fake {
     size_t n;
     struct centre_alarm alarms[ALARMS];
     size_t n_alarms;
+    unsigned flood; /* so many more, of two logs in turns that nobody has */
     bool has_empty; /* the centre knows one more log, and has no record of it */
     int fail;       /* what reading records returns in the end */
 };

@@ -10,7 +10,7 @@
 struct result {
     char text[4096], last[320];
     size_t n;
-    uint64_t head, heartbeat;
+    uint64_t head, heartbeat, given;
     bool stopped, unproved;
 };
 
@@ -49,6 +49,7 @@ static struct result check_from(struct fake *f, uint64_t from, struct centre_che
     result.head = c.seq;
     result.stopped = c.stopped;
     result.heartbeat = c.heartbeat_s;
+    result.given = c.given;
     result.unproved = centre_check_unproved(&c);
     centre_check_deinit(&c);
     return result;
@@ -337,21 +338,82 @@ static void test_signatures(void)
     CU_ASSERT(tried >= 4);
 }
 
+/* All of a log made anew, without a key: as one that doesn't say whose it is. */
+static void test_no_header(void)
+{
+    static const char RECORD[] = "{\"seq\":1,\"time\":\"2026-01-01T00:00:00.000000Z\","
+                                 "\"type\":\"config\",\"h\":\"";
+    struct chain_hash hash = {{7}};
+    struct result r;
+    char line[256];
+
+    setup();
+    snprintf(line, sizeof(line), "%s%064d\"}", RECORD, 0);
+    put_hash(line + strlen(RECORD), &hash);
+    strcpy(f.rows[0].line, line);
+    f.rows[0].hash = hash;
+    chain_anew(1);
+    r = check(&f);
+    CU_ASSERT_EQUAL(strncmp(r.text, "broken 1-1;broken ", 18), 0);
+    CU_ASSERT_STRING_NOT_EQUAL(r.text, "broken 1-1;");
+    /* In a later epoch, of whose key nothing is known. */
+    while (f.n > 4)
+        fake_delete(&f, 4);
+    for (size_t i = 0; i < 4; i++)
+        f.rows[i].epoch = 2;
+    r = check(&f);
+    expect(&r, "broken", 1, 1);
+    CU_ASSERT_EQUAL(r.given, 2);
+    cleanup();
+}
+
+/* Who hands over to a key must be there. */
+static void test_given(void)
+{
+    struct result r;
+    size_t i = 0;
+
+    setup();
+    CU_ASSERT_EQUAL(check(&f).given, 0);
+    f.rows[0].line[40] ^= 1; /* the first epoch's key is the log's name */
+    r = check(&f);
+    CU_ASSERT_EQUAL(r.given, 0);
+    f.rows[0].line[40] ^= 1;
+    while (!strstr(f.rows[i].line, "\"next_key\""))
+        i++;
+    fake_delete(&f, i);
+    r = check(&f);
+    expect(&r, "gap", i + 1, i + 1);
+    CU_ASSERT_EQUAL(r.given, i + 2);
+    cleanup();
+}
+
 static void test_ends(void)
 {
-    struct verify_head head = {0};
-    struct centre_check_options o = {.heads = &head, .n_heads = 1};
+    struct verify_head heads[2] = {0}, *head = &heads[1];
+    struct centre_check_options o = {.heads = heads, .n_heads = 2};
     struct result r;
 
     setup();
-    head.log = f.rows[0].log;
-    head.seq = 20;
-    head.hash = f.rows[19].hash;
+    heads[0].seq = 20;
+    heads[0].hash = f.rows[19].hash;
+    head->seq = 22;
+    head->hash = f.rows[21].hash;
     CU_ASSERT_STRING_EQUAL(check_with(&f, o).text, "");
-    head.hash.bytes[3] ^= 1;
+    head->hash.bytes[3] ^= 1;
+    r = check_with(&f, o);
+    expect(&r, "rewritten", 22, 22);
+    /* An older one has its say whatever the newest one proves, also of the same record. */
+    head->hash.bytes[3] ^= 1;
+    heads[0].hash.bytes[3] ^= 1;
     r = check_with(&f, o);
     expect(&r, "rewritten", 20, 20);
-    head.seq = f.n + 4;
+    heads[0] = *head;
+    heads[0].hash.bytes[3] ^= 1;
+    r = check_with(&f, o);
+    expect(&r, "rewritten", 22, 22);
+    heads[0] = *head;
+    head->seq = f.n + 4;
     r = check_with(&f, o);
     expect(&r, "truncated", f.n + 1, f.n + 4);
     /* Behind the stop stands its signature only. */
@@ -386,6 +448,13 @@ static void test_beginnings(void)
     o.first_hash = f.rows[0].hash;
     r = check_with(&f, o);
     CU_ASSERT(r.n == 0 && !r.unproved);
+    /* What is there before it is not proved by it. */
+    o.first++;
+    o.first_hash = f.rows[1].hash;
+    r = check_with(&f, o);
+    CU_ASSERT(r.n == 0 && r.unproved);
+    o.first--;
+    o.first_hash = f.rows[0].hash;
     o.first_hash.bytes[0] ^= 1;
     r = check_with(&f, o);
     expect(&r, "rewritten", first, first);
@@ -446,7 +515,7 @@ static const struct unit_case CASES[] = {
     {"deleted", test_deleted}, {"several", test_several},       {"twice", test_twice},
     {"fork", test_fork},       {"forged", test_forged},         {"signatures", test_signatures},
     {"ends", test_ends},       {"beginnings", test_beginnings}, {"heartbeat", test_heartbeat},
-    {"foreign", test_foreign},
+    {"foreign", test_foreign}, {"no header", test_no_header},   {"given", test_given},
 };
 
 UNIT_MAIN("centre_check", CASES)

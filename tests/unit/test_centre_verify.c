@@ -1,5 +1,6 @@
 #include "ctl/centre_verify.h"
 #include "ctl/ctl.h"
+#include "ctl/finding.h"
 #include "trail/line.h"
 #include "unit/centre_fixture.h"
 
@@ -145,6 +146,26 @@ static void test_clock(void)
     has(report(CTL_FAILED), "silent: web2");
     f.rows[last_of("web2")].received_us = options.now_us;
     (void)report(CTL_DONE);
+    f.rows[last_of("web2")].received_us = 0;
+    options.now_us -= 400 * SECOND;
+    has(report(CTL_USAGE), "unproved: web2");
+    cleanup();
+}
+
+/* Records that nobody signs are not young because others follow them. */
+static void test_unsigned(void)
+{
+    size_t i;
+
+    setup();
+    for (i = last_of("web1"); !strstr(f.rows[i].line, "\"signature\""); i--)
+        f.rows[i].received_us = options.now_us;
+    CU_ASSERT_FATAL(i + 2 < last_of("web1"));
+    (void)report(CTL_DONE);
+    f.rows[i].received_us = options.now_us - 20 * SECOND;
+    (void)report(CTL_DONE);
+    f.rows[i + 1].received_us = options.now_us - 20 * SECOND;
+    has(report(CTL_USAGE), "unproved: web1");
     cleanup();
 }
 
@@ -169,15 +190,23 @@ static void test_damage(void)
     const char *text;
 
     setup();
-    f.rows[of("web1") + 9].line[40] ^= 1;
+    f.rows[of("web1") + 6].line[40] ^= 1;
     fake_delete(&f, of("web2") + 7);
     text = report(CTL_FAILED);
     has(text, "altered: web1, log ");
-    has(text, ", seq 10, 20");
+    has(text, ", seq 7, 20");
     has(text, "gap: web2, log ");
     has(text, ", seq 8, 20");
     CU_ASSERT_EQUAL(count(text, "  altered\n"), 1);
     CU_ASSERT_EQUAL(count(text, "  gap\n"), 1);
+    CU_ASSERT_EQUAL(count(text, "unproved: "), 0);
+    /* What hands over to the next key. */
+    CU_ASSERT_PTR_NOT_NULL_FATAL(strstr(f.rows[of("web1") + 9].line, "next_key"));
+    f.rows[of("web1") + 9].line[40] ^= 1;
+    text = report(CTL_FAILED);
+    has(text, "unproved: web1, log ");
+    has(text, ", seq 11 to 17, 20");
+    has(text, "their key is only given");
     cleanup();
 }
 
@@ -236,25 +265,6 @@ static void test_not_learned(void)
     cleanup();
 }
 
-/* A host's name is another's word: it is learned as it is, and shown without what a terminal obeys.
- */
-static void test_learned_is_harmless(void)
-{
-    const char *text;
-
-    setup();
-    for (size_t i = 0; i < f.n; i++)
-        if (strcmp(f.rows[i].host, "web1") == 0)
-            f.rows[i].host = "web\xc2\x9b"
-                             "31m"; /* CSI, as one C1 control */
-    options.identities = identities;
-    options.learn = true;
-    text = report(CTL_DONE);
-    has(text, "learned: the identity of web\\u009b31m\n");
-    CU_ASSERT_EQUAL(count(text, "\xc2\x9b"), 0);
-    cleanup();
-}
-
 /* A log whose beginning the centre never had is learned with what it begins with. */
 static void test_late(void)
 {
@@ -302,6 +312,35 @@ static void test_alarms(void)
     cleanup();
 }
 
+/* However much strangers leave, what is wrong with a log that is expected is listed. */
+static void test_flood(void)
+{
+    struct centre_alarm *one = &f.alarms[0];
+    const char *text;
+
+    setup();
+    options.identities = identities;
+    options.learn = true;
+    (void)report(CTL_DONE);
+    options.learn = false;
+    *one = (struct centre_alarm){.kind = "conflict", .host = "evil", .why = "x"};
+    f.n_alarms = 1;
+    f.flood = 2 * FINDING_ALL;
+    for (size_t i = f.n; i-- > 0;) /* gone */
+        if (strcmp(f.rows[i].host, "web2") == 0)
+            fake_delete(&f, i);
+    text = report(CTL_FAILED);
+    has(text, "missing: web2, log ");
+    has(text, "alarm: evil, log ");
+    has(text, "not all of them are listed");
+    CU_ASSERT(strstr(text, "missing: web2") < strstr(text, "alarm: evil"));
+    /* Also where the logs are some that are expected. */
+    fake_double(&f, 3)->seq = 4;
+    text = report(CTL_FAILED);
+    has(text, "fork: web1, log ");
+    cleanup();
+}
+
 /* Heads of many days, of all logs: every one counts. */
 static void test_many_heads(void)
 {
@@ -334,7 +373,7 @@ static void test_many_heads(void)
 
 static void test_heads(void)
 {
-    struct verify_head heads[2] = {0};
+    struct verify_head heads[3] = {0};
 
     setup();
     heads[0].log = f.rows[of("web1")].log;
@@ -349,6 +388,16 @@ static void test_heads(void)
     has(report(CTL_FAILED), "truncated: web2");
     heads[1].log.bytes[0] ^= 1;
     has(report(CTL_FAILED), "missing: -, log");
+    /* In whatever order they were kept, each has its say. */
+    heads[1] = heads[2] = heads[0];
+    heads[0].seq = 7;
+    heads[0].hash = f.rows[of("web1") + 6].hash;
+    heads[2].seq = 6;
+    heads[2].hash = f.rows[of("web1") + 5].hash;
+    options.n_heads = 3;
+    (void)report(CTL_DONE);
+    heads[1].hash.bytes[0] ^= 1;
+    has(report(CTL_FAILED), "rewritten: web1");
     cleanup();
 }
 
@@ -419,13 +468,14 @@ static const struct unit_case CASES[] = {
     {"sound", test_sound},
     {"quiet", test_quiet},
     {"clock", test_clock},
+    {"unsigned", test_unsigned},
     {"stopped", test_stopped},
     {"damage", test_damage},
     {"identities", test_identities},
     {"not learned", test_not_learned},
-    {"learned is harmless", test_learned_is_harmless},
     {"late", test_late},
     {"alarms", test_alarms},
+    {"flood", test_flood},
     {"heads", test_heads},
     {"many heads", test_many_heads},
     {"local", test_local},

@@ -144,6 +144,10 @@ static void test_names(void)
     CU_ASSERT_FALSE(identities_name_ok("a\nb"));
     CU_ASSERT_FALSE(identities_name_ok("a#b"));
     CU_ASSERT_FALSE(identities_name_ok("a\x7f"));
+    CU_ASSERT_FALSE(identities_name_ok("a\xc2\x9b"
+                                       "31m"));           /* CSI */
+    CU_ASSERT_FALSE(identities_name_ok("a\xe2\x80\xae")); /* right to left */
+    CU_ASSERT_FALSE(identities_name_ok("a\xff"));
 }
 
 static const struct unit_case CASES[] = {

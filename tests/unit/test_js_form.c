@@ -88,7 +88,7 @@ static void test_no_id(void)
 
 static void test_alarm(void)
 {
-    struct seal_key log = a_log();
+    struct seal_key log = a_log(), of;
     struct ship_alarm alarm = {.kind = SHIP_CONFLICT,
                                .here = a_place(),
                                .there = {.epoch = 1, .seq = 2},
@@ -119,6 +119,12 @@ static void test_alarm(void)
     alarm.there.hash.bytes[0] = 1;
     js_alarm_subject(other, &log, &alarm);
     CU_ASSERT_STRING_NOT_EQUAL(subject, other);
+    CU_ASSERT(js_alarm_subject_read(subject, &of));
+    CU_ASSERT(memcmp(&of, &log, sizeof(of)) == 0);
+    CU_ASSERT(js_alarm_subject_read("cention.alarm." LOG, &of));
+    CU_ASSERT_FALSE(js_alarm_subject_read("cention.alarm." LOG "0", &of));
+    CU_ASSERT_FALSE(js_alarm_subject_read("cention.alarm.x", &of));
+    CU_ASSERT_FALSE(js_alarm_subject_read("cention.audit." LOG, &of));
 }
 
 /* Texts that don't fit are cut when written, and refused when read. */
