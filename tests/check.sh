@@ -87,12 +87,17 @@ unit() { # ROUND
 with_workers="test_calls test_pipeline test_drain test_audit test_config test_answers
     test_origin test_listen_tls test_policy"
 
+# Tests with real servers, which mostly wait for them: more of them at once.
+centres="test_central test_central_months test_from_centres test_js test_js_shipd test_pg test_rsyslog"
+
+files() { printf 'tests/e2e/%s.py ' "$@"; }
+
 e2e() { # ROUND [WORKERS FILE...]
-    say "end-to-end tests ($1${2:+, $2 workers})"
+    say "end-to-end tests ($1${2:+, $2 workers})${at_once:+, of the centres}"
     out=$(mktemp) round=$1 workers=${2:-}
     shift $(($# > 1 ? 2 : 1))
     CENTION_BUILD="$top/build-$round" CENTION_WORKERS="${workers:-0}" \
-        timeout 1200 /usr/bin/python3 -m pytest -q -n "$jobs" -rs -p no:cacheprovider \
+        timeout 1200 /usr/bin/python3 -m pytest -q -n "${at_once:-$jobs}" -rs -p no:cacheprovider \
         "${@:-tests/e2e}" >"$out" 2>&1
     status=$?
     cat "$out"
@@ -125,9 +130,12 @@ for round in $rounds; do
         continue
     fi
     unit "$round"
-    e2e "$round"
     # shellcheck disable=SC2046,SC2086 # words
-    [ "$round" != plain ] || e2e "$round" 2 $(printf 'tests/e2e/%s.py ' $with_workers)
+    e2e "$round" 0 tests/e2e $(printf -- '--ignore=tests/e2e/%s.py ' $centres)
+    # shellcheck disable=SC2046,SC2086 # words
+    at_once=$((2 * jobs)) e2e "$round" 0 $(files $centres)
+    # shellcheck disable=SC2046,SC2086 # words
+    [ "$round" != plain ] || e2e "$round" 2 $(files $with_workers)
     [ "$round" != plain ] || step "fuzzing, 4 s for each target" fuzz
 done
 finish

@@ -202,6 +202,11 @@ def test_sender_is_ended_without_acknowledgements(make_rig, upstream, tmp_path, 
     assert facts["lost"] == 0, facts
 
 
+def stopped(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        return f.read().rsplit(")", 1)[1].split()[0] == "T"
+
+
 @pytest.mark.parametrize("rewinds", (True, False))
 def test_places_go_back(made, tmp_path, certificates, receiver, rewinds):
     """What was sent and never acknowledged comes when the places go back, and only then."""
@@ -209,6 +214,7 @@ def test_places_go_back(made, tmp_path, certificates, receiver, rewinds):
     with sender:
         until(lambda: receiver.count() == len(made.lines), 30, what="the first record")
         receiver.process.send_signal(signal.SIGSTOP)  # it acknowledges nothing more
+        until(lambda: stopped(receiver.process.pid), what="a receiver that stands still")
         for i in range(20):
             made.request("a%d" % i)
         until(lambda: places(sender) > len(made.lines[0]) + 1, 30, what="a place ahead of the receiver")
