@@ -87,7 +87,8 @@ unit() { # ROUND
 with_workers="test_calls test_pipeline test_drain test_audit test_config test_answers
     test_origin test_listen_tls test_policy"
 
-# Tests with real servers, which mostly wait for them: more of them at once.
+# End-to-end tests wait half of their time, hence one more at once than there are cores; those with real
+# servers wait most of theirs.
 centres="test_central test_central_months test_from_centres test_js test_js_shipd test_pg test_rsyslog"
 
 files() { printf 'tests/e2e/%s.py ' "$@"; }
@@ -97,7 +98,7 @@ e2e() { # ROUND [WORKERS FILE...]
     out=$(mktemp) round=$1 workers=${2:-}
     shift $(($# > 1 ? 2 : 1))
     CENTION_BUILD="$top/build-$round" CENTION_WORKERS="${workers:-0}" \
-        timeout 1200 /usr/bin/python3 -m pytest -q -n "${at_once:-$jobs}" -rs -p no:cacheprovider \
+        timeout 1200 /usr/bin/python3 -m pytest -q -n "${at_once:-$((jobs + 1))}" -rs -p no:cacheprovider \
         "${@:-tests/e2e}" >"$out" 2>&1
     status=$?
     cat "$out"
