@@ -269,6 +269,7 @@ static void empty_folder(void)
 
 struct places {
     struct ship_place list[PLACES];
+    uint64_t segment[PLACES]; /* the number of the one that it came from */
     size_t n;
 };
 
@@ -285,7 +286,8 @@ static int look(struct tail *t, const struct ship_place *place)
     return r;
 }
 
-static void check_batch(const struct ship_batch *batch, struct places *all, bool gap)
+static void check_batch(const struct tail *t, const struct ship_batch *batch, struct places *all,
+                        bool gap)
 {
     must(batch->n >= 1 && batch->n <= SHIP_BATCH_RECORDS);
     for (size_t i = 0; i < batch->n; i++) {
@@ -304,6 +306,7 @@ static void check_batch(const struct ship_batch *batch, struct places *all, bool
         must(!gap || line.type == LINE_SEGMENT);
         gap = false;
         must(all->n < PLACES);
+        all->segment[all->n] = t->source.first;
         all->list[all->n++] = r->place;
     }
 }
@@ -317,7 +320,7 @@ static int drink(struct tail *t, struct places *all, bool gap)
     for (int i = 0; i < TURNS; i++) {
         r = tail_next(t, &batch);
         if (r == TAIL_BATCH) {
-            check_batch(&batch, all, gap);
+            check_batch(t, &batch, all, gap);
             gap = false;
         } else if (r == TAIL_GONE) {
             gap = true;
@@ -332,18 +335,17 @@ static int drink(struct tail *t, struct places *all, bool gap)
 
 static const struct ship_place NOWHERE = {0};
 
-/* What was given out is found by its place. */
-static void check_found(struct tail *t, const struct ship_place *place)
+/* What was given out is found by its place, unless a later file claims to have it. */
+static void check_found(struct tail *t, const struct places *all, size_t i)
 {
-    struct ship_place other = *place;
-    int r;
+    struct ship_place other = all->list[i];
 
-    r = look(t, place);
-    must(r == TAIL_FOUND || r == TAIL_BROKEN || r == TAIL_ENDS);
-    if (r == TAIL_FOUND) {
-        other.hash.bytes[0] ^= 1;
-        must(look(t, &other) == TAIL_OTHER && chain_same(&t->here.hash, &place->hash));
-    }
+    for (size_t k = 0; k < n_segments; k++)
+        if (segments[k].first > all->segment[i] && segments[k].first <= other.seq)
+            return;
+    must(look(t, &other) == TAIL_FOUND);
+    other.hash.bytes[0] ^= 1;
+    must(look(t, &other) == TAIL_OTHER && chain_same(&t->here.hash, &all->list[i].hash));
 }
 
 static void folder(struct slice in)
@@ -369,7 +371,7 @@ static void folder(struct slice in)
     if (r == TAIL_FOUND || r == TAIL_GONE) {
         (void)drink(&t, &whole, r == TAIL_GONE);
         for (size_t i = 0; i < whole.n; i += 1 + whole.n / 3)
-            check_found(&t, &whole.list[i]);
+            check_found(&t, &whole, i);
     }
     put_folder(how, cut);
     r = look(&t, &NOWHERE);
