@@ -8,6 +8,7 @@
 #include "base/loop.h"
 #include "base/sandbox.h"
 #include "base/service.h"
+#include "base/signals.h"
 #include "base/watchdog.h"
 #include "keeper/audit.h"
 #include "keeper/command.h"
@@ -44,7 +45,6 @@ enum {
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
     EXIT_CONFIG = 78, /* EX_CONFIG of sysexits.h */
-    N_SIGNALS = 3,
     /* When the audit log can't be written, microseconds: */
     FAILED_TELL_US = 1000000, /* everyone is told why so long, */
     FAILED_LOOK_US = 100000,
@@ -62,7 +62,7 @@ struct server {
     const char *conf_path;
     struct keeper_conf conf;
     struct loop *loop;
-    struct event *signals[N_SIGNALS];
+    struct signals signals;
     struct audit *audit;
     struct signer *signer;
     struct keeper *keeper;
@@ -331,24 +331,6 @@ static void on_arrived(void *arg, int fd)
     keeper_arrived(s->keeper, fd);
 }
 
-static int start_signals(struct server *s)
-{
-    static const int NUMBERS[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
-
-    /* A write to a closed pipe or past a file size limit is an error return, not the end. */
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGXFSZ, SIG_IGN);
-    for (unsigned i = 0; i < N_SIGNALS; i++) {
-        /* What libevent puts back at the end: a late signal must not turn a good end into a bad. */
-        (void)signal(NUMBERS[i], SIG_IGN);
-        s->signals[i] = evsignal_new(loop_base(s->loop), NUMBERS[i],
-                                     NUMBERS[i] == SIGHUP ? on_reload_signal : on_stop_signal, s);
-        if (!s->signals[i] || event_add(s->signals[i], NULL) < 0)
-            return -ENOMEM;
-    }
-    return 0;
-}
-
 static int start_door(struct server *s, struct err *err)
 {
     struct service_socket sockets[SERVICE_SOCKETS_MAX];
@@ -380,8 +362,10 @@ static int server_open(struct server *s, struct keystore **keys, struct err *err
     };
     int r = loop_new(&s->loop);
 
+    /* A write past a file size limit is an error return, not the end. */
+    (void)signal(SIGXFSZ, SIG_IGN);
     if (r == 0)
-        r = start_signals(s);
+        r = signals_init(&s->signals, s->loop, on_stop_signal, on_reload_signal, s);
     if (r == 0)
         r = signer_new(&s->signer);
     if (r < 0)
@@ -442,9 +426,7 @@ static void server_deinit(struct server *s)
     keeper_free(s->keeper);
     audit_free(s->audit);
     signer_free(s->signer);
-    for (unsigned i = 0; i < N_SIGNALS; i++)
-        if (s->signals[i])
-            event_free(s->signals[i]);
+    signals_deinit(&s->signals);
     loop_free(s->loop);
     confine_deinit(&s->confine);
     keeper_conf_deinit(&s->conf);

@@ -5,6 +5,7 @@
 #include "base/descriptors.h"
 #include "base/sandbox.h"
 #include "base/service.h"
+#include "base/signals.h"
 #include "base/watchdog.h"
 #include "config.h"
 #include "exchange/admin.h"
@@ -40,7 +41,7 @@ struct daemon {
     struct confine confine;
     struct admin admin;
     struct clients *admins;
-    struct event *signals[4];
+    struct signals signals;
     int drain_signal;
     struct loop_timer give_up;
     struct watchdog watchdog;
@@ -239,22 +240,6 @@ static int daemon_listen(struct daemon *d, struct err *err)
     return r;
 }
 
-static int daemon_signals(struct daemon *d)
-{
-    static const int NUMBERS[] = {SIGTERM, SIGINT, SIGHUP};
-
-    (void)signal(SIGPIPE, SIG_IGN);
-    for (unsigned i = 0; i < 3; i++) {
-        /* What libevent puts back at the end: a late signal must not turn a good end into a bad. */
-        (void)signal(NUMBERS[i], SIG_IGN);
-        d->signals[i] = evsignal_new(loop_base(d->loop), NUMBERS[i],
-                                     NUMBERS[i] == SIGHUP ? daemon_reload : daemon_drain, d);
-        if (!d->signals[i] || event_add(d->signals[i], NULL) < 0)
-            return -ENOMEM;
-    }
-    return 0;
-}
-
 /* In this order: everything is opened, files are confined, threads made, system calls confined. */
 static int daemon_open(struct daemon *d, struct setup *setup, struct err *err)
 {
@@ -272,7 +257,7 @@ static int daemon_open(struct daemon *d, struct setup *setup, struct err *err)
         return r;
     if ((r = clients_new(&d->admins, d->loop, &conf->limits, ADMIN_CONNECTIONS, &ADMIN_HANDLER,
                          &d->admin)) < 0 ||
-        (r = daemon_signals(d)) < 0)
+        (r = signals_init(&d->signals, d->loop, daemon_drain, daemon_reload, d)) < 0)
         return err_set(err, r, "%s", strerror(-r));
     clients_identify(d->admins, d->first.peers);
     clients_hosts(d->admins, &conf->hosts);
@@ -292,9 +277,7 @@ static void daemon_close(struct daemon *d)
     crew_free(d->crew);
     setup_unref(d->fresh);
     worker_close(&d->first);
-    for (unsigned i = 0; i < 3; i++)
-        if (d->signals[i])
-            event_free(d->signals[i]);
+    signals_deinit(&d->signals);
     loop_timer_deinit(&d->give_up);
     watchdog_stop(&d->watchdog);
     confine_deinit(&d->confine);

@@ -7,6 +7,7 @@
 #include "base/loop.h"
 #include "base/sandbox.h"
 #include "base/service.h"
+#include "base/signals.h"
 #include "base/watchdog.h"
 #include "ship/desk.h"
 #include "ship/shipper.h"
@@ -22,7 +23,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,8 +33,7 @@ enum {
     EXIT_DONE = 0,
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
-    EXIT_CONFIG = 78, /* EX_CONFIG of sysexits.h */
-    N_SIGNALS = 3,
+    EXIT_CONFIG = 78,     /* EX_CONFIG of sysexits.h */
     MEASURE_US = 1000000, /* microseconds between two looks at the log's end */
     DRAIN_US = 5000000,   /* what is under way may take so long at the end */
     DRAIN_LOOK_US = 20000,
@@ -46,7 +45,7 @@ struct daemon {
     const char *conf_path;
     struct ship_conf conf;
     struct loop *loop;
-    struct event *signals[N_SIGNALS];
+    struct signals signals;
     int audit, state;                   /* the folders */
     struct sink *sinks[SHIP_SINKS_MAX]; /* NULL: its shipper has it */
     struct shipper *shippers[SHIP_SINKS_MAX];
@@ -133,22 +132,6 @@ static void on_reload_signal(evutil_socket_t number, short what, void *arg)
     }
     ship_conf_deinit(&conf);
     service_ready(d->begun ? SHIPPING : WAITING);
-}
-
-static int start_signals(struct daemon *d)
-{
-    static const int NUMBERS[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
-
-    (void)signal(SIGPIPE, SIG_IGN);
-    for (unsigned i = 0; i < N_SIGNALS; i++) {
-        /* What libevent puts back at the end: a late signal must not turn a good end into a bad. */
-        (void)signal(NUMBERS[i], SIG_IGN);
-        d->signals[i] = evsignal_new(loop_base(d->loop), NUMBERS[i],
-                                     NUMBERS[i] == SIGHUP ? on_reload_signal : on_stop_signal, d);
-        if (!d->signals[i] || event_add(d->signals[i], NULL) < 0)
-            return -ENOMEM;
-    }
-    return 0;
 }
 
 /* ---- shipping ---- */
@@ -288,7 +271,7 @@ static int start(struct daemon *d, struct err *err)
     if (r == 0) {
         loop_timer_init(&d->measure, d->loop, on_measure, d);
         loop_timer_init(&d->ending, d->loop, on_ending, d);
-        r = start_signals(d);
+        r = signals_init(&d->signals, d->loop, on_stop_signal, on_reload_signal, d);
     }
     if (r == 0)
         r = watch_new(&d->watch, d->loop, d->conf.audit, d->conf.gather_us, on_wake, d);
@@ -330,9 +313,7 @@ static void daemon_deinit(struct daemon *d)
     loop_timer_deinit(&d->measure);
     loop_timer_deinit(&d->ending);
     watchdog_stop(&d->watchdog);
-    for (unsigned i = 0; i < N_SIGNALS; i++)
-        if (d->signals[i])
-            event_free(d->signals[i]);
+    signals_deinit(&d->signals);
     loop_free(d->loop);
     if (d->audit >= 0)
         (void)close(d->audit);
