@@ -6,31 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    DNS_PORT = 53, /* UDP is beyond the fence; for answers that are too long for it */
-};
-
-/* Where OpenSSL and Debian keep the system's store, links and what they lead to. */
-static const char *const STORES[] = {"/usr/lib/ssl", "/usr/share/ca-certificates",
-                                     "/usr/local/share/ca-certificates", "/etc/pki"};
-
-static int keep_store(struct confine *kept, const struct proxy_conf *conf)
-{
-    const char *file = getenv("SSL_CERT_FILE"), *folder = getenv("SSL_CERT_DIR");
-    int r = 0;
-
-    if (*conf->upstream.ca_file)
-        r = confine_keep_folder(kept, conf->upstream.ca_file, CONFINE_READ);
-    /* A reload may go back to it. */
-    for (unsigned i = 0; r == 0 && i < sizeof(STORES) / sizeof(STORES[0]); i++)
-        r = confine_keep(kept, STORES[i], CONFINE_READ);
-    if (r == 0 && file)
-        r = confine_keep_folder(kept, file, CONFINE_READ);
-    if (r == 0 && folder)
-        r = confine_keep(kept, folder, CONFINE_READ);
-    return r;
-}
-
 /* A socket's file is removed at the end, a certificate is read again at a reload. */
 static int keep_listener(struct confine *kept, const struct listener_conf *l)
 {
@@ -49,13 +24,11 @@ static int keep_files(struct confine *kept, const struct proxy_conf *conf, const
 
     if (r == 0)
         r = confine_keep_folder(kept, conf->api, CONFINE_READ);
+    if (r == 0 && *conf->upstream.ca_file)
+        r = confine_keep_folder(kept, conf->upstream.ca_file, CONFINE_READ);
+    /* The system's CA store, too: a reload may go back to it. */
     if (r == 0)
-        r = keep_store(kept, conf);
-    /* The whole folder, because its files are replaced, not written, when the network changes. */
-    if (r == 0)
-        r = confine_keep(kept, "/etc", CONFINE_READ);
-    if (r == 0)
-        r = confine_keep_folder(kept, "/etc/resolv.conf", CONFINE_READ);
+        r = confine_keep_network(kept);
     /* The units of local clients (front/process); others' secrets there are closed to the confined.
      */
     if (r == 0)
@@ -91,7 +64,7 @@ int proxy_confine(struct confine *kept, const struct proxy_conf *conf, const cha
     if (r == 0)
         r = confine_keep_port(kept, hop.port);
     if (r == 0 && !hop.literal)
-        r = confine_keep_port(kept, DNS_PORT);
+        r = confine_keep_port(kept, CONFINE_DNS_PORT);
     return r < 0 ? err_set(err, r, "sandbox: %s", strerror(-r)) : confine_files(kept, err);
 }
 

@@ -5,14 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    DNS_PORT = 53, /* UDP is beyond the fence; for answers that are too long for it */
-};
-
-/* Where OpenSSL and Debian keep the system's store, links and what they lead to. */
-static const char *const STORES[] = {"/usr/lib/ssl", "/usr/share/ca-certificates",
-                                     "/usr/local/share/ca-certificates", "/etc/pki"};
-
 /* The C library loads what nsswitch.conf names when it looks up a name for the first time; later it
  * could not. */
 static void load_resolver(void)
@@ -59,7 +51,6 @@ static int keep_sink(struct confine *kept, const struct ship_sink_conf *c)
 
 static int keep_files(struct confine *kept, const struct ship_conf *conf, const char *conf_path)
 {
-    const char *file = getenv("SSL_CERT_FILE"), *folder = getenv("SSL_CERT_DIR");
     int r = confine_keep(kept, conf->audit, CONFINE_READ);
 
     if (r == 0)
@@ -68,17 +59,8 @@ static int keep_files(struct confine *kept, const struct ship_conf *conf, const 
         r = confine_keep_folder(kept, conf_path, CONFINE_READ);
     if (r == 0 && conf->admin)
         r = confine_keep_folder(kept, conf->admin, CONFINE_REMOVE);
-    /* The whole folder, because its files are replaced, not written, when the network changes. */
     if (r == 0)
-        r = confine_keep(kept, "/etc", CONFINE_READ);
-    if (r == 0)
-        r = confine_keep_folder(kept, "/etc/resolv.conf", CONFINE_READ);
-    for (unsigned i = 0; r == 0 && i < sizeof(STORES) / sizeof(STORES[0]); i++)
-        r = confine_keep(kept, STORES[i], CONFINE_READ);
-    if (r == 0 && file)
-        r = confine_keep_folder(kept, file, CONFINE_READ);
-    if (r == 0 && folder)
-        r = confine_keep(kept, folder, CONFINE_READ);
+        r = confine_keep_network(kept);
     for (unsigned i = 0; r == 0 && i < conf->n_sinks; i++)
         r = keep_sink(kept, &conf->sinks[i]);
     return r;
@@ -97,6 +79,6 @@ int ship_confine(struct confine *kept, const struct ship_conf *conf, const char 
     load_resolver();
     r = keep_files(kept, conf, conf_path);
     if (r == 0)
-        r = confine_keep_port(kept, DNS_PORT);
+        r = confine_keep_port(kept, CONFINE_DNS_PORT);
     return r < 0 ? err_set(err, r, "sandbox: %s", strerror(-r)) : confine_files(kept, err);
 }

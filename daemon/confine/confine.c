@@ -50,6 +50,24 @@ int confine_keep_folder(struct confine *c, const char *file, enum confine_access
     return r;
 }
 
+int confine_keep_network(struct confine *c)
+{
+    /* Where OpenSSL and Debian keep the system's store, links and what they lead to; and the whole
+     * of /etc, because its files are replaced, not written, when the network changes. */
+    static const char *const FOLDERS[] = {"/usr/lib/ssl", "/usr/share/ca-certificates",
+                                          "/usr/local/share/ca-certificates", "/etc/pki", "/etc"};
+    const char *file = getenv("SSL_CERT_FILE"), *folder = getenv("SSL_CERT_DIR");
+    int r = confine_keep_folder(c, "/etc/resolv.conf", CONFINE_READ);
+
+    for (unsigned i = 0; r == 0 && i < sizeof(FOLDERS) / sizeof(FOLDERS[0]); i++)
+        r = confine_keep(c, FOLDERS[i], CONFINE_READ);
+    if (r == 0 && file)
+        r = confine_keep_folder(c, file, CONFINE_READ);
+    if (r == 0 && folder)
+        r = confine_keep(c, folder, CONFINE_READ);
+    return r;
+}
+
 int confine_keep_port(struct confine *c, unsigned port)
 {
     for (unsigned i = 0; i < c->n_ports; i++)

@@ -28,6 +28,7 @@ enum confine_access {
 enum {
     CONFINE_PATHS_MAX = 192,
     CONFINE_PORTS_MAX = 64,
+    CONFINE_DNS_PORT = 53, /* UDP is beyond the fence; for answers that are too long for it */
 };
 
 struct confine_path {
@@ -60,6 +61,12 @@ int confine_keep(struct confine *c, const char *path, enum confine_access access
 /* Keeps the folder of a file and, when the file is reached by links, that of what they lead to. */
 int confine_keep_folder(struct confine *c, const char *file, enum confine_access access)
     __attribute__((warn_unused_result));
+
+/*
+ * Keeps what is read to find servers and to trust them: the resolver's settings and the system's
+ * CA store, or those that $SSL_CERT_FILE and $SSL_CERT_DIR name. As confine_keep.
+ */
+int confine_keep_network(struct confine *c) __attribute__((warn_unused_result));
 
 /* Keeps a TCP port to connect to, once; -ENOSPC when there are too many. */
 int confine_keep_port(struct confine *c, unsigned port) __attribute__((warn_unused_result));
