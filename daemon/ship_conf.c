@@ -27,16 +27,7 @@ static const char *const NATS[] = {"name",     "type",        "url", "stream",
 /* It goes into headers and tables as it is. */
 static bool is_host(const char *name)
 {
-    size_t n = strlen(name);
-
-    for (size_t i = 0; i < n; i++) {
-        char c = name[i];
-
-        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
-            c != '-' && c != '_' && c != '.')
-            return false;
-    }
-    return n > 0 && n <= HOST_MAX;
+    return slice_is_name(slice_str(name), HOST_MAX, "-_.");
 }
 
 static int read_host(struct settings_node root, char **out, struct err *err)

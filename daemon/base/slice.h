@@ -57,6 +57,19 @@ static inline bool slice_eq_nocase(struct slice a, struct slice b)
     return true;
 }
 
+/* 1 to `most` bytes, each an ASCII letter, a digit, or one of `also`. */
+static inline bool slice_is_name(struct slice s, size_t most, const char *also)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.data[i];
+
+        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+            (c == '\0' || !strchr(also, c)))
+            return false;
+    }
+    return s.len > 0 && s.len <= most;
+}
+
 /* Byte order, a shorter prefix first: below, at or above zero as memcmp(3). */
 static inline int slice_cmp(struct slice a, struct slice b)
 {

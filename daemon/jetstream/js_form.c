@@ -12,14 +12,7 @@ enum {
 
 bool js_prefix_ok(struct slice prefix)
 {
-    for (size_t i = 0; i < prefix.len; i++) {
-        char c = prefix.data[i];
-
-        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
-            c != '-' && c != '_')
-            return false;
-    }
-    return prefix.len > 0 && prefix.len <= JS_PREFIX_MAX;
+    return slice_is_name(prefix, JS_PREFIX_MAX, "-_");
 }
 
 void js_stream_name(char out[JS_STREAM], const char *prefix, const struct seal_key *log)

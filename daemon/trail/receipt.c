@@ -7,14 +7,7 @@
 
 bool receipt_name(struct slice name)
 {
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.data[i];
-
-        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
-            c != '-' && c != '_')
-            return false;
-    }
-    return name.len > 0 && name.len <= RECEIPT_NAME;
+    return slice_is_name(name, RECEIPT_NAME, "-_");
 }
 
 int receipt_write(struct buf *out, const struct receipt *r)
