@@ -208,7 +208,6 @@ CREATE OR REPLACE FUNCTION cention_audit.ship(
 DECLARE
     last_ CONSTANT bigint := first_ + cardinality(lines_) - 1;
     head record;
-    stored_ integer;
     from_ integer := 1; -- the first of the arrays that is not here yet
 BEGIN
     standby := current_setting('synchronous_standby_names') <> '';
