@@ -20,12 +20,22 @@ struct loop {
     uint64_t time; /* of this turn; 0 before it is asked for */
 };
 
-uint64_t loop_now(void)
+static uint64_t read_clock(clockid_t clock)
 {
     struct timespec ts;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+    (void)clock_gettime(clock, &ts);
     return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+uint64_t loop_now(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t loop_wall(void)
+{
+    return read_clock(CLOCK_REALTIME);
 }
 
 uint64_t loop_time(struct loop *loop)

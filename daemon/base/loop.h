@@ -26,7 +26,9 @@ void loop_stop(struct loop *loop);
 /* CLOCK_MONOTONIC in microseconds. */
 uint64_t loop_now(void);
 
-/* The same, but read once a turn, when it is first asked for: as accurate as timers are. */
+/* The host's clock, which may step: microseconds since 1970, UTC. */
+uint64_t loop_wall(void);
+/* As loop_now, but read once a turn, when it is first asked for: as accurate as timers are. */
 uint64_t loop_time(struct loop *loop);
 
 /*

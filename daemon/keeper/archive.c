@@ -88,14 +88,6 @@ static int give_up(struct archive *a, const char *what, const char *why)
     return 0;
 }
 
-static int open_segment(const struct archive *a, uint64_t first, bool packed)
-{
-    char name[SEGMENT_NAME];
-
-    segment_file_name(name, first, packed);
-    return openat(a->directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-}
-
 /* ---- compressing ---- */
 
 static int begin_packing(struct archive *a, uint64_t first)
@@ -106,11 +98,14 @@ static int begin_packing(struct archive *a, uint64_t first)
     a->packed = false;
     a->state = ARCHIVE_PACKING;
     (void)unlinkat(a->directory, TEMPORARY, 0);
-    a->from = open_segment(a, first, false);
+    a->from = segment_open(a->directory, first, false);
     a->to = a->from < 0 ? -1
                         : openat(a->directory, TEMPORARY,
                                  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0440);
-    r = a->to < 0 || fchmod(a->to, 0440) < 0 ? -errno : packer_new(&a->packer, a->from, a->to);
+    if (a->from < 0)
+        r = a->from;
+    else
+        r = a->to < 0 || fchmod(a->to, 0440) < 0 ? -errno : packer_new(&a->packer, a->from, a->to);
     return r < 0 ? give_up(a, "it can't be compressed", strerror(-r)) : 0;
 }
 
@@ -151,7 +146,7 @@ static uint64_t began(const struct archive *a, uint64_t first, bool packed)
     struct slice bytes;
     struct line line;
     uint64_t time = 0;
-    int fd = open_segment(a, first, packed);
+    int fd = segment_open(a->directory, first, packed);
 
     if (fd < 0)
         return 0;
@@ -164,15 +159,6 @@ static uint64_t began(const struct archive *a, uint64_t first, bool packed)
     return time;
 }
 
-static uint64_t size_of(const struct archive *a, uint64_t first, bool packed)
-{
-    char name[SEGMENT_NAME];
-    struct stat st;
-
-    segment_file_name(name, first, packed);
-    return fstatat(a->directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)st.st_size : 0;
-}
-
 /* Why the oldest of the segments has to go, or NULL. Its last record is older than the next one's
  * first, and younger than nothing that matters. */
 static const char *too_much(const struct archive *a, const struct segments *s)
@@ -183,11 +169,11 @@ static const char *too_much(const struct archive *a, const struct segments *s)
     if (o->keep_segments && s->n > o->keep_segments)
         return "count";
     for (size_t i = 0; o->keep_bytes && i < s->n; i++)
-        bytes += size_of(a, s->first[i], s->packed[i]);
+        bytes += segment_size(a->directory, s->first[i], s->packed[i]);
     if (bytes > o->keep_bytes)
         return "size";
     next = o->keep_age_us ? began(a, s->first[1], s->packed[1]) : 0;
-    return next && ledger_now_us() > next + o->keep_age_us ? "age" : NULL;
+    return next && loop_wall() > next + o->keep_age_us ? "age" : NULL;
 }
 
 static int begin_retiring(struct archive *a, const struct segments *s, const char *reason)
@@ -199,9 +185,9 @@ static int begin_retiring(struct archive *a, const struct segments *s, const cha
     a->last = s->first[1] - 1;
     a->reason = reason;
     a->end = (struct line){0};
-    a->from = open_segment(a, a->first, a->packed);
+    a->from = segment_open(a->directory, a->first, a->packed);
     if (a->from < 0)
-        return give_up(a, "it can't be retired", strerror(errno));
+        return give_up(a, "it can't be retired", strerror(-a->from));
     segment_reader_init(&a->reader, a->from);
     a->reader.packed = a->packed;
     a->state = ARCHIVE_RETIRING;

@@ -276,7 +276,7 @@ static int next_epoch(struct audit *a)
     }
     epoch_free(l->epoch);
     l->epoch = next;
-    a->epoch_time = ledger_now_us();
+    a->epoch_time = loop_wall();
     log_info("audit_epoch", "epoch=%" PRIu64 " seq=%" PRIu64, number + 1, l->seq - 1);
     return 0;
 }
@@ -333,13 +333,13 @@ static uint64_t segment_due(const struct audit *a)
         return UINT64_MAX;
     return a->ledger.live.size >= a->options.segment_bytes
                ? 0
-               : until(a->segment_time + a->options.segment_age_us, ledger_now_us());
+               : until(a->segment_time + a->options.segment_age_us, loop_wall());
 }
 
 static uint64_t epoch_due(const struct audit *a)
 {
     return a->ledger.state != LEDGER_OPEN ? UINT64_MAX
-                                          : until(a->epoch_time + AUDIT_DAY_US, ledger_now_us());
+                                          : until(a->epoch_time + AUDIT_DAY_US, loop_wall());
 }
 
 static uint64_t seal_due(const struct audit *a)
@@ -525,7 +525,7 @@ static int begin_fresh(struct audit *a)
 {
     char identity[IDENTITY_TEXT];
 
-    a->epoch_time = ledger_now_us();
+    a->epoch_time = loop_wall();
     identity_text(identity, &a->ledger.log);
     log_warning("audit_log_created", "directory=%s identity=%s", a->path, identity);
     return add_header(a);

@@ -4,11 +4,9 @@
 #include "base/loop.h"
 #include "trail/segments.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 void backlog_init(struct backlog *b, const struct receipts_paths *paths, uint64_t quota,
                   int directory)
@@ -35,15 +33,6 @@ static uint64_t last_seq(const struct ledger *l)
 
 /* ---- bytes ---- */
 
-static uint64_t size_of(int directory, uint64_t first, bool packed)
-{
-    char name[SEGMENT_NAME];
-    struct stat st;
-
-    segment_file_name(name, first, packed);
-    return fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)st.st_size : 0;
-}
-
 static void count(struct backlog *b, uint64_t live)
 {
     struct segments s = {0};
@@ -63,7 +52,7 @@ static void count(struct backlog *b, uint64_t live)
             continue;
         if (b->next == UINT64_MAX)
             b->next = last;
-        b->finished += size_of(b->directory, s.first[i], s.packed[i]);
+        b->finished += segment_size(b->directory, s.first[i], s.packed[i]);
     }
     segments_deinit(&s);
 }
@@ -108,7 +97,7 @@ uint64_t backlog_records(const struct receipts_one *one, const struct ledger *l)
 uint64_t backlog_age(const struct backlog *b, const struct receipts_one *one,
                      const struct ledger *l)
 {
-    uint64_t age, now_us = ledger_now_us();
+    uint64_t age, now_us = loop_wall();
     unsigned i = 0;
 
     while (i < b->n_moments && b->moments[i].seq <= one->seq)
@@ -162,7 +151,7 @@ bool backlog_look(struct backlog *b, const struct ledger *l, uint64_t live)
     bool more;
 
     b->looked_at = loop_now();
-    receipts_look(&b->receipts, &log, ledger_now_us());
+    receipts_look(&b->receipts, &log, loop_wall());
     covered = receipts_covered(&b->receipts);
     more = covered >= b->next;
     b->stale |= more || covered < b->covered;

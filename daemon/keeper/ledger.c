@@ -13,7 +13,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     LEDGER_WRITE = 1024 * 1024, /* bytes of a batch that are written before its end */
@@ -69,19 +68,11 @@ int ledger_full(struct ledger *l, int code)
     return -ENOSPC;
 }
 
-uint64_t ledger_now_us(void)
-{
-    struct timespec ts;
-
-    (void)clock_gettime(CLOCK_REALTIME, &ts);
-    return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
-}
-
 /* ---- records ---- */
 
 struct draft ledger_draft(const struct ledger *l)
 {
-    return (struct draft){{l->seq, ledger_now_us()}, buf_len(&l->batch)};
+    return (struct draft){{l->seq, loop_wall()}, buf_len(&l->batch)};
 }
 
 /* Chains the record, or takes it back when it could not be formatted. */

@@ -89,6 +89,4 @@ int ledger_check(struct ledger *l) __attribute__((warn_unused_result));
 int ledger_full(struct ledger *l, int code);
 int ledger_fail(struct ledger *l, const char *what, int code);
 
-uint64_t ledger_now_us(void); /* the host's clock: microseconds since 1970, UTC */
-
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "trail/line.h"
 
 #include <errno.h>
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 static int read_file(struct cursor *c, struct receipt *out, const char **why)
@@ -74,14 +74,12 @@ int cursor_write(struct cursor *c, const struct ship_place *place)
 {
     struct buf text = BUF_INIT(RECEIPT_MAX);
     struct receipt now = c->at;
-    struct timespec ts;
     int r;
 
     now.epoch = place->epoch;
     now.seq = place->seq;
     now.hash = place->hash;
-    (void)clock_gettime(CLOCK_REALTIME, &ts);
-    record_time(now.time, (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u);
+    record_time(now.time, loop_wall());
     r = receipt_write(&text, &now);
     if (r == 0)
         r = write_fresh(c, &text);

@@ -5,7 +5,6 @@
 #include "trail/segments.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,14 +71,10 @@ int newest_look(struct newest *out, int directory)
     /* The live one may have no record yet. Compressed ones are finished: only a log that is
      * nobody's ends with one, and that isn't worth unpacking it. */
     for (unsigned tries = 0; r == -ENOENT && i > 0 && tries < 2; tries++) {
-        char name[SEGMENT_NAME];
         int fd;
 
         i--;
-        segment_file_name(name, all.first[i], all.packed[i]);
-        fd = all.packed[i]
-                 ? -1
-                 : openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        fd = all.packed[i] ? -1 : segment_open(directory, all.first[i], false);
         if (fd < 0)
             continue;
         r = look_in(out, fd);

@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum {
     SUSPECT_US = 2000000,  /* microseconds until what is amiss is looked at again */
@@ -63,14 +62,6 @@ const char *shipper_state_name(enum shipper_state state)
     static const char *const NAMES[] = {"down", "looking", "shipping", "suspect", "stopped"};
 
     return NAMES[state];
-}
-
-static uint64_t clock_us(void)
-{
-    struct timespec ts;
-
-    (void)clock_gettime(CLOCK_REALTIME, &ts);
-    return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
 }
 
 static uint64_t or_usual(uint64_t us, uint64_t usual)
@@ -145,7 +136,7 @@ static void revoke(struct shipper *s)
 static void measure(struct shipper *s)
 {
     if (s->newest.seq <= s->acked_seq)
-        s->acked_us = clock_us();
+        s->acked_us = loop_wall();
 }
 
 /* ---- alarms ---- */
@@ -463,7 +454,7 @@ static int start(struct shipper *s, struct err *err)
         return r;
     s->acked = (struct ship_place){s->cursor.at.epoch, s->cursor.at.seq, s->cursor.at.hash};
     s->acked_seq = s->acked.seq;
-    s->acked_us = s->acked.seq ? cursor_time(&s->cursor) : clock_us();
+    s->acked_us = s->acked.seq ? cursor_time(&s->cursor) : loop_wall();
     r = s->sink->kind->start(s->sink, s->loop, &o->log, o->host, &EVENTS, s);
     return r < 0 ? err_set(err, r, "%s: %s", o->name, strerror(-r)) : 0;
 }
@@ -525,7 +516,7 @@ bool shipper_idle(const struct shipper *s)
 
 void shipper_report(struct shipper_report *out, const struct shipper *s)
 {
-    uint64_t now = clock_us();
+    uint64_t now = loop_wall();
 
     *out = (struct shipper_report){
         .name = s->options.name,

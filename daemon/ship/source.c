@@ -11,14 +11,11 @@ int (*source_fdatasync)(int fd) = fdatasync;
 
 static int open_form(struct source *s, int directory, uint64_t first, bool packed)
 {
-    char name[SEGMENT_NAME];
     struct stat st;
-    int fd, r;
+    int fd = segment_open(directory, first, packed), r;
 
-    segment_file_name(name, first, packed);
-    fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
-        return -errno;
+        return fd;
     r = fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
     if (r < 0) {
         (void)close(fd);

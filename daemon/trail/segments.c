@@ -4,10 +4,12 @@
 #include "pack/pack.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char PACKED[] = ".zst";
@@ -20,6 +22,25 @@ void segment_name(char out[SEGMENT_NAME], uint64_t first)
 void segment_file_name(char out[SEGMENT_NAME], uint64_t first, bool packed)
 {
     (void)snprintf(out, SEGMENT_NAME, "audit-%" PRIu64 ".jsonl%s", first, packed ? PACKED : "");
+}
+
+int segment_open(int directory, uint64_t first, bool packed)
+{
+    char name[SEGMENT_NAME];
+    int fd;
+
+    segment_file_name(name, first, packed);
+    fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+uint64_t segment_size(int directory, uint64_t first, bool packed)
+{
+    char name[SEGMENT_NAME];
+    struct stat st;
+
+    segment_file_name(name, first, packed);
+    return fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)st.st_size : 0;
 }
 
 bool segment_packed(const char *name)

@@ -23,6 +23,12 @@ bool segment_packed(const char *name);                     /* whether it ends wi
 void segment_name(char out[SEGMENT_NAME], uint64_t first); /* of one that is not compressed */
 void segment_file_name(char out[SEGMENT_NAME], uint64_t first, bool packed);
 
+/* Opens one to read, never a link; it may be no regular file. The descriptor, or -errno. */
+int segment_open(int directory, uint64_t first, bool packed) __attribute__((warn_unused_result));
+
+/* Its bytes on the disk; 0 when it isn't there. */
+uint64_t segment_size(int directory, uint64_t first, bool packed);
+
 struct segments {
     uint64_t *first; /* ascending */
     bool *packed;    /* whether it is there in compressed form only */
