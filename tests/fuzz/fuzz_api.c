@@ -3,6 +3,7 @@
  * description finds an instance of each of its paths as that path, every table of a body's schema
  * is in order, and a target that is accepted is made of names that the keeper accepts.
  */
+#include "fuzz/must.h"
 #include "message/api.h"
 #include "message/name.h"
 #include "message/target.h"
@@ -13,12 +14,6 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* The template with an id for its parameter. */
 static size_t instance(const char *template, char *out)

@@ -7,6 +7,7 @@
  * json-c can't tell all that is legal: keys with a NUL in them, integers that it would convert, and
  * escaped characters beyond U+FFFF whose low half it takes for a surrogate are left out.
  */
+#include "fuzz/must.h"
 #include "message/canon.h"
 #include "wire/codec.h"
 
@@ -16,12 +17,6 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static void add(struct buf *out, const char *data, size_t n)
 {

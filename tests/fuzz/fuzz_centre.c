@@ -13,6 +13,7 @@
 #include "ctl/centre_verify.h"
 #include "ctl/ctl.h"
 #include "ctl/identities.h"
+#include "fuzz/must.h"
 #include "trail/hex.h"
 #include "trail/record.h"
 
@@ -28,26 +29,6 @@ enum {
     ALARMS = 16,
     HEADS = 8,
 };
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
-static char *text_of(struct slice s)
-{
-    char *text = strndup(s.len ? s.data : "", s.len);
-
-    must(text != NULL);
-    return text;
-}
-
-static void must_print(const char *text)
-{
-    for (; *text; text++)
-        must(*text >= 0x20 && *text <= 0x7e);
-}
 
 /* ---- a centre ---- */
 
@@ -162,7 +143,7 @@ static void add_record(struct made *m, struct slice bytes)
 
     if (m->n == ROWS)
         return;
-    *row = (struct row){.bytes = text_of(bytes), .host = text_of(m->host)};
+    *row = (struct row){.bytes = must_copy(bytes), .host = must_copy(m->host)};
     bytes.len = strlen(row->bytes);
     if (m->righted)
         right(m, row->bytes, bytes.len);
@@ -189,7 +170,7 @@ static void add_record(struct made *m, struct slice bytes)
 
 static void add_alarm(struct made *m, struct slice text)
 {
-    char *kind = text_of(text), *why = strchr(kind, '|');
+    char *kind = must_copy(text), *why = strchr(kind, '|');
     struct centre_alarm *alarm = &m->alarms[m->n_alarms];
 
     if (why)

@@ -3,6 +3,7 @@
  * is loaded as a file is. Beside not crashing: a refusal names the file and is one line, loading
  * twice says the same, and what is accepted keeps the limits that the daemons rely on.
  */
+#include "fuzz/must.h"
 #include "keeper_conf.h"
 #include "proxy_conf.h"
 #include "ship_conf.h"
@@ -23,12 +24,6 @@ const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
     return "leak:strbuf_append\nleak:libconfig_yylex\n";
-}
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
 }
 
 static void check_listener(const struct listener_conf *l)

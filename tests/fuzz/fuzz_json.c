@@ -3,6 +3,7 @@
  * json-c too, fields ascend strictly, a value rendered as JSON is JSON again with the same
  * meaning, and the string to sign is as long as its parts.
  */
+#include "fuzz/must.h"
 #include "message/canon.h"
 
 #include <json-c/json.h>
@@ -10,12 +11,6 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* json-c reads up to a terminator, and is milder than we are. */
 static void check_json_c(struct slice text)

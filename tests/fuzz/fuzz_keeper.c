@@ -10,6 +10,7 @@
  * sound, has an intent for each signature and an outcome for each intent.
  */
 #include "base/log.h"
+#include "fuzz/must.h"
 #include "keeper/keeper.h"
 #include "message/string_to_sign.h"
 #include "trail/verify.h"
@@ -47,12 +48,6 @@ static struct {
     uint64_t inputs, signatures;
     char last[SIGNER_HEX + 1]; /* the newest signature; "" when there is none */
 } k;
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static int no_sync(int fd)
 {

@@ -3,6 +3,7 @@
  * growing without bound: a pattern that is unanchored finds what it matches behind other
  * characters too, and compiling twice gives the same answer.
  */
+#include "fuzz/must.h"
 #include "message/pattern.h"
 
 #include <errno.h>
@@ -11,12 +12,6 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -11,6 +11,7 @@
  * follows from the one before; it is found again by its place, and not by another hash; and what
  * is read while the last segment grows is what is read when it is all there.
  */
+#include "fuzz/must.h"
 #include "pack/pack.h"
 #include "ship/desk.h"
 #include "ship/tail.h"
@@ -43,12 +44,6 @@ static struct {
     struct desk *desk;
     struct sockaddr_un address;
 } f;
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* ---- receipts ---- */
 

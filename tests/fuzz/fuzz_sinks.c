@@ -1,14 +1,19 @@
 /*
  * Fuzzes what the rooms of PostgreSQL and NATS JetStream read. The first byte says what the rest
- * is: a  JetStream's answer to a message    f  a message's id, a subject, an alarm's text c  how a
- * stream is set up             u  the servers' URL p  a connection string of PostgreSQL Beside not
- * crashing: what is read as a form is written the same again, and what is written can be read; a
- * stream that is accepted loses nothing; a server's URL means the same when it stands alone; a
- * connection string that is taken holds no password; no refusal is more than a sentence.
+ * is:
+ *   a  JetStream's answer to a message
+ *   f  a message's id, a subject, an alarm's text
+ *   c  how a stream is set up
+ *   u  the servers' URL
+ *   p  a connection string of PostgreSQL
+ * Beside not crashing: what is read as a form is written the same again, and what is written can be
+ * read; a stream that is accepted loses nothing; a server's URL means the same when it stands alone;
+ * a connection string that is taken holds no password; no refusal is more than a sentence.
  */
 #include "config.h"
 
 #include "base/buf.h"
+#include "fuzz/must.h"
 #include "trail/seal.h"
 #ifdef CENTION_NATS
 #include "jetstream/js_ack.h"
@@ -27,28 +32,6 @@
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#if defined(CENTION_NATS) || defined(CENTION_POSTGRESQL)
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
-static char *text_of(struct slice s)
-{
-    char *text = strndup(s.len ? s.data : "", s.len);
-
-    must(text != NULL);
-    return text;
-}
-
-static void must_print(const char *text)
-{
-    for (; *text; text++)
-        must(*text >= 0x20 && *text <= 0x7e);
-}
-#endif
 
 /* ---- JetStream ---- */
 
@@ -124,7 +107,7 @@ static void check_alarm_write(const char *text)
 
 static void forms(struct slice in)
 {
-    char *text = text_of(in);
+    char *text = must_copy(in);
 
     check_id(text);
     check_alarm_read(in);
@@ -203,7 +186,7 @@ static void check_url(const char *text, bool reader)
 
 static void url(struct slice in)
 {
-    char *text = text_of(in);
+    char *text = must_copy(in);
 
     check_url(text, false);
     check_url(text, true);
@@ -227,7 +210,7 @@ static void must_hold_no_password(const char *text)
 static void target(struct slice in)
 {
     const char *keywords[PG_KEYWORDS_MAX], *values[PG_KEYWORDS_MAX];
-    char *text = text_of(in);
+    char *text = must_copy(in);
     struct pg_target t;
     struct err err = ERR_INIT;
 

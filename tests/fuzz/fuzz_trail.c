@@ -7,6 +7,7 @@
  */
 #include "trail/head.h"
 
+#include "fuzz/must.h"
 #include "trail/hex.h"
 
 #include <stdint.h>
@@ -14,12 +15,6 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static void feed(struct verify *v, struct slice bytes)
 {

@@ -4,6 +4,7 @@
  * written in escapes has as many problems, in the same places.
  */
 #include "base/utf8.h"
+#include "fuzz/must.h"
 #include "message/canon.h"
 #include "message/validate.h"
 
@@ -13,12 +14,6 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static void check_line(const char *text, size_t size)
 {
