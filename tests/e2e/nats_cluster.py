@@ -9,7 +9,6 @@ small client for it, of the standard library alone.
 """
 import json
 import os
-import random
 import shutil
 import signal
 import socket
@@ -20,6 +19,8 @@ import urllib.parse
 import urllib.request
 
 import pytest
+
+from rig import free_ports
 
 PROGRAM = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin:/sbin")
 needs_nats = pytest.mark.skipif(not PROGRAM, reason="nats-server is not installed")
@@ -33,24 +34,6 @@ class NatsError(Exception):
 
 class NoResponders(NatsError):
     pass
-
-
-def free_ports(n):
-    """Ports that nothing has now, and nothing gets by connecting while a server is down: they are
-    below those that the kernel gives out."""
-    first = int(open("/proc/sys/net/ipv4/ip_local_port_range").read().split()[0])
-    ports = []
-    while len(ports) < n:
-        port = random.randrange(first // 2, first)
-        with socket.socket() as s:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                s.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in ports:
-            ports.append(port)
-    return ports
 
 
 class Message:

@@ -7,6 +7,8 @@ import socket
 import subprocess
 import time
 
+from rig import free_port
+
 PROGRAM = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/sbin")
 
 CONF = """
@@ -47,11 +49,6 @@ def missing():
         return "nginx is not installed"
     built = subprocess.run([PROGRAM, "-V"], capture_output=True, text=True, check=False).stderr
     return "" if "http_v2_module" in built else "this nginx has no HTTP/2"
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
 
 
 class Nginx:

@@ -2,22 +2,25 @@
 schema, in a folder of their own under /tmp, and run by a user that is not root. They can be killed,
 started again, promoted and built anew. fsync stays on; only the making of a server is not synced."""
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 
 import pytest
 
+from rig import free_port, until
+
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 SCHEMA = SOURCE / "conf" / "central.sql"
 DATABASE = "audit"
+EMPTY = "TRUNCATE cention_audit.record, cention_audit.log, cention_audit.alarm"
 # Starts the servers, which end with it (PR_SET_PDEATHSIG): a thread that stays until the process ends.
 PARENT = concurrent.futures.ThreadPoolExecutor(1)
 
@@ -43,24 +46,6 @@ def server_user():
         except KeyError:
             pass
     return None
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def wait_for(what, seconds=30.0, message="not in time"):
-    """Until it returns something true: that."""
-    end = time.monotonic() + seconds
-    while True:
-        value = what()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(message() if callable(message) else message)
-        time.sleep(0.02)
 
 
 class Server:
@@ -162,7 +147,7 @@ class Server:
 
     def promote(self):
         self.psql("SELECT pg_promote()", database="postgres")
-        wait_for(lambda: not self.is_standby(), message="not promoted")
+        until(lambda: not self.is_standby(), 30, "the promotion")
 
 
 class Cluster:
@@ -256,9 +241,9 @@ class Cluster:
             self.folder, self.primary.port, server.name))
 
     def wait_synchronous(self):
-        wait_for(lambda: self.primary.psql(
+        until(lambda: self.primary.psql(
             "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'quorum'",
-            database="postgres") != "0", message="no standby has come")
+            database="postgres") != "0", 30, "a standby")
 
     def promote(self, server):
         """Makes it the primary; the others that run follow it. The old one is not asked."""
@@ -283,3 +268,13 @@ class Cluster:
     def url(self, name, servers=None):
         return "postgresql://%s@%s/%s?sslmode=disable" % (
             name, ",".join("127.0.0.1:%d" % s.port for s in servers or self.servers), DATABASE)
+
+
+@contextlib.contextmanager
+def lone():
+    """A server without standbys, with roles for two hosts and an auditor, eve."""
+    with Cluster() as cluster:
+        for name in ("host1", "host2"):
+            cluster.role(name)
+        cluster.role("eve", "cention_auditor")
+        yield cluster

@@ -3,6 +3,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -38,15 +39,39 @@ def sanitized():
 
 
 def until(condition, seconds=10.0, what="the condition"):
-    """Polls a condition that has no event of its own; returns its first true value."""
+    """Polls a condition that has no event of its own; returns its first true value. `what` is said
+    when it doesn't come true; a function is asked then."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError("%s did not come true in %g s" % (what, seconds))
+            raise AssertionError("%s did not come true in %g s" % (
+                what() if callable(what) else what, seconds))
         time.sleep(0.005)
+
+
+def free_ports(n):
+    """Ports that nothing has now, and nothing gets by connecting while a server is down: they are
+    below those that the kernel gives out."""
+    first = int(open("/proc/sys/net/ipv4/ip_local_port_range").read().split()[0])
+    ports = []
+    while len(ports) < n:
+        port = random.randrange(first // 2, first)
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in ports:
+            ports.append(port)
+    return ports
+
+
+def free_port():
+    return free_ports(1)[0]
 
 
 needs_signatures = pytest.mark.skipif(not trail.Ed25519PublicKey,

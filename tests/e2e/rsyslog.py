@@ -13,7 +13,7 @@ import ssl
 import subprocess
 import threading
 
-from rig import TOP, until
+from rig import TOP, free_ports, until
 
 PROGRAM = shutil.which("rsyslogd") or shutil.which("rsyslogd", path="/usr/sbin:/sbin")
 MODULES = ("imfile", "imtcp", "imrelp", "omrelp", "lmnsd_ossl")
@@ -42,11 +42,6 @@ def missing():
         if not any((place / (module + ".so")).exists() for place in places):
             return "rsyslog's module %s is not installed" % module
     return ""
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
 
 
 def listening():
@@ -204,7 +199,7 @@ class Receiver(Rsyslogd):
     """What a SIEM with rsyslog would do; each message as it came, a line in a file."""
 
     def __init__(self, folder, certificates):
-        self.tcp, self.relp = free_port(), free_port()
+        self.tcp, self.relp = free_ports(2)
         self.received = pathlib.Path(folder) / "received"
         certificate, key = certificates["server"]
         super().__init__(folder, RECEIVER.format(folder=folder, tcp=self.tcp, relp=self.relp, host=HOST,

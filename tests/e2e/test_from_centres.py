@@ -11,21 +11,18 @@ import trail
 from audit_tool import ctl
 from central import Shipper, local
 from nats_cluster import Cluster, needs_nats
+from pg_server import EMPTY
 from rig import BUILD, until
 from test_from import change, findings, hosts, rows  # noqa: F401 (a fixture)
 
 pytestmark = [needs_nats, pytest.mark.skipif(
     not ((BUILD / "tests/e2e/pg_drive").exists() and (BUILD / "tests/e2e/js_drive").exists()),
     reason="built without PostgreSQL or NATS, or `make check` has not run")]
-EMPTY = "TRUNCATE cention_audit.record, cention_audit.log, cention_audit.alarm"
 
 
 @pytest.fixture(scope="module")
 def archive():
-    with pg_server.Cluster() as cluster:
-        for name in ("host1", "host2"):
-            cluster.role(name)
-        cluster.role("eve", "cention_auditor")
+    with pg_server.lone() as cluster:
         yield cluster
 
 

@@ -12,22 +12,18 @@ import pytest
 import pg_server
 from lookalike import Authority
 from made import Made
-from pg_server import wait_for
-from rig import BUILD, Daemon
+from pg_server import EMPTY
+from rig import BUILD, Daemon, free_port, until
 
 DRIVE = BUILD / "tests" / "e2e" / "pg_drive"
 pytestmark = pytest.mark.skipif(not DRIVE.exists(),
                                 reason="built without PostgreSQL, or `make check` has not run")
 LOG = "0" * 64  # of every made log
-EMPTY = "TRUNCATE cention_audit.record, cention_audit.log, cention_audit.alarm"
 
 
 @pytest.fixture(scope="module")
 def shared_lone():
-    with pg_server.Cluster() as cluster:
-        for name in ("host1", "host2"):
-            cluster.role(name)
-        cluster.role("eve", "cention_auditor")
+    with pg_server.lone() as cluster:
         yield cluster
 
 
@@ -198,7 +194,7 @@ def test_conflict(lone, made, drive, tmp_path):
     here = found.wait_line(r"^conflict (\d+) (\w+) (\d+) (\w+)").groups()
     assert here == ("42", other.lines[41][-66:-2].decode(), "42",
                     made.lines[41][-66:-2].decode())
-    wait_for(lambda: lone.primary.value("SELECT count(*) FROM cention_audit.alarm") == "1")
+    until(lambda: lone.primary.value("SELECT count(*) FROM cention_audit.alarm") == "1", 30)
     assert lone.primary.value(
         "SELECT kind, here_seq, there_seq, encode(here_hash, 'hex') FROM cention_audit.alarm"
     ) == "conflict|42|42|" + here[1]
@@ -320,11 +316,11 @@ def test_settings_that_would_lose_records(lone, made, drive):
     for setting, why in (("fsync", "fsync = off"), ("full_page_writes", "full_page_writes = off")):
         server.psql("ALTER SYSTEM SET %s = off" % setting)
         server.psql("SELECT pg_reload_conf()")
-        wait_for(lambda s=setting: server.psql("SHOW " + s) == "off")
+        until(lambda s=setting: server.psql("SHOW " + s) == "off", 30)
         lost(drive, lone, made, why)
         server.psql("ALTER SYSTEM RESET %s" % setting)
         server.psql("SELECT pg_reload_conf()")
-        wait_for(lambda s=setting: server.psql("SHOW " + s) == "on")
+        until(lambda s=setting: server.psql("SHOW " + s) == "on", 30)
     lost(drive, lone, made, "synchronous_standby_names is empty", "-s")
     drive(lone, made, "-x").wait_line("done")
 
@@ -424,10 +420,10 @@ def test_connection_strings(lone, made, drive):
     port = lone.primary.port
     # A name is looked up; what doesn't answer, has no name or refuses is passed over.
     drive(lone, made, "-x", url="host=127.0.0.1,localhost port=%d,%d user=host1 dbname=audit" % (
-        pg_server.free_port(), port), passfile=False).wait_line("^lost .*refused.*no password")
+        free_port(), port), passfile=False).wait_line("^lost .*refused.*no password")
     lone.passfile.write_text(lone.passfile.read_text().replace("127.0.0.1:", "*:"))
     drive(lone, made, "-x", url="host=127.0.0.1,localhost port=%d,%d user=host1 dbname=audit" % (
-        pg_server.free_port(), port)).wait_line("done")
+        free_port(), port)).wait_line("done")
 
 
 def test_tls(lone, made, drive, authority, certificate, tmp_path):
@@ -442,7 +438,7 @@ def test_tls(lone, made, drive, authority, certificate, tmp_path):
     server.psql("ALTER SYSTEM SET ssl_key_file = '%s/server.key'" % lone.folder)
     server.psql("ALTER SYSTEM SET ssl = on")
     server.psql("SELECT pg_reload_conf()")
-    wait_for(lambda: server.psql("SHOW ssl") == "on")
+    until(lambda: server.psql("SHOW ssl") == "on", 30)
     passfile = lone.passfile.read_text()
     lone.passfile.write_text(passfile.replace("127.0.0.1:", "localhost:"))
     url = "postgresql://host1@%s:%d/audit?sslmode=verify-full&sslrootcert=%s"
@@ -550,7 +546,7 @@ def test_no_acknowledgement_without_the_standby(pair, made, drive):
         shipping.wait_line("^ready")
         waiting = "SELECT pid FROM pg_stat_activity WHERE usename = 'host1' AND " \
                   "wait_event = 'SyncRep'"
-        pid = wait_for(lambda: primary.psql(waiting))
+        pid = until(lambda: primary.psql(waiting), 30)
         assert not told(shipping, "ack")
         # Let go by hand, it is committed here, and not there: a warning is all that tells.
         primary.psql("SELECT pg_cancel_backend(%s)" % pid)
@@ -567,7 +563,7 @@ def test_no_acknowledgement_without_the_standby(pair, made, drive):
     again.wait_line("done")
     primary.psql("ALTER SYSTEM SET synchronous_standby_names = ''")
     primary.psql("SELECT pg_reload_conf()")
-    wait_for(lambda: primary.psql("SHOW synchronous_standby_names") == "")
+    until(lambda: primary.psql("SHOW synchronous_standby_names") == "", 30)
     lost(drive, pair, made, "synchronous_standby_names is empty", "-s")
 
 
@@ -620,6 +616,6 @@ def test_reading(lone, made, drive):
     assert code == 1 and "refused the role is no auditor" in lines[0]
     code, lines = read("postgresql://u:s3cret@[/x")
     assert code == 1 and lines[0] == "refused is no connection string of PostgreSQL"
-    code, lines = read("postgresql://u:s3cret@127.0.0.1:%d/audit" % pg_server.free_port())
+    code, lines = read("postgresql://u:s3cret@127.0.0.1:%d/audit" % free_port())
     assert code == 1 and "refused" in lines[0] and "s3cret" not in lines[0]
     assert socket_url

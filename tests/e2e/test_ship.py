@@ -14,18 +14,13 @@ import tempfile
 
 import pytest
 
-from rig import Daemon, Rig, UnixConnection, check_log, program, sanitized, settings, until
+from rig import (Daemon, Rig, UnixConnection, check_log, free_port, program, sanitized, settings,
+                 until)
 
 pytestmark = pytest.mark.skipif(
     b"this build is without NATS" in pathlib.Path(program("cention-shipd")).read_bytes(),
     reason="the sinks here are NATS's, which this build is without")
 EXPLOIT = str(pathlib.Path(__file__).with_name("exploit.py"))
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Ship:

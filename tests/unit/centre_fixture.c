@@ -196,3 +196,16 @@ void fake_deinit(struct fake *f)
         free(f->rows[i].line);
     f->n = 0;
 }
+
+void fake_begin(struct fake *f, char folder[64], unsigned requests)
+{
+    made_log(folder, requests, true);
+    fake_init(f);
+    fake_load(f, folder, "web1");
+}
+
+void fake_end(struct fake *f, const char *folder)
+{
+    fake_deinit(f);
+    unit_remove(folder);
+}

@@ -46,4 +46,9 @@ void fake_delete(struct fake *f, size_t i);
 /* A copy of a row behind it; what is changed in it is the caller's to do, and to sort. */
 struct row *fake_double(struct fake *f, size_t i);
 
+/* A centre that holds the log of one host, web1, in a folder of its own: so many requests and a
+ * stop. */
+void fake_begin(struct fake *f, char folder[64], unsigned requests);
+void fake_end(struct fake *f, const char *folder); /* and the folder */
+
 #endif

@@ -80,16 +80,13 @@ static struct fake f;
 
 static void setup(void)
 {
-    made_log(folder, 12, true);
-    fake_init(&f);
-    fake_load(&f, folder, "web1");
+    fake_begin(&f, folder, 12);
     CU_ASSERT_FATAL(f.n > 30 && f.rows[f.n - 1].epoch >= 3);
 }
 
 static void cleanup(void)
 {
-    fake_deinit(&f);
-    unit_remove(folder);
+    fake_end(&f, folder);
 }
 
 static void test_sound(void)

@@ -10,15 +10,12 @@ static struct fake f;
 
 static void setup(void)
 {
-    made_log(folder, 8, true);
-    fake_init(&f);
-    fake_load(&f, folder, "web1");
+    fake_begin(&f, folder, 8);
 }
 
 static void cleanup(void)
 {
-    fake_deinit(&f);
-    unit_remove(folder);
+    fake_end(&f, folder);
 }
 
 static int head(struct verify *v, uint64_t last, struct err *err)

@@ -8,15 +8,12 @@ static struct fake f;
 
 static void setup(void)
 {
-    made_log(folder, 8, true);
-    fake_init(&f);
-    fake_load(&f, folder, "web1");
+    fake_begin(&f, folder, 8);
 }
 
 static void cleanup(void)
 {
-    fake_deinit(&f);
-    unit_remove(folder);
+    fake_end(&f, folder);
 }
 
 /* All records, in pages of so many bytes; how many there were. */
