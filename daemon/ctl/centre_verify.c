@@ -399,9 +399,8 @@ static void check_missing(struct run *run)
 static int read_files(struct run *run)
 {
     const struct centre_verify_options *o = run->o;
-    int r = 0;
+    int r = sort_heads(run);
 
-    r = sort_heads(run);
     if (r == 0 && o->identities)
         r = identities_read(&run->expected, o->identities, run->err);
     if (r == -ENOENT && o->learn) {

@@ -6,9 +6,9 @@
  *   c  how a stream is set up
  *   u  the servers' URL
  *   p  a connection string of PostgreSQL
- * Beside not crashing: what is read as a form is written the same again, and what is written can be
- * read; a stream that is accepted loses nothing; a server's URL means the same when it stands alone;
- * a connection string that is taken holds no password; no refusal is more than a sentence.
+ * Beside not crashing: what is read as a form is written the same again, and what is written can
+ * be read; a stream that is accepted loses nothing; a server's URL means the same when it stands
+ * alone; a connection string that is taken holds no password; no refusal is more than a sentence.
  */
 #include "config.h"
 
