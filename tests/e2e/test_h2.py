@@ -1,5 +1,7 @@
 """HTTP/2 to the upstream, against a peer of frames made by hand: batches, outcomes, limits, floods."""
+import concurrent.futures
 import contextlib
+import signal
 import socket
 import struct
 import threading
@@ -170,9 +172,16 @@ def test_a_large_body(start):
 # -- many at a time
 
 def test_requests_of_a_turn_share_a_record(start):
-    """The first connection is waited for by all; then they leave together."""
+    """All wait for the keeper, which stands still meanwhile; then they leave together."""
     rig, peer = start()
-    answers = together(rig, 64)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        rig.keeper.signal(signal.SIGSTOP)
+        try:
+            burst = pool.submit(together, rig, 64)
+            until(lambda: rig.metric("cention_running") == 64, what="64 requests that wait")
+        finally:
+            rig.keeper.signal(signal.SIGCONT)
+        answers = burst.result()
     assert [a.status for a in answers] == [200] * 64
     assert len(peer.connections) == 1
     batches = peer.connections[0].batches
