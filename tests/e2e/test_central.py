@@ -63,17 +63,21 @@ class Hosts:
                     self.longest = tuple(map(max, self.longest, lag))
 
     def change(self, n, chaos, connections=8):
-        """So many changes in all, spread over the hosts, in steps between which something ended."""
-        def one(rig, enough):
+        """At least so many changes in all, spread over the hosts, in steps between which something
+        ended. Those that were answered are counted; what the last of a step cut off is made again."""
+        def one(rig, seen):
+            before = rig.metric("cention_requests_total")
             return speed.load(rig.port, connections, 120, lambda: rig.metric(
-                "cention_requests_total") >= enough)["requests"]
+                "cention_requests_total") - before >= enough - seen + connections)["requests"]
 
-        made = 0
+        made = [0] * len(self.rigs)
         with concurrent.futures.ThreadPoolExecutor(HOSTS) as pool:
             for step in range(1, STEPS + 1):
-                made += sum(pool.map(lambda rig: one(rig, -(-n * step // STEPS // HOSTS)), self.rigs))
+                enough = -(-n * step // STEPS // HOSTS)
+                made = list(map(sum, zip(made, pool.map(one, self.rigs, made))))
                 until(lambda: chaos.error or len(chaos.done) >= step, 120, "something to end")
-        return made
+        assert sum(made) >= n, made
+        return sum(made)
 
     def quiet(self):
         """Stops the keepers, so that the logs have an end."""
