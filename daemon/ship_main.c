@@ -25,6 +25,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #define PROGRAM "cention-shipd"
@@ -246,6 +247,16 @@ static int open_folders(struct daemon *d, struct err *err)
                                " (it must belong to the user that cention-shipd runs as)", err);
 }
 
+/* Two would write the same cursors, each over the other's. The lock ends with the process. */
+static int lock_state(const struct daemon *d, struct err *err)
+{
+    if (flock(d->state, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    return err_set(err, -errno, "%s: %s", d->conf.state,
+                   errno == EWOULDBLOCK ? "another cention-shipd keeps its cursors there"
+                                        : strerror(errno));
+}
+
 static int make_sinks(struct daemon *d, struct err *err)
 {
     int r = 0;
@@ -286,9 +297,9 @@ static int run(struct daemon *d)
 {
     struct err err = ERR_INIT;
 
-    if (open_folders(d, &err) < 0 || start(d, &err) < 0 || keep_ports(d, &err) < 0 ||
-        ship_confine(&d->confine, &d->conf, d->conf_path, &err) < 0 || make_sinks(d, &err) < 0 ||
-        confine_calls(&d->confine, &err) < 0)
+    if (open_folders(d, &err) < 0 || lock_state(d, &err) < 0 || start(d, &err) < 0 ||
+        keep_ports(d, &err) < 0 || ship_confine(&d->confine, &d->conf, d->conf_path, &err) < 0 ||
+        make_sinks(d, &err) < 0 || confine_calls(&d->confine, &err) < 0)
         return say(&err, EXIT_FAILED);
     log_info("started", "version=%s config=%s", PACKAGE_VERSION, d->conf_path);
     watchdog_start(&d->watchdog, d->loop);

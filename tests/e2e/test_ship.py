@@ -186,6 +186,18 @@ def test_signals(shipped):
     shipped.daemon.wait_line(r"event=stopped")
 
 
+def test_one_for_each_state_folder(shipped):
+    """A second one would write over the first one's cursors; checking its file is no harm."""
+    shipped.start()
+    assert run("-t", "-c", shipped.conf).returncode == 0
+    done = run("-c", shipped.conf)
+    assert done.returncode == 1
+    assert "%s: another cention-shipd keeps its cursors there" % shipped.state in done.stderr
+    assert shipped.ask("/healthz") == (200, "alive\n")  # the first one still has its socket
+    shipped.daemon.kill()
+    shipped.start()
+
+
 def test_several_sinks(shipped):
     shipped.settings["sinks"] = [
         {"name": "one", "type": "nats", "url": "nats://127.0.0.1:%d" % free_port()},
