@@ -19,6 +19,8 @@ struct centre_log {
     const char *host;     /* the shipper's last word for it; may be "" */
     uint64_t records;     /* that are there; UINT64_MAX: not known without reading */
     uint64_t first, last; /* the lowest and the highest seq; 0: none; UINT64_MAX: as above */
+    const char *wrong;    /* why its records can't be asked for (and `log` may be cut off behind */
+                          /* its 16th digit, the rest zeros); NULL: they can */
 };
 
 /* One record as it is kept. What stands beside the line is the centre's claim about it. */

@@ -325,8 +325,12 @@ static int show_centre(struct show *s, struct centre *centre, bool *damaged, str
     struct show_from f = {.show = s, .logs = &logs};
     int r = centre_entries_read(&logs, centre, s->o->log, err);
 
-    if (r < 0)
+    for (size_t i = 0; r == 0 && i < logs.n; i++)
+        r = centre_entry_sound(&logs.list[i], err);
+    if (r < 0) {
+        centre_entries_deinit(&logs);
         return r;
+    }
     f.open = calloc(logs.n + 1, sizeof(*f.open));
     r = f.open ? audit_merge(centre, &logs, on_centre_record, &f, err) : -ENOMEM;
     if (r == 0)

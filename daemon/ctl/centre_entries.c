@@ -1,5 +1,6 @@
 #include "ctl/centre_entries.h"
 
+#include "ctl/finding.h"
 #include "trail/hex.h"
 
 #include <errno.h>
@@ -18,6 +19,16 @@ bool centre_entry_matches(const struct seal_key *log, struct slice digits)
             return false;
     }
     return true;
+}
+
+int centre_entry_sound(const struct centre_entry *entry, struct err *err)
+{
+    char log[FINDING_LOG];
+
+    if (!entry->wrong)
+        return 0;
+    finding_log(log, &entry->log);
+    return err_set(err, -EBADMSG, "log %s: %s", log, entry->wrong);
 }
 
 struct reading {
@@ -41,7 +52,7 @@ static int add(void *arg, const struct centre_log *log)
         return -ENOMEM;
     }
     all->list = grown;
-    all->list[all->n++] = (struct centre_entry){log->log, host, log->first, log->last};
+    all->list[all->n++] = (struct centre_entry){log->log, host, log->first, log->last, log->wrong};
     return 0;
 }
 

@@ -46,9 +46,11 @@ int centre_head(struct verify *v, struct centre *centre, const struct centre_ent
 {
     bool known = entry->last && entry->last != UINT64_MAX;
     uint64_t window = known ? WINDOW : UINT64_MAX, first;
-    int r;
+    int r = centre_entry_sound(entry, err);
 
     *v = (struct verify){0};
+    if (r < 0)
+        return r;
     do {
         first = known && entry->last > window ? entry->last - window : 1;
         verify_deinit(v);

@@ -221,6 +221,8 @@ static int read_log(struct run *run, const struct centre_entry *entry)
     struct centre *centre = run->o->centre;
     int r = 0;
 
+    if (entry->wrong) /* the others are read all the same */
+        return 0;
     run->before = entry->first;
     if (centre->kind->proof && entry->first > 1)
         r = centre->kind->proof(centre, &entry->log, on_proof, run, run->err);
@@ -255,8 +257,10 @@ static int judge(struct run *run, const struct centre_entry *entry, const struct
     if (run->check.seq == 0) {
         (void)snprintf(run->check.host, sizeof(run->check.host), "%s",
                        known ? known->name : entry->host);
-        find(run, FINDING_MISSING, 0, 0,
-             "the centre knows of this log, and has no record of it: they were deleted");
+        find(run, entry->wrong ? FINDING_BROKEN : FINDING_MISSING, 0, 0,
+             entry->wrong ? entry->wrong
+                          : "the centre knows of this log, and has no record of it: they were "
+                            "deleted");
         return 0;
     }
     check_pulse(run);

@@ -28,13 +28,13 @@ void js_alarm_stream_name(char out[JS_STREAM], const char *prefix)
     (void)snprintf(out, JS_STREAM, "%.*s_ALARMS", JS_PREFIX_MAX, prefix);
 }
 
-bool js_stream_is(const char *prefix, const char *name)
+bool js_stream_read(const char *prefix, const char *name, struct seal_key *log)
 {
     struct slice s = slice_str(name);
-    unsigned char digits[SHORT / 2];
 
+    *log = (struct seal_key){0};
     return take(&s, slice_str(prefix)) && take(&s, SLICE_LIT("_")) &&
-           hex_get(digits, sizeof(digits), s);
+           hex_get(log->bytes, SHORT / 2, s);
 }
 
 static void form_subject(char out[JS_SUBJECT], const char *before, const struct seal_key *log,

@@ -34,8 +34,9 @@ bool js_prefix_ok(struct slice prefix);
 
 void js_stream_name(char out[JS_STREAM], const char *prefix, const struct seal_key *log);
 void js_alarm_stream_name(char out[JS_STREAM], const char *prefix);
-/* Whether it may be a log's stream under this prefix, by its name. */
-bool js_stream_is(const char *prefix, const char *name);
+/* Whether it may be a log's stream under this prefix, by its name, and the 16 digits of its log
+ * that stand there; the rest becomes zeros. */
+bool js_stream_read(const char *prefix, const char *name, struct seal_key *log);
 void js_subject(char out[JS_SUBJECT], const struct seal_key *log);
 /* The log that a stream's subject names. */
 bool js_subject_read(const char *subject, struct seal_key *log);

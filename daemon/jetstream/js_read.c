@@ -125,30 +125,41 @@ static int js_centre_seq(struct js_centre *c, const char *stream, uint64_t numbe
 
 /* ---- logs ---- */
 
+/* Whether a log's stream has the log's subject, and no other: the log then. */
+static bool js_centre_subject(struct js_centre *c, const jsStreamConfig *config,
+                              struct seal_key *log)
+{
+    struct seal_key of;
+    char name[JS_STREAM];
+
+    if (config->SubjectsLen != 1 || !js_subject_read(config->Subjects[0], &of))
+        return false;
+    js_stream_name(name, js_centre_prefix(c), &of);
+    if (strcmp(name, config->Name) != 0)
+        return false;
+    *log = of;
+    return true;
+}
+
 static int js_centre_log(struct js_centre *c, const char *stream, struct centre_log *out,
                          char host[JS_HOST], struct err *err)
 {
     jsStreamInfo *info = NULL;
     jsStreamState state;
     jsErrCode code = 0;
-    char other[JS_HOST], name[JS_STREAM];
+    char other[JS_HOST];
     natsStatus s = js_GetStreamInfo(&info, c->link.js, stream, NULL, &code);
-    bool good;
     int r;
 
     if (s != NATS_OK)
         return js_centre_fail(c, err, s, stream);
-    *out = (struct centre_log){.host = host};
-    good = info->Config->SubjectsLen == 1 && js_subject_read(info->Config->Subjects[0], &out->log);
+    if (!js_centre_subject(c, info->Config, &out->log))
+        out->wrong = "its stream has not its subject, and no other: as its subjects are now, its "
+                     "records can't be told from others";
     state = info->State;
     jsStreamInfo_Destroy(info);
-    js_stream_name(name, js_centre_prefix(c), &out->log);
-    if (!good || strcmp(name, stream) != 0)
-        return err_set(err, -EBADMSG, "the stream %s has not one log's subject, and no other",
-                       stream);
     out->records = state.Msgs;
-    host[0] = '\0';
-    if (state.Msgs == 0)
+    if (state.Msgs == 0 || out->wrong)
         return 0;
     r = js_centre_seq(c, stream, state.FirstSeq, &out->log, &out->first, other, err);
     return r < 0 ? r : js_centre_seq(c, stream, state.LastSeq, &out->log, &out->last, host, err);
@@ -169,10 +180,10 @@ static int js_centre_logs(struct centre *centre,
     if (s != NATS_OK)
         return js_centre_fail(c, err, s, "asking for the streams");
     for (int i = 0; i < names->Count && r == 0; i++) {
-        struct centre_log log;
-        char host[JS_HOST];
+        char host[JS_HOST] = "";
+        struct centre_log log = {.host = host};
 
-        if (!js_stream_is(js_centre_prefix(c), names->List[i]))
+        if (!js_stream_read(js_centre_prefix(c), names->List[i], &log.log))
             continue;
         r = js_centre_log(c, names->List[i], &log, host, err);
         if (r == 0)

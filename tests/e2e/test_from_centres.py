@@ -252,3 +252,20 @@ def test_what_can_not_be_read(both, archive):
         result = both.ctl("verify", "--from", url)
         assert result.returncode == 2 and result.stderr and not b"sound" in result.stdout, result
         assert password.encode() not in result.stderr + result.stdout
+
+
+def test_a_stream_that_is_not_one_log(both, hosts, nats):
+    """It is named, and the other logs are read all the same."""
+    with nats.client() as client:
+        client.make_stream("CENTION_AUDIT_" + "ab" * 8, ["one", "two"])
+    text = both.verify("stream", code=1)
+    assert "log abababab-abababab: its stream has not its subject" in text
+    assert len(findings(text)) == 1
+    assert set(rows(text)) >= {rig.host for rig in hosts}
+    heads = both.ctl("head", "--from", both.urls["stream"])
+    assert heads.returncode == 1 and b"log abababab-abababab: its stream" in heads.stderr
+    assert len(heads.stdout.splitlines()) == 2
+    shown = both.ctl("show", "--from", both.urls["stream"])
+    assert shown.returncode != 0 and b"log abababab-abababab: its stream" in shown.stderr
+    assert both.ctl("show", "--from", both.urls["stream"],
+                    "--log", log_of(hosts[0])).returncode == 0

@@ -76,8 +76,14 @@ static int made_logs(struct centre *centre, int (*each)(void *arg, const struct 
 
     (void)err;
     for (size_t i = 0; r == 0 && i < m->n; i++) {
-        struct centre_log log = {m->rows[i].log, m->rows[i].host, UINT64_MAX, m->rows[i].record.seq,
-                                 UINT64_MAX};
+        struct centre_log log = {
+            .log = m->rows[i].log,
+            .host = m->rows[i].host,
+            .records = UINT64_MAX,
+            .first = m->rows[i].record.seq,
+            .last = UINT64_MAX,
+            .wrong = m->rows[i].record.epoch == UINT64_MAX ? "nobody can ask for it" : NULL,
+        };
 
         if (is_first(m, i))
             r = each(arg, &log);

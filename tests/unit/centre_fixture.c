@@ -125,7 +125,7 @@ static int fake_logs(struct centre *centre, int (*each)(void *arg, const struct 
                      void *arg, struct err *err)
 {
     struct fake *f = (struct fake *)centre;
-    struct centre_log empty = {.log = {{0xee}}, .host = "empty"};
+    struct centre_log empty = {.log = {{0xee}}, .host = "empty", .wrong = f->wrong};
     int r = f->has_empty ? each(arg, &empty) : 0;
 
     (void)err;

@@ -26,9 +26,10 @@ struct fake {
     size_t n;
     struct centre_alarm alarms[ALARMS];
     size_t n_alarms;
-    unsigned flood; /* so many more, of two logs in turns that nobody has */
-    bool has_empty; /* the centre knows one more log, and has no record of it */
-    int fail;       /* what reading records returns in the end */
+    unsigned flood;    /* so many more, of two logs in turns that nobody has */
+    bool has_empty;    /* the centre knows one more log, and has no record of it */
+    const char *wrong; /* why nobody can ask for that log's records */
+    int fail;          /* what reading records returns in the end */
 };
 
 /* A folder with a log in segments of 2 KiB: so many requests, then a stop or not. */

@@ -453,6 +453,25 @@ static void test_empty(void)
     cleanup();
 }
 
+/* It is told, and the others are verified all the same. */
+static void test_wrong(void)
+{
+    const char *text;
+
+    setup();
+    f.has_empty = true;
+    f.wrong = "it has two subjects";
+    text = report(CTL_FAILED);
+    has(text, "broken: empty, log ee000000-00000000: it has two subjects");
+    CU_ASSERT_EQUAL(count(text, "missing"), 0);
+    has(text, "web1");
+    has(text, "web2");
+    options.identities = identities;
+    options.learn = true;
+    CU_ASSERT_EQUAL(count(report(CTL_FAILED), "learned"), 2);
+    cleanup();
+}
+
 static void test_unreadable(void)
 {
     setup();
@@ -482,6 +501,7 @@ static const struct unit_case CASES[] = {
     {"local missing", test_local_missing},
     {"unreadable", test_unreadable},
     {"empty", test_empty},
+    {"wrong", test_wrong},
 };
 
 UNIT_MAIN("centre_verify", CASES)

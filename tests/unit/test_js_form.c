@@ -31,10 +31,13 @@ static void test_names(void)
 
     js_stream_name(name, "CENTION_AUDIT", &log);
     CU_ASSERT_STRING_EQUAL(name, "CENTION_AUDIT_0011223344556677");
-    CU_ASSERT_TRUE(js_stream_is("CENTION_AUDIT", name));
-    CU_ASSERT_FALSE(js_stream_is("CENTION", name));
-    CU_ASSERT_FALSE(js_stream_is("CENTION_AUDIT", "CENTION_AUDIT_ALARMS"));
-    CU_ASSERT_FALSE(js_stream_is("CENTION_AUDIT", "CENTION_AUDIT_00112233445566778"));
+    CU_ASSERT_TRUE(js_stream_read("CENTION_AUDIT", name, &back));
+    CU_ASSERT_EQUAL(memcmp(back.bytes, log.bytes, 8), 0);
+    for (size_t i = 8; i < SEAL_KEY; i++)
+        CU_ASSERT_EQUAL(back.bytes[i], 0);
+    CU_ASSERT_FALSE(js_stream_read("CENTION", name, &back));
+    CU_ASSERT_FALSE(js_stream_read("CENTION_AUDIT", "CENTION_AUDIT_ALARMS", &back));
+    CU_ASSERT_FALSE(js_stream_read("CENTION_AUDIT", "CENTION_AUDIT_00112233445566778", &back));
     js_alarm_stream_name(name, "A");
     CU_ASSERT_STRING_EQUAL(name, "A_ALARMS");
     js_subject(subject, &log);
