@@ -148,11 +148,11 @@ static int url_query(struct js_url *out, struct slice query, struct err *err)
     return 0;
 }
 
-/* The first slash that is not a scheme's, or NULL. */
+/* The first slash that is not a scheme's, or the question mark (RFC 3986, 3); or NULL. */
 static const char *url_path(const char *text)
 {
-    for (const char *p = text; (p = strchr(p, '/')); p += 2)
-        if (p == text || p[-1] != ':' || p[1] != '/')
+    for (const char *p = text; (p = strpbrk(p, "/?")); p += 2)
+        if (*p == '?' || p == text || p[-1] != ':' || p[1] != '/')
             return p;
     return NULL;
 }
@@ -184,9 +184,9 @@ static int url_read(struct js_url *out, const char *text, bool reader, struct er
             return err_set(err, -EINVAL, "it has a space or a control character");
     path = url_path(text);
     if (path && !reader)
-        return err_set(err, -EINVAL, "it has a path");
+        return err_set(err, -EINVAL, "it has a path or a query");
     r = url_servers(out, slice_of(text, path ? (size_t)(path - text) : len), err);
-    return r == 0 && path ? url_stream(out, slice_str(path + 1), err) : r;
+    return r == 0 && path ? url_stream(out, slice_str(path + (*path == '/')), err) : r;
 }
 
 int js_url_parse(struct js_url *out, const char *url, bool reader, struct err *err)

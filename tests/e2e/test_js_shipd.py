@@ -6,9 +6,10 @@ import subprocess
 
 import pytest
 
+import nats_jwt
 import trail
 from nats_cluster import Cluster, needs_nats
-from rig import Daemon, program, until
+from rig import Daemon, needs_signatures, program, until
 
 pytestmark = [needs_nats, pytest.mark.skipif(not pathlib.Path(program("cention-shipd")).exists(),
                                              reason="no cention-shipd in this build")]
@@ -100,3 +101,62 @@ def test_tls_from_within_the_sandbox(rig, tmp_path, shipd, authority):
         change(rig)
         cluster.start_node(0)
         until(lambda: cluster._ready(0) and shipped(cluster) == local(rig), 30, "all of the log")
+
+
+def host_permissions(log):
+    """Those of docs/central.md."""
+    short = log[:16]
+    info, create = "$JS.API.STREAM.INFO.CENTION_AUDIT_", "$JS.API.STREAM.CREATE.CENTION_AUDIT_"
+    return {"publish": ["cention.audit." + log, "cention.alarm.%s.>" % log, info + short,
+                        "$JS.API.STREAM.MSG.GET.CENTION_AUDIT_" + short, info + "ALARMS",
+                        create + short, create + "ALARMS"],
+            "subscribe": ["cention.reply.%s.>" % short]}
+
+
+AUDITOR = {"publish": ["$JS.API.STREAM.NAMES", "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.MSG.GET.*",
+                       "$JS.API.CONSUMER.CREATE.*", "$JS.API.CONSUMER.CREATE.*.>",
+                       "$JS.API.CONSUMER.DELETE.*.*", "$JS.FC.>"], "subscribe": ["_INBOX.>"]}
+
+
+@needs_signatures
+def test_credentials_files(rig, tmp_path, shipd):
+    """Of a host and of an auditor, who may do no more than they must; and a stranger's."""
+    operator, other = nats_jwt.Operator(), nats_jwt.Operator()
+    change(rig)
+    log = json.loads(local(rig)[0])["log"]
+    host, eve, stranger = (tmp_path / name for name in ("host.creds", "eve.creds", "other.creds"))
+    host.write_text(operator.user("berlin", **host_permissions(log)).credentials())
+    eve.write_text(operator.user("eve", **AUDITOR).credentials())
+    stranger.write_text(other.user("mallory").credentials())
+    with Cluster(tmp_path / "nats", nodes=1, settings=operator.settings()) as cluster:
+
+        def audit(command, credentials, *more):
+            return subprocess.run(
+                [program("cention-proxyctl"), "audit", command, "--from",
+                 "%s?credentials=%s" % (cluster.url, credentials), *more],
+                capture_output=True, timeout=60)
+
+        def there():
+            shown = audit("show", eve, "--all").stdout.splitlines()
+            return [b"{" + line.partition(b",")[2] for line in shown] == local(rig)
+
+        daemon = shipd(rig, cluster, credentials=str(stranger))
+        daemon.wait_line(r"event=sink_lost sink=stream .*")
+        assert daemon.stop() == 0
+        shown = audit("show", eve)
+        assert (shown.returncode, shown.stdout) == (0, b""), shown
+        shipd(rig, cluster, credentials=str(host))
+        until(there, 30, lambda: audit("verify", eve))
+        cluster.kill(0)
+        change(rig)
+        cluster.start_node(0)
+        cluster.wait_ready()
+        until(there, 30, lambda: audit("verify", eve))
+        assert audit("verify", eve).returncode == 0
+        refused = audit("verify", stranger)
+        assert refused.returncode == 2 and refused.stderr, refused
+        nothing = audit("verify", tmp_path / "missing.creds")
+        assert nothing.returncode == 2 and b"missing.creds" in nothing.stderr, nothing
+        for secret in (host, eve, stranger):
+            seed = secret.read_text().splitlines()[5].encode()
+            assert seed.startswith(b"SU") and seed not in daemon.log.encode() + refused.stderr

@@ -60,6 +60,11 @@ static void test_reader(void)
     CU_ASSERT_PTR_NULL(url.stream);
     CU_ASSERT_STRING_EQUAL(url.ca, "x");
     js_url_deinit(&url);
+    CU_ASSERT_EQUAL_FATAL(js_url_parse(&url, "tls://a:1,b?credentials=/c/d", true, &err), 0);
+    CU_ASSERT_EQUAL(url.n, 2);
+    CU_ASSERT_PTR_NULL(url.stream);
+    CU_ASSERT_STRING_EQUAL(url.credentials, "/c/d");
+    js_url_deinit(&url);
 }
 
 static void refuse(const char *text, bool reader)
@@ -87,6 +92,7 @@ static void test_refused(void)
         refuse(NONE[i], true);
     }
     refuse("nats://a/b", false);
+    refuse("nats://a?ca=x", false);
     refuse("nats://a/b.c", true);
     refuse("nats://a/b?x=y", true);
     refuse("nats://a/b?ca=", true);
