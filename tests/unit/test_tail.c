@@ -1,67 +1,15 @@
-/* A sink's place in the audit folder, against logs that the keeper's own code writes (and
- * tail_look.c, source.c with it). */
+/* A sink's place in the audit folder, against logs that the keeper's own code writes (and source.c
+ * with it). */
 #include "ship/tail.h"
 
 #include "pack/pack.h"
-#include "unit/ship_fixture.h"
+#include "unit/tail_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static struct tail tail;
-static struct audit_options options;
-
-/* What came, and where it ended. */
-static struct ship_place places[5000];
-static size_t n_places;
-
-static void begin(void)
-{
-    const struct seal_key log = identity();
-
-    CU_ASSERT_EQUAL_FATAL(tail_init(&tail, audit_fd, &log), 0);
-    n_places = 0;
-}
-
-static int look(const struct ship_place *place)
-{
-    int r;
-
-    tail_seek(&tail, place);
-    for (int i = 0; i < 1000; i++)
-        if ((r = tail_look(&tail)) != TAIL_BUSY)
-            return r;
-    return TAIL_BUSY;
-}
-
-/* Reads until something but a batch comes. */
-static int drink(void)
-{
-    struct ship_batch batch;
-    int r;
-
-    for (int i = 0; i < 10000; i++) {
-        r = tail_next(&tail, &batch);
-        if (r == TAIL_BATCH) {
-            for (size_t k = 0; k < batch.n; k++) {
-                CU_ASSERT_FATAL(n_places < sizeof(places) / sizeof(places[0]));
-                if (n_places)
-                    CU_ASSERT_EQUAL(batch.records[k].place.seq, places[n_places - 1].seq + 1);
-                CU_ASSERT_EQUAL(batch.records[k].line.data[batch.records[k].line.len - 1], '}');
-                places[n_places++] = batch.records[k].place;
-            }
-        } else if (r != TAIL_BUSY) {
-            return r;
-        }
-    }
-    return TAIL_BUSY;
-}
-
-static const struct ship_place NOWHERE = {0};
 
 static void all_from_the_start(void)
 {
@@ -87,40 +35,6 @@ static void all_from_the_start(void)
     }
     CU_ASSERT_EQUAL(drink(), TAIL_END);
     CU_ASSERT_EQUAL(n_places, audit_seq(a));
-    tail_deinit(&tail);
-    audit_free(a);
-    cleanup();
-}
-
-static void behind_any_record(void)
-{
-    struct ship_place all[2000];
-    struct audit *a;
-    size_t n;
-
-    setup();
-    options = (struct audit_options){0};
-    a = keep(&options);
-    for (int i = 0; i < 4; i++)
-        next_segment(a);
-    begin();
-    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
-    CU_ASSERT_EQUAL(drink(), TAIL_END);
-    n = n_places;
-    CU_ASSERT_FATAL(n > 40 && n < 2000);
-    memcpy(all, places, n * sizeof(*all));
-    for (size_t i = 0; i < n; i++) {
-        CU_ASSERT_EQUAL(look(&all[i]), TAIL_FOUND);
-        n_places = 0;
-        CU_ASSERT_EQUAL(drink(), TAIL_END);
-        CU_ASSERT_EQUAL(n_places, n - 1 - i);
-        CU_ASSERT_EQUAL(memcmp(places, all + i + 1, n_places * sizeof(*all)), 0);
-        /* Another record at that place. */
-        all[i].hash.bytes[5] ^= 1;
-        CU_ASSERT_EQUAL(look(&all[i]), TAIL_OTHER);
-        CU_ASSERT_EQUAL(tail.here.seq, all[i].seq);
-        CU_ASSERT_EQUAL(tail.here.epoch, all[i].epoch);
-    }
     tail_deinit(&tail);
     audit_free(a);
     cleanup();
@@ -204,52 +118,6 @@ static void compressed_without_its_end(void)
     cleanup();
 }
 
-static void retired_before_it_was_read(void)
-{
-    struct ship_place third, last_gone;
-    struct audit *a;
-    uint64_t first;
-    size_t n;
-
-    setup();
-    options = (struct audit_options){0};
-    a = keep(&options);
-    for (int i = 0; i < 5; i++)
-        next_segment(a);
-    begin();
-    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
-    CU_ASSERT_EQUAL(drink(), TAIL_END);
-    n = n_places;
-    third = places[2];
-    /* The first two go. */
-    for (int i = 0; i < 2; i++)
-        CU_ASSERT_EQUAL(unlink(segment_path(segment_count() - 1)), 0);
-    first = segment_first(strrchr(segment_path(segment_count() - 1), '/') + 1);
-    CU_ASSERT_FATAL(first > 3);
-    last_gone = places[first - 2];
-    n_places = 0;
-    CU_ASSERT_EQUAL(look(&third), TAIL_GONE);
-    CU_ASSERT_EQUAL(tail.here.seq, first);
-    CU_ASSERT_EQUAL(drink(), TAIL_END);
-    CU_ASSERT_EQUAL(n_places, n - first + 1);
-    CU_ASSERT_EQUAL(places[0].seq, first);
-    n_places = 0;
-    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_GONE);
-    CU_ASSERT_EQUAL(drink(), TAIL_END);
-    CU_ASSERT_EQUAL(n_places, n - first + 1);
-    /* Nothing that wasn't shipped is gone: the header knows the record before it. */
-    n_places = 0;
-    CU_ASSERT_EQUAL(look(&last_gone), TAIL_FOUND);
-    CU_ASSERT_EQUAL(tail.here.epoch, last_gone.epoch);
-    CU_ASSERT_EQUAL(drink(), TAIL_END);
-    CU_ASSERT_EQUAL(n_places, n - first + 1);
-    last_gone.hash.bytes[0] ^= 1;
-    CU_ASSERT_EQUAL(look(&last_gone), TAIL_OTHER);
-    tail_deinit(&tail);
-    audit_free(a);
-    cleanup();
-}
-
 static void a_gap_while_it_reads(void)
 {
     struct audit *a;
@@ -276,43 +144,6 @@ static void a_gap_while_it_reads(void)
     CU_ASSERT_EQUAL(places[n_places - 1].seq, audit_seq(a));
     tail_deinit(&tail);
     audit_free(a);
-    cleanup();
-}
-
-static void log_that_ends_before(void)
-{
-    struct ship_place last;
-    struct audit *a;
-    struct stat st;
-    const char *path;
-
-    setup();
-    options = (struct audit_options){0};
-    a = keep(&options);
-    next_segment(a);
-    pairs(a, 2);
-    begin();
-    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
-    CU_ASSERT_EQUAL(drink(), TAIL_END);
-    last = places[n_places - 1];
-    audit_free(a);
-    path = segment_path(0);
-    CU_ASSERT_EQUAL_FATAL(stat(path, &st), 0);
-    CU_ASSERT_EQUAL(truncate(path, st.st_size - 20), 0);
-    CU_ASSERT_EQUAL(tail_next(&tail, &(struct ship_batch){0}), TAIL_LOST);
-    CU_ASSERT_EQUAL(look(&last), TAIL_ENDS);
-    CU_ASSERT_EQUAL(tail.here.seq, last.seq - 1);
-    CU_ASSERT_EQUAL(memcmp(&tail.here, &places[n_places - 2], sizeof(tail.here)), 0);
-    /* Even its header is gone: the segment before it is the last one. */
-    CU_ASSERT_EQUAL(truncate(path, 20), 0);
-    CU_ASSERT_EQUAL(look(&last), TAIL_ENDS);
-    CU_ASSERT(tail.here.seq > 0 && tail.here.seq < last.seq - 1);
-    /* All of it. */
-    CU_ASSERT_EQUAL(unlink(segment_path(0)), 0);
-    CU_ASSERT_EQUAL(unlink(segment_path(0)), 0);
-    CU_ASSERT_EQUAL(look(&last), TAIL_ENDS);
-    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_END);
-    tail_deinit(&tail);
     cleanup();
 }
 
@@ -519,44 +350,6 @@ static void nothing_in_place_of_a_torn_line(void)
     cleanup();
 }
 
-/* A record of so many bytes and more. */
-static void large(struct audit *a, size_t n)
-{
-    char *text = malloc(n);
-
-    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
-    memset(text, 'e', n);
-    CU_ASSERT_EQUAL(audit_config(a, "refused", slice_of(text, n)), 0);
-    CU_ASSERT_EQUAL(audit_commit(a), 0);
-    free(text);
-}
-
-/* Others have their turn meanwhile. */
-static void looking_is_bounded(void)
-{
-    struct ship_place last;
-    struct audit *a;
-    int r, turns = 0;
-
-    setup();
-    options = (struct audit_options){.segment_bytes = 512 * 1024 * 1024};
-    a = keep(&options);
-    for (int i = 0; i < 10; i++)
-        large(a, 400 * 1024);
-    begin();
-    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
-    CU_ASSERT_EQUAL(drink(), TAIL_END);
-    last = places[n_places - 1];
-    tail_seek(&tail, &last);
-    while ((r = tail_look(&tail)) == TAIL_BUSY)
-        turns++;
-    CU_ASSERT_EQUAL(r, TAIL_FOUND);
-    CU_ASSERT(turns >= 3);
-    tail_deinit(&tail);
-    audit_free(a);
-    cleanup();
-}
-
 static void batches_are_bounded(void)
 {
     struct ship_batch batch;
@@ -602,40 +395,6 @@ static void batches_are_bounded(void)
     cleanup();
 }
 
-/* A crash in the middle of a rotation leaves a segment without a header; the one before goes on. */
-static void successor_without_header(void)
-{
-    char name[SEGMENT_NAME];
-    struct audit *a;
-
-    setup();
-    options = (struct audit_options){.segment_bytes = 1024 * 1024};
-    a = keep(&options);
-    pairs(a, 2);
-    begin();
-    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
-    CU_ASSERT_EQUAL(drink(), TAIL_END);
-    segment_name(name, audit_seq(a) + 1);
-    put_file(name, "{\"seq\":");
-    CU_ASSERT_EQUAL(drink(), TAIL_END);
-    CU_ASSERT_EQUAL(look(&places[n_places - 1]), TAIL_FOUND);
-    CU_ASSERT_EQUAL(drink(), TAIL_END);
-    put_file("audit-1000.jsonl", "");
-    CU_ASSERT_EQUAL(look(&(struct ship_place){1, 500, {{0}}}), TAIL_ENDS);
-    CU_ASSERT_EQUAL(tail.here.seq, n_places);
-    CU_ASSERT_EQUAL(unlink(in_folder(name)), 0);
-    CU_ASSERT_EQUAL(look(&(struct ship_place){1, 500, {{0}}}), TAIL_ENDS);
-    CU_ASSERT_EQUAL(tail.here.seq, n_places);
-    CU_ASSERT_EQUAL(unlink(in_folder("audit-1000.jsonl")), 0);
-    CU_ASSERT_EQUAL(look(&places[n_places - 1]), TAIL_FOUND);
-    pairs(a, 2);
-    CU_ASSERT_EQUAL(drink(), TAIL_END);
-    CU_ASSERT_EQUAL(n_places, audit_seq(a));
-    tail_deinit(&tail);
-    audit_free(a);
-    cleanup();
-}
-
 static void identity_of_the_folder(void)
 {
     struct seal_key log;
@@ -659,9 +418,7 @@ static void identity_of_the_folder(void)
 static const struct unit_case CASES[] = {
     {"compressed under it", compressed_under_it},
     {"compressed without its end", compressed_without_its_end},
-    {"retired before it was read", retired_before_it_was_read},
     {"a gap while it reads", a_gap_while_it_reads},
-    {"log that ends before", log_that_ends_before},
     {"taken away while it reads", taken_away_while_it_reads},
     {"torn line and the next keeper", torn_line_and_the_next_keeper},
     {"broken chain", broken_chain},
@@ -669,11 +426,8 @@ static const struct unit_case CASES[] = {
     {"nothing before it is durable", nothing_before_it_is_durable},
     {"nothing in place of a torn line", nothing_in_place_of_a_torn_line},
     {"batches are bounded", batches_are_bounded},
-    {"looking is bounded", looking_is_bounded},
-    {"successor without header", successor_without_header},
     {"identity of the folder", identity_of_the_folder},
     {"all from the start", all_from_the_start},
-    {"behind any record", behind_any_record},
 };
 
 UNIT_MAIN("tail", CASES)
