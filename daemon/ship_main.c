@@ -3,6 +3,7 @@
  * holds no key, and listens to nobody but the administrator. Each sink has its own shipper, its own
  * pace and its own memory. Everything it has hangs on one struct daemon.
  */
+#include "base/leave.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/sandbox.h"
@@ -401,5 +402,5 @@ int main(int argc, char **argv)
     }
     if (sandbox_enter(&err) < 0)
         return say(&err, EXIT_FAILED);
-    return serve(path, test);
+    leave_now(serve(path, test));
 }

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include "base/leave.h"
 #include "ctl/audit.h"
 #include "ctl/ctl.h"
 #include "ctl/endpoints.h"
@@ -48,7 +49,7 @@ int main(int argc, char **argv)
     /* What was shown must have arrived: a full disk or a closed pipe is a failure. */
     if (fflush(stdout) != 0 || ferror(stdout)) {
         perror("cention-proxyctl: standard output");
-        return r == CTL_DONE ? CTL_FAILED : r;
+        r = r == CTL_DONE ? CTL_FAILED : r;
     }
-    return r;
+    leave_now(r);
 }

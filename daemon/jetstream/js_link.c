@@ -73,10 +73,6 @@ static natsStatus link_options(natsOptions *o, const struct js_server *server,
         s = natsOptions_SetMaxPingsOut(o, PINGS_OUT);
     if (s == NATS_OK)
         s = natsOptions_SetIOBufSize(o, IO_BUFFER);
-    /* The other style has a thread for answers that outlives the connection, and may still be in
-     * libcrypto when that is cleaned up at exit. */
-    if (s == NATS_OK)
-        s = natsOptions_UseOldRequestStyle(o, true);
     if (s == NATS_OK)
         s = natsOptions_SetErrorHandler(o, link_trouble, NULL);
     return s;
@@ -107,10 +103,27 @@ int js_link_open(struct js_link *out, const struct js_server *server,
     return -ENOTCONN;
 }
 
+void js_link_stop(struct js_link *link)
+{
+    if (link->nc)
+        natsConnection_Close(link->nc);
+}
+
+void js_link_forget(struct js_link *link, natsSubscription *sub)
+{
+    if (!sub)
+        return;
+    /* The answer to a ping comes to the thread that delivers: it is done with all before it. */
+    if (natsSubscription_Unsubscribe(sub) != NATS_OK ||
+        natsConnection_FlushTimeout(link->nc, JS_ASK_MS) != NATS_OK)
+        js_link_stop(link);
+    natsSubscription_Destroy(sub);
+}
+
 void js_link_close(struct js_link *link)
 {
     jsCtx_Destroy(link->js);
-    natsConnection_Close(link->nc);
+    js_link_stop(link);
     natsConnection_Destroy(link->nc);
     *link = (struct js_link){0};
 }

@@ -5,7 +5,8 @@
  *
  * The library opens itself, and stays open until the process ends: its nats_Close frees what
  * belongs to libcrypto, whose own clean-up at exit then reads freed memory (libnats 3.4.1,
- * OpenSSL 3.0).
+ * OpenSSL 3.0). Its thread for answers may outlive the connection: who has opened a link ends with
+ * base/leave.h.
  */
 #ifndef CENTION_JETSTREAM_JS_LINK_H
 #define CENTION_JETSTREAM_JS_LINK_H
@@ -41,6 +42,18 @@ int js_link_open(struct js_link *out, const struct js_server *server,
                  const struct js_link_options *options, char why[SHIP_WHY])
     __attribute__((warn_unused_result));
 void js_link_close(struct js_link *link); /* of a zeroed one is fine */
+
+/* The connection ends, and with it the thread that delivers what comes; the link is still to be
+ * closed. */
+void js_link_stop(struct js_link *link);
+
+/*
+ * Ends a subscription; NULL is fine. libnats 3.4.1 may still be delivering to one that is destroyed
+ * (nats.c, issue 637), and then waits for ever or crashes: so it is destroyed only when the thread
+ * that delivers has passed it, at worst because the connection was ended. For the same reason
+ * requests have to be made in the library's newer style, without a subscription each.
+ */
+void js_link_forget(struct js_link *link, natsSubscription *sub);
 
 /* What went wrong in a call of this thread just now: what the server forbade, if it did, else the
  * library's words for it. */

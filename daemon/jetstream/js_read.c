@@ -271,8 +271,7 @@ static int js_reading_run(struct js_reading *reading, uint64_t start, uint64_t l
         r = js_centre_fail(reading->c, err, s, reading->stream);
     else
         r = js_reading_messages(reading, sub, last, err);
-    (void)natsSubscription_Unsubscribe(sub);
-    natsSubscription_Destroy(sub);
+    js_link_forget(&reading->c->link, sub);
     return r;
 }
 

@@ -256,6 +256,7 @@ void js_session_init(struct js_session *s, const struct js_session_options *opti
 
 void js_session_end(struct js_session *s)
 {
+    js_link_stop(&s->link);
     natsSubscription_Destroy(s->answers);
     s->answers = NULL;
     js_link_close(&s->link);

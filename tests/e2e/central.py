@@ -99,6 +99,13 @@ def local(folder):
     return log, records
 
 
+def shown(text):
+    """The records in what `audit show --from` has printed, without the hosts' names, in the log's order:
+    an intent is shown with its outcome, behind what was recorded between them."""
+    lines = [b"{" + line.partition(b",")[2] for line in text.splitlines()]
+    return sorted(lines, key=lambda line: json.loads(line)["seq"])
+
+
 def streamed(cluster, log, prefix="CENTION_AUDIT"):
     """The same of a log's stream."""
     records = []

@@ -11,6 +11,7 @@
  * js_drive alarms URL              `alarm KIND HOST HERE THERE WHY`
  */
 #include "base/buf.h"
+#include "base/leave.h"
 #include "jetstream/js_read.h"
 #include "jetstream/js_sink.h"
 #include "trail/hex.h"
@@ -42,7 +43,8 @@ struct drive {
 static void die(const char *what, const char *why)
 {
     (void)fprintf(stderr, "js_drive: %s: %s\n", what, why);
-    exit(2);
+    (void)fflush(stdout);
+    quick_exit(2);
 }
 
 /* Appends record `seq`, given the one before; its hash goes to `hashes`. */
@@ -346,14 +348,20 @@ static int drive_read(const char *what, char **argv)
     return 0;
 }
 
+static _Noreturn void done(int code)
+{
+    (void)fflush(stdout);
+    leave_now(code);
+}
+
 int main(int argc, char **argv)
 {
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc >= 7 && strcmp(argv[1], "ship") == 0)
-        return drive_sink(argc - 2, argv + 2);
+        done(drive_sink(argc - 2, argv + 2));
     if (argc == 5 && strcmp(argv[1], "read") == 0)
-        return drive_read("read", argv + 2);
+        done(drive_read("read", argv + 2));
     if (argc == 3 && (strcmp(argv[1], "logs") == 0 || strcmp(argv[1], "alarms") == 0))
-        return drive_read(argv[1], argv + 2);
+        done(drive_read(argv[1], argv + 2));
     die("usage", "see the top of js_drive.c");
 }

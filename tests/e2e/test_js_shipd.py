@@ -8,6 +8,7 @@ import pytest
 
 import nats_jwt
 import trail
+from central import shown
 from nats_cluster import Cluster, needs_nats
 from rig import Daemon, needs_signatures, program, until
 
@@ -137,14 +138,13 @@ def test_credentials_files(rig, tmp_path, shipd):
                 capture_output=True, timeout=60)
 
         def there():
-            shown = audit("show", eve, "--all").stdout.splitlines()
-            return [b"{" + line.partition(b",")[2] for line in shown] == local(rig)
+            return shown(audit("show", eve, "--all").stdout) == local(rig)
 
         daemon = shipd(rig, cluster, credentials=str(stranger))
         daemon.wait_line(r"event=sink_lost sink=stream .*")
         assert daemon.stop() == 0
-        shown = audit("show", eve)
-        assert (shown.returncode, shown.stdout) == (0, b""), shown
+        nothing = audit("show", eve)
+        assert (nothing.returncode, nothing.stdout) == (0, b""), nothing
         shipd(rig, cluster, credentials=str(host))
         until(there, 30, lambda: audit("verify", eve))
         cluster.kill(0)
