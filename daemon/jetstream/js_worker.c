@@ -1,15 +1,23 @@
 #include "jetstream/js_worker.h"
 
+#include "base/log.h"
 #include "base/mailbox.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
+
+#ifndef JS_PULSE_US /* a test has less time */
+#define JS_PULSE_US 5000000
+#endif
 
 enum {
+    PULSES = 60, /* of the loop without a sign of the thread: it hangs */
     PAUSE_FIRST_MS = 100,
     PAUSE_LAST_MS = 5000,
     TURN_MS = 20,       /* how long new work may wait while answers are awaited */
@@ -55,6 +63,8 @@ struct js_worker {
     struct mail mail;
     pthread_t thread;
     bool *gone; /* the loop's: set when it is freed while an event is told */
+    struct loop_timer pulse;
+    atomic_uint pulses; /* since the thread gave a sign */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -194,12 +204,35 @@ int js_worker_alarm(struct js_worker *w, const struct ship_alarm *alarm)
     return r;
 }
 
+/*
+ * A thread that hangs in the library can be neither ended nor waited for, and nothing is shipped
+ * any more: the process ends, and whoever watches it starts it anew. Pulses count, not the time, in
+ * which the whole process may have been stopped.
+ */
+static void worker_pulse(void *arg)
+{
+    struct js_worker *w = arg;
+
+    if (atomic_fetch_add(&w->pulses, 1) >= PULSES) {
+        log_error("sink_hangs", "why=\"the thread that ships to %s gives no sign: ending\"",
+                  w->session.stream);
+        _exit(EXIT_FAILURE);
+    }
+    loop_timer_set(&w->pulse, JS_PULSE_US);
+}
+
 /* ---- the thread's side ---- */
+
+static void worker_lives(struct js_worker *w)
+{
+    atomic_store(&w->pulses, 0);
+}
 
 static bool worker_stopping(struct js_worker *w)
 {
     bool stop;
 
+    worker_lives(w);
     (void)pthread_mutex_lock(&w->lock);
     stop = w->stop;
     (void)pthread_mutex_unlock(&w->lock);
@@ -219,6 +252,7 @@ static void worker_wait(struct js_worker *w, unsigned ms)
         until.tv_sec++;
     }
     (void)pthread_cond_timedwait(&w->changed, &w->lock, &until);
+    worker_lives(w);
 }
 
 /* Returns when the loop was told, and its callback is over. */
@@ -251,6 +285,7 @@ static int worker_answers(struct js_worker *w, int64_t ms, char *why)
     uint64_t seq;
     int r = js_session_answers(&w->session, ms, &seq, why);
 
+    worker_lives(w);
     if (seq > 0) {
         w->pause_ms = PAUSE_FIRST_MS;
         (void)pthread_mutex_lock(&w->lock);
@@ -425,6 +460,7 @@ static void worker_destroy(struct js_worker *w)
 {
     struct alarm *alarm;
 
+    loop_timer_deinit(&w->pulse);
     mailbox_free(w->box);
     worker_drop_jobs(w);
     while ((alarm = w->alarms)) {
@@ -452,6 +488,7 @@ int js_worker_new(struct js_worker **out, struct loop *loop,
     w->jobs_end = &w->jobs;
     w->pause_ms = PAUSE_FIRST_MS;
     js_session_init(&w->session, options);
+    loop_timer_init(&w->pulse, loop, worker_pulse, w);
     (void)pthread_mutex_init(&w->lock, NULL);
     (void)pthread_condattr_init(&clock);
     (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
@@ -464,6 +501,7 @@ int js_worker_new(struct js_worker **out, struct loop *loop,
         worker_destroy(w);
         return r;
     }
+    loop_timer_set(&w->pulse, JS_PULSE_US);
     *out = w;
     return 0;
 }
