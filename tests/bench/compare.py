@@ -50,7 +50,8 @@ def options(arguments):
     add("--build", type=pathlib.Path, help="an existing build of cention-proxy")
     add("--out", type=pathlib.Path, help="where results.csv, table.md, bench.svg and meanwhile the audit "
         "log are written (build-bench/results)")
-    add("--cores", type=numbers, default=[0, 1], help="the contestant's, and that of wrk and the upstream")
+    add("--cores", type=numbers, default=[1, 0], help="the contestant's, and that of wrk and the upstream "
+        "(1,0: the first core is where the kernel does most of what it does by the way)")
     add("--quick", action="store_true", help="one round of a second at 8 connections and 30 bytes")
     add("--profile", action="store_true",
         help="where the daemons spend their time, at 64 connections and 600 bytes (perf, else callgrind)")
