@@ -189,9 +189,15 @@ class Client:
         self.api("CONSUMER.CREATE." + stream, stream_name=stream, config={
             "deliver_subject": inbox, "deliver_policy": "by_start_sequence", "opt_start_seq": first,
             "ack_policy": "none", "max_deliver": 1, "replay_policy": "instant", "num_replicas": 1,
-            "mem_storage": True, "inactive_threshold": 30 * 10 ** 9})
+            "mem_storage": True, "inactive_threshold": 30 * 10 ** 9,
+            # We are slower than the server, which would end the connection for it.
+            "flow_control": True, "idle_heartbeat": 5 * 10 ** 9})
         while True:
             message = self.next(sid)
+            if message.status == "100":
+                if message.reply:
+                    self.publish(message.reply)
+                continue
             yield message
             # Its replica may be behind the leader: nothing pending is no end.
             if message.sequence >= state["last_seq"]:

@@ -2,6 +2,7 @@
 import asyncio
 import json
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -32,6 +33,12 @@ def missing():
     return "" if shutil.which("wrk") else "wrk is not installed"
 
 
+def catches(pid, number):
+    """Whether the process has a handler for the signal; wrk takes one up when its load has begun."""
+    status = pathlib.Path("/proc/%d/status" % pid).read_text()
+    return int(re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.M)[1], 16) >> number - 1 & 1
+
+
 def load(port, connections, seconds, enough=None, path="/v1/org"):
     """What wrk saw on that many keep-alive connections, each with one request under way.
 
@@ -46,6 +53,8 @@ def load(port, connections, seconds, enough=None, path="/v1/org"):
             stdout=subprocess.PIPE, text=True)
         try:
             while enough and wrk.poll() is None and not enough():
+                time.sleep(0.01)
+            while enough and wrk.poll() is None and not catches(wrk.pid, signal.SIGINT):
                 time.sleep(0.01)
             if enough:
                 wrk.send_signal(signal.SIGINT)
