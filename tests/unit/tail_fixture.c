@@ -52,6 +52,21 @@ int drink(void)
     return TAIL_BUSY;
 }
 
+struct audit *read_log(int segments)
+{
+    struct audit *a;
+
+    setup();
+    options = (struct audit_options){0};
+    a = keep(&options);
+    for (int i = 0; i < segments; i++)
+        next_segment(a);
+    begin();
+    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
+    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    return a;
+}
+
 void large(struct audit *a, size_t n)
 {
     char *text = malloc(n);

@@ -25,6 +25,10 @@ int look(const struct ship_place *place);
 /* Reads until something but a batch comes. */
 int drink(void);
 
+/* A folder with a log of so many finished segments, which its keeper goes on with, and a tail that
+ * has read all of it. */
+struct audit *read_log(int segments);
+
 /* A record of so many bytes and more. */
 void large(struct audit *a, size_t n);
 

@@ -13,14 +13,7 @@ static void behind_any_record(void)
     struct audit *a;
     size_t n;
 
-    setup();
-    options = (struct audit_options){0};
-    a = keep(&options);
-    for (int i = 0; i < 4; i++)
-        next_segment(a);
-    begin();
-    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
-    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    a = read_log(4);
     n = n_places;
     CU_ASSERT_FATAL(n > 40 && n < 2000);
     memcpy(all, places, n * sizeof(*all));
@@ -48,14 +41,7 @@ static void retired_before_it_was_read(void)
     uint64_t first;
     size_t n;
 
-    setup();
-    options = (struct audit_options){0};
-    a = keep(&options);
-    for (int i = 0; i < 5; i++)
-        next_segment(a);
-    begin();
-    CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
-    CU_ASSERT_EQUAL(drink(), TAIL_END);
+    a = read_log(5);
     n = n_places;
     third = places[2];
     /* The first two go. */
