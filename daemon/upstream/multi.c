@@ -49,7 +49,7 @@ static void multi_arm(struct multi *m)
     struct upstream_call *first = call_ring_first(&m->waiting);
     uint64_t now;
 
-    if (m->state == MULTI_DEAD || m->state == MULTI_OPENING)
+    if (multi_closed(m) || m->state == MULTI_OPENING)
         return;
     if (m->n_calls == 0) {
         if (!m->idle)
@@ -77,6 +77,25 @@ enum wire_sent multi_sent(const struct upstream_call *call)
     return WIRE_SENT_PARTIAL;
 }
 
+static void multi_bury(void *arg)
+{
+    struct multi *m = arg;
+
+    loop_timer_deinit(&m->timer);
+    loop_timer_deinit(&m->more);
+    h2_session_free(m->session);
+    buf_deinit(&m->out);
+    free(m);
+}
+
+static void multi_dead(struct multi *m, const char *why)
+{
+    m->state = MULTI_DEAD;
+    loop_cancel(m->loop, &m->work);
+    loop_defer(m->loop, &m->bury);
+    m->owner.gone(m->owner.arg, m, m->opened, why);
+}
+
 /* It is no longer this connection's. */
 static void call_out(struct multi *m, struct upstream_call *call)
 {
@@ -88,6 +107,8 @@ static void call_out(struct multi *m, struct upstream_call *call)
     m->n_calls--;
     if (m->state == MULTI_OPEN)
         m->owner.changed(m->owner.arg, m);
+    else if (m->state == MULTI_LANDED && m->n_calls == 0)
+        multi_dead(m, "closed");
 }
 
 void multi_fail_call(struct multi *m, struct upstream_call *call, enum upstream_failure why,
@@ -108,51 +129,49 @@ static void call_end(struct multi *m, struct upstream_call *call)
     upstream_call_free(call);
 }
 
-static void multi_bury(void *arg)
+/* One whose answer is not here as a whole. */
+static struct upstream_call *unanswered(struct multi *m)
 {
-    struct multi *m = arg;
+    struct upstream_call *rings[] = {&m->waiting, &m->paused, &m->resumed};
 
-    loop_timer_deinit(&m->timer);
-    loop_timer_deinit(&m->more);
-    h2_session_free(m->session);
-    buf_deinit(&m->out);
-    free(m);
-}
-
-static void multi_tell_gone(struct multi *m, const char *why)
-{
-    if (m->told)
-        return;
-    m->told = true;
-    m->owner.gone(m->owner.arg, m, m->opened, why);
+    for (size_t i = 0; i < sizeof(rings) / sizeof(rings[0]); i++)
+        for (struct upstream_call *call = rings[i]->next; call != rings[i]; call = call->next)
+            if (!call->ended)
+                return call;
+    return NULL;
 }
 
 void multi_die(struct multi *m, const char *text)
 {
     char why[256];
 
-    if (m->state == MULTI_DEAD)
+    if (multi_closed(m))
         return;
     (void)snprintf(why, sizeof(why), "%s", text);
     log_debug("upstream_closed", "protocol=h2 requests=%u running=%u why=%s", m->n_requests,
               m->n_calls, log_quote(slice_str(why)).text);
-    m->state = MULTI_DEAD;
     h2_session_stop(m->session);
     (void)event_del(&m->readable);
     (void)event_del(&m->writable);
-    loop_cancel(m->loop, &m->work);
     loop_timer_clear(&m->timer);
     loop_timer_clear(&m->more);
     stream_close(&m->stream);
-    loop_defer(m->loop, &m->bury);
-    for (struct upstream_call *call = any_call(m); call; call = any_call(m))
+    m->state = MULTI_LANDED;
+    if (m->n_calls == 0) {
+        multi_dead(m, why);
+        return;
+    }
+    m->landed = true;
+    m->owner.landed(m->owner.arg, m);
+    for (struct upstream_call *call = unanswered(m); call; call = unanswered(m))
         multi_fail_call(m, call, UPSTREAM_BROKEN, why);
-    multi_tell_gone(m, why);
+    if (call_ring_first(&m->resumed))
+        loop_defer(m->loop, &m->work);
 }
 
 static void multi_part(struct multi *m, const char *why)
 {
-    if (m->state == MULTI_DEAD)
+    if (multi_closed(m))
         return;
     h2_session_goodbye(m->session);
     if (!h2_session_fill(m->session, &m->out, H2_OUT_MAX / 2))
@@ -253,8 +272,7 @@ static void multi_settle(struct multi *m)
 {
     if (m->state == MULTI_LEAVING && m->n_calls == 0 && buf_len(&m->out) == 0)
         multi_part(m, "its last answer is here");
-    if (m->state != MULTI_DEAD)
-        multi_arm(m);
+    multi_arm(m);
 }
 
 static void multi_work(void *arg)
@@ -264,12 +282,14 @@ static void multi_work(void *arg)
 
     while (m->state != MULTI_DEAD && (call = call_ring_first(&m->resumed)))
         call_resume(m, call);
+    if (multi_closed(m))
+        return;
     /* Before new requests go out: is the peer still there, and does it want them? */
-    if (m->state != MULTI_DEAD && m->woken && multi_room(m) && buf_len(&m->out) == 0)
+    if (m->woken && multi_room(m) && buf_len(&m->out) == 0)
         multi_read(m, true);
-    if (m->state != MULTI_DEAD && !event_pending(&m->writable, EV_WRITE, NULL))
+    if (!multi_closed(m) && !event_pending(&m->writable, EV_WRITE, NULL))
         multi_write(m);
-    if (m->state != MULTI_DEAD) {
+    if (!multi_closed(m)) {
         loop_cancel(m->loop, &m->work); /* what the read above asked for is done */
         multi_settle(m);
     }
@@ -282,7 +302,7 @@ static void multi_readable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     multi_read(m, false);
-    if (m->state == MULTI_DEAD)
+    if (multi_closed(m))
         return;
     /* TLS may have had to read before it could write. */
     if (buf_len(&m->out))
@@ -302,7 +322,7 @@ static void multi_writable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     multi_read(m, false); /* TLS may have had to write before it could read */
-    if (m->state != MULTI_DEAD)
+    if (!multi_closed(m))
         multi_work(m);
 }
 
@@ -320,8 +340,7 @@ static void multi_late(void *arg)
         multi_part(m, "idle");
         return;
     }
-    while (m->state != MULTI_DEAD && (call = call_ring_first(&m->waiting)) &&
-           now >= call->deadline) {
+    while (!multi_closed(m) && (call = call_ring_first(&m->waiting)) && now >= call->deadline) {
         /* Silence may mean that nobody is there: new calls better go elsewhere. */
         if (m->state == MULTI_OPEN && m->heard + m->limits.response_timeout_us / 2 <= now) {
             m->state = MULTI_LEAVING;
@@ -330,7 +349,7 @@ static void multi_late(void *arg)
         multi_fail_call(m, call, UPSTREAM_TIMEOUT,
                         call->headed ? "the answer stopped coming" : "no answer in time");
     }
-    if (m->state == MULTI_DEAD)
+    if (multi_closed(m))
         return;
     loop_defer(m->loop, &m->work);
     multi_arm(m);
@@ -381,7 +400,6 @@ void multi_free(struct multi *m)
         upstream_call_free(call);
     }
     multi_die(m, "freed");
-    multi_tell_gone(m, "freed");
 }
 
 unsigned multi_room(const struct multi *m)
@@ -413,6 +431,11 @@ unsigned multi_calls(const struct multi *m)
 bool multi_used(const struct multi *m)
 {
     return m->n_requests > 0;
+}
+
+bool multi_landed(const struct multi *m)
+{
+    return m->landed;
 }
 
 unsigned multi_wake(struct multi *m)

@@ -7,7 +7,9 @@
  *
  *   OPENING --the peer's settings--> OPEN --GOAWAY, silence, age--> LEAVING --last call--> DEAD
  *
- * A dead one's memory stays until the end of the turn, as conn's does.
+ * It can be closed in any of them, and is DEAD then, but for answers that are here as a whole and
+ * that their taker has not taken yet (it paused): it is LANDED until they are taken. A dead one's
+ * memory stays until the end of the turn, as conn's does.
  */
 #ifndef CENTION_UPSTREAM_MULTI_H
 #define CENTION_UPSTREAM_MULTI_H
@@ -22,6 +24,8 @@ struct multi_owner {
     struct upstream_call *(*next)(void *arg, struct multi *multi);
     /* It may have room for calls, or has none any more. */
     void (*changed)(void *arg, struct multi *multi);
+    /* It is closed, and LANDED: no connection any more, but multi_free still ends its calls. */
+    void (*landed)(void *arg, struct multi *multi);
     /* It is gone: forget it. `opened`: it once was ready for calls; else `why` says what failed. */
     void (*gone)(void *arg, struct multi *multi, bool opened, const char *why);
     /* The call ended, well (before events->end) or not (before events->failed). */
@@ -50,7 +54,8 @@ unsigned multi_room(const struct multi *m);
 unsigned multi_streams(const struct multi *m);
 bool multi_opening(const struct multi *m); /* also while the peer allows no call at all */
 unsigned multi_calls(const struct multi *m);
-bool multi_used(const struct multi *m); /* it carried a call before */
+bool multi_used(const struct multi *m);   /* it carried a call before */
+bool multi_landed(const struct multi *m); /* it was, before it was gone */
 
 /* Calls wait: takes them at the end of the turn, at most as many as this says. */
 unsigned multi_wake(struct multi *m);

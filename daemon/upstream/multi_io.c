@@ -26,7 +26,7 @@ static bool multi_heard(struct multi *m)
     }
     if (h2_session_wants_fill(m->session))
         loop_defer(m->loop, &m->work);
-    return m->state != MULTI_DEAD;
+    return !multi_closed(m);
 }
 
 void multi_read(struct multi *m, bool to_the_end)
@@ -51,9 +51,9 @@ void multi_read(struct multi *m, bool to_the_end)
         }
         m->heard = loop_time(m->loop);
         done += (size_t)n;
-        if (!h2_session_feed(m->session, data, (size_t)n) && m->state != MULTI_DEAD)
+        if (!h2_session_feed(m->session, data, (size_t)n) && !multi_closed(m))
             multi_die(m, h2_session_why(m->session));
-        if (m->state == MULTI_DEAD || !multi_heard(m))
+        if (multi_closed(m) || !multi_heard(m))
             return;
         if (!to_the_end && (size_t)n < sizeof(data) && !stream_pending(&m->stream))
             return;
@@ -85,7 +85,7 @@ static bool multi_take(struct multi *m)
     if (!call_parts(call, &head, &body) ||
         h2_session_submit(m->session, &call->stream, &head, body) < 0)
         multi_fail_call(m, call, UPSTREAM_BROKEN, "out of memory");
-    return m->state != MULTI_DEAD;
+    return !multi_closed(m);
 }
 
 void multi_last_words(struct multi *m)
@@ -102,7 +102,7 @@ static bool multi_fill(struct multi *m)
     do {
         bool going = h2_session_fill(m->session, &m->out, H2_FILL);
 
-        if (m->state == MULTI_DEAD)
+        if (multi_closed(m))
             return false;
         if (!going) {
             multi_last_words(m);
@@ -110,7 +110,7 @@ static bool multi_fill(struct multi *m)
             return false;
         }
     } while (buf_len(&m->out) < H2_FILL && multi_take(m));
-    return m->state != MULTI_DEAD;
+    return !multi_closed(m);
 }
 
 void multi_write(struct multi *m)
@@ -133,7 +133,7 @@ void multi_write(struct multi *m)
             /* The upstream may have answered before it stopped reading; what comes next ends it. */
             m->failed_write = true;
             multi_read(m, true);
-            if (m->state != MULTI_DEAD)
+            if (!multi_closed(m))
                 multi_die(m, "the upstream stopped reading");
             return;
         }

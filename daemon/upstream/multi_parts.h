@@ -13,6 +13,7 @@ enum multi_state {
     MULTI_OPENING,
     MULTI_OPEN,
     MULTI_LEAVING,
+    MULTI_LANDED,
     MULTI_DEAD,
 };
 
@@ -35,14 +36,23 @@ struct multi {
     struct event readable, writable;
     struct loop_hook work, bury;
     struct loop_timer timer, more;
-    bool opened, told, failed_write, idle;
+    bool opened, landed, failed_write, idle;
     bool woken; /* calls wait at the owner, as far as is known */
 };
 
 /* ---- multi.c ---- */
 
-/* The one way it ends. Whatever runs on it fails; what waits at the owner's does not. */
+/*
+ * The one way it ends. What runs on it fails, but for calls whose whole answer is here; what waits
+ * at the owner's does not.
+ */
 void multi_die(struct multi *m, const char *text);
+
+/* There is no connection any more. */
+static inline bool multi_closed(const struct multi *m)
+{
+    return m->state >= MULTI_LANDED;
+}
 
 /* Resets the call's stream, tells the owner and the call, and frees it. */
 void multi_fail_call(struct multi *m, struct upstream_call *call, enum upstream_failure why,

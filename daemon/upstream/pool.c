@@ -44,6 +44,7 @@ struct upstream {
     unsigned streams;            /* calls that one HTTP/2 connection takes, as far as is known */
     struct conn_link idle, busy; /* rings */
     struct multis multis;        /* in HTTP/2 */
+    struct multis landed;        /* closed, but answers on them wait to be taken */
     struct dialing dialing;      /* ring */
     struct upstream_call queue;  /* ring; only next and prev are used */
     unsigned n_idle, n_busy, n_dialing, n_queued;
@@ -217,11 +218,21 @@ static void on_changed(void *arg, struct multi *m)
         loop_defer(u->loop, &u->serve);
 }
 
-static void on_multi_gone(void *arg, struct multi *m, bool opened, const char *why)
+static void on_landed(void *arg, struct multi *m)
 {
     struct upstream *u = arg;
 
     multis_remove(&u->multis, m);
+    multis_add(&u->landed, m);
+    if (u->n_queued)
+        loop_defer(u->loop, &u->serve);
+}
+
+static void on_multi_gone(void *arg, struct multi *m, bool opened, const char *why)
+{
+    struct upstream *u = arg;
+
+    multis_remove(multi_landed(m) ? &u->landed : &u->multis, m);
     if (u->closing || u->n_queued == 0)
         return;
     if (!opened)
@@ -441,6 +452,7 @@ int upstream_new(struct upstream **out, struct loop *loop, const struct upstream
     u->idle.next = u->idle.prev = &u->idle;
     u->busy.next = u->busy.prev = &u->busy;
     multis_init(&u->multis);
+    multis_init(&u->landed);
     u->dialing.next = u->dialing.prev = &u->dialing;
     call_ring_init(&u->queue);
     u->limits =
@@ -448,7 +460,8 @@ int upstream_new(struct upstream **out, struct loop *loop, const struct upstream
     u->owner = (struct conn_owner){on_idle, on_gone, on_unsent, on_ended, u};
     u->multi_limits = (struct multi_limits){conf->connect_timeout_us, conf->response_timeout_us,
                                             conf->idle_timeout_us, conf->head_bytes};
-    u->multi_owner = (struct multi_owner){on_next, on_changed, on_multi_gone, on_ended, u};
+    u->multi_owner =
+        (struct multi_owner){on_next, on_changed, on_landed, on_multi_gone, on_ended, u};
     u->streams = STREAMS_UNKNOWN;
     u->serve = (struct loop_hook){.run = upstream_serve, .arg = u};
     u->bury = (struct loop_hook){.run = upstream_bury, .arg = u};
@@ -504,6 +517,7 @@ void upstream_free(struct upstream *u)
             upstream_call_free(call);
     }
     multis_free(&u->multis);
+    multis_free(&u->landed);
     resolve_free(u->resolve);
     tls_context_free(u->tls);
     loop_cancel(u->loop, &u->serve);

@@ -333,6 +333,38 @@ def test_goaway_in_the_middle(start):
     assert len(peer.connections) == 2
 
 
+@pytest.mark.parametrize("leave", ["goaway", "close", "both"])
+def test_an_answer_that_waits_for_its_record_outlives_the_connection(start, leave):
+    """All of it is here when the peer goes, but the keeper has not written the outcome yet."""
+    def handler(c, request):
+        if request.connection or len(peer.requests) < 4:
+            return
+        rig.keeper.signal(signal.SIGSTOP)
+        if leave != "close":
+            c.send(goaway(7))
+        for stream in (5, 3, 7, 1):
+            c.send(answer(stream, b'{"stream": %d}' % stream))
+        if leave != "goaway":
+            c.close()
+
+    rig, peer = start(handler)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        burst = pool.submit(together, rig, 4)
+        try:
+            peer.wait_for(4)
+            if leave == "goaway":
+                until(lambda: "upstream_leaving" in rig.proxy.log, what="the peer's goodbye")
+            else:
+                until(lambda: rig.metric("cention_upstream_open") == 0, what="the end")
+        finally:
+            rig.keeper.signal(signal.SIGCONT)
+        answers = burst.result()
+    assert [a.status for a in answers] == [200] * 4
+    assert sorted(a.json["stream"] for a in answers) == [1, 3, 5, 7]
+    assert {r["status"] for r in rig.records("outcome")} == {200}
+    until(lambda: rig.metric("cention_upstream_open") == 0, what="the connection was left")
+
+
 @pytest.mark.parametrize("code, word", [(REFUSED_STREAM, "REFUSED_STREAM"), (2, "INTERNAL_ERROR"),
                                         (0, "NO_ERROR")])
 def test_reset_streams(start, code, word):

@@ -105,11 +105,20 @@ static void on_changed(void *arg, struct multi *m)
     loop_defer(w->loop, &w->serve);
 }
 
+static void on_landed(void *arg, struct multi *m)
+{
+    struct world *w = arg;
+
+    CU_ASSERT_PTR_EQUAL(m, w->multi);
+    w->lands++;
+}
+
 static void on_gone(void *arg, struct multi *m, bool opened, const char *why)
 {
     struct world *w = arg;
 
     CU_ASSERT_PTR_EQUAL(m, w->multi);
+    CU_ASSERT_EQUAL(multi_landed(m), w->lands > 0);
     w->gones++;
     w->opened = opened;
     w->multi = NULL;
@@ -170,7 +179,7 @@ struct world *open_only(uint64_t response_us, uint64_t idle_us)
 {
     struct world *w = calloc(1, sizeof(*w));
     struct multi_limits limits = {TIMEOUT, response_us, idle_us, 4096};
-    struct multi_owner owner = {on_next, on_changed, on_gone, on_ended, w};
+    struct multi_owner owner = {on_next, on_changed, on_landed, on_gone, on_ended, w};
     int fds[2], room = 1 << 17;
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(w);

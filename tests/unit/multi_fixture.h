@@ -32,7 +32,7 @@ struct world {
     struct upstream_call queue; /* ring */
     struct one all[CALLS];
     struct loop_hook serve;
-    unsigned n, nexts, gones, welled;
+    unsigned n, nexts, lands, gones, welled;
     bool opened, all_pause;
     char why[256];
     struct buf in, sent;

@@ -201,6 +201,99 @@ static void paused_again_and_again(void)
     finish(w);
 }
 
+static void resume(struct one *o)
+{
+    o->call->paused = false;
+    multi_update(o->call);
+}
+
+/* Two answers that are here as a whole and one that isn't; all three are paused. */
+static struct world *held(void)
+{
+    struct world *w = begin();
+
+    for (unsigned i = 0; i < 3; i++)
+        queue_call(w, 2)->act = PAUSE_IN_HEAD;
+    calls(w, 0, 0);
+    answer(w, 0, "ok");
+    f_answer(&w->in, 3, "200", "", false);
+    answer(w, 2, "");
+    say(w);
+    CU_ASSERT_EQUAL(w->all[0].heads + w->all[1].heads + w->all[2].heads, 3);
+    return w;
+}
+
+static void an_answer_outlives_its_connection(void)
+{
+    struct world *w = held();
+
+    hang_up(w);
+    run(w, 2000);
+    CU_ASSERT_EQUAL(w->lands, 1);
+    CU_ASSERT_EQUAL(w->gones, 0);
+    CU_ASSERT_EQUAL(multi_room(w->multi), 0);
+    CU_ASSERT_EQUAL(w->all[1].failed, UPSTREAM_BROKEN + 1);
+    CU_ASSERT_EQUAL(w->all[0].failed + w->all[2].failed, 0);
+    resume(&w->all[0]);
+    run(w, 2000);
+    CU_ASSERT_EQUAL(w->all[0].body_len, 2);
+    CU_ASSERT_EQUAL(w->all[0].ends, 1);
+    CU_ASSERT_EQUAL(w->gones, 0);
+    resume(&w->all[2]);
+    run(w, 2000);
+    CU_ASSERT_EQUAL(w->all[2].ends, 1);
+    CU_ASSERT_EQUAL(w->gones, 1);
+    CU_ASSERT_EQUAL(w->welled, 2);
+    finish(w);
+
+    w = held(); /* resumed in the turn in which it ends */
+    resume(&w->all[0]);
+    drop(&w->all[2]);
+    hang_up(w);
+    run(w, 2000);
+    CU_ASSERT_EQUAL(w->all[0].ends, 1);
+    CU_ASSERT_EQUAL(w->gones, 1);
+    finish(w);
+
+    w = held(); /* nobody wants it any more */
+    hang_up(w);
+    run(w, 2000);
+    drop(&w->all[0]);
+    CU_ASSERT_EQUAL(w->gones, 0);
+    drop(&w->all[2]);
+    CU_ASSERT_EQUAL(w->gones, 1);
+    finish(w);
+
+    w = held(); /* freed with answers on it */
+    hang_up(w);
+    run(w, 2000);
+    CU_ASSERT_EQUAL(w->lands, 1);
+    finish(w);
+}
+
+/* The first that is taken shows that the connection is of no use any more. */
+static void goaway_and_all_answers_held(void)
+{
+    struct world *w = begin();
+
+    for (unsigned i = 0; i < 3; i++)
+        queue_call(w, 2)->act = PAUSE_IN_HEAD;
+    calls(w, 0, 0);
+    f_goaway(&w->in, 5, 0);
+    for (unsigned i = 0; i < 3; i++)
+        answer(w, i, "ok");
+    say(w);
+    for (unsigned i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL(w->all[i].failed, 0);
+        resume(&w->all[i]);
+        run(w, 2000);
+        CU_ASSERT_EQUAL(w->all[i].ends, 1);
+        CU_ASSERT_EQUAL(w->lands, 1);
+        CU_ASSERT_EQUAL(w->gones, i == 2);
+    }
+    finish(w);
+}
+
 static void dropping(void)
 {
     struct world *w = begin();
@@ -293,6 +386,8 @@ static const struct unit_case CASES[] = {
     {"idle", idle},
     {"a paused call stops no other", a_paused_call_stops_no_other},
     {"paused again and again", paused_again_and_again},
+    {"an answer outlives its connection", an_answer_outlives_its_connection},
+    {"GOAWAY and all answers held", goaway_and_all_answers_held},
     {"dropping", dropping},
     {"freed from within", freed_from_within},
     {"leaving", leaving},

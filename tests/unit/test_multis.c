@@ -84,7 +84,7 @@ static void settle(struct world *w, unsigned i, uint32_t streams)
 static void begin(struct world *w)
 {
     struct multi_limits limits = {FAR, FAR, FAR, 4096};
-    struct multi_owner owner = {on_next, on_changed, on_gone, on_ended, w};
+    struct multi_owner owner = {on_next, on_changed, NULL, on_gone, on_ended, w};
 
     *w = (struct world){0};
     CU_ASSERT_EQUAL_FATAL(loop_new(&w->loop), 0);
