@@ -6,6 +6,7 @@ a running thread's is brought up to date when it next sleeps, so read it when al
 disk writes are nobody's and not counted.
 """
 import ctypes
+import mmap
 import os
 import pathlib
 import platform
@@ -199,27 +200,50 @@ def file_system(folder):
     return best[1]
 
 
-def disk(folder, count=100):
-    """Median microseconds of a 4 KiB write and its fdatasync: appended, and over written blocks. By turns, so
-    that what else the disk does is in both."""
-    paths = [pathlib.Path(folder) / ("fdatasync.%d" % i) for i in range(2)]
-    files, times, block = [], ([], []), os.urandom(4096)
+DISK_PAUSE = 0.0003  # seconds between two, about what a caller leaves that waits for each answer
+
+
+def _buffered(file, block, at):
+    os.pwrite(file, block, at)
+    os.fdatasync(file)
+
+
+def _direct(file, block, at):
+    os.pwritev(file, [block], at, os.RWF_DSYNC)
+
+
+def disk(folder, count=300):
+    """Median microseconds until 4 KiB are durable: appended, over written blocks, and over written blocks past
+    the page cache, which costs the block and the disk's flush and nothing else (None: not on this file system).
+    By turns, so that what else the disk does is in all."""
+    block = mmap.mmap(-1, 4096)  # aligned
+    block.write(os.urandom(4096))
+    kinds = [["appended", 0, _buffered], ["overwritten", 0, _buffered], ["direct", os.O_DIRECT, _direct]]
+    files, times = {}, {}
     try:
-        for path in paths:
-            files.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        os.pwrite(files[1], block * count, 0)
-        os.fsync(files[1])
+        for name, flags, write in kinds:
+            path = pathlib.Path(folder) / ("disk." + name)
+            with path.open("xb") as file:
+                file.write(b"" if name == "appended" else os.urandom(4096 * count))
+                os.fsync(file.fileno())
+            try:
+                files[name] = (os.open(path, os.O_RDWR | flags), write)
+                write(files[name][0], block, 0)
+            except OSError:
+                if name in files:
+                    os.close(files.pop(name)[0])
         for i in range(count):
-            for file, spent in zip(files, times):
+            for name, (file, write) in files.items():
+                time.sleep(DISK_PAUSE)
                 began = time.perf_counter()
-                os.pwrite(file, block, i * 4096)
-                os.fdatasync(file)
-                spent.append((time.perf_counter() - began) * 1e6)
+                write(file, block, i * 4096)
+                times.setdefault(name, []).append((time.perf_counter() - began) * 1e6)
     finally:
-        for file, path in zip(files, paths):
+        for file, _write in files.values():
             os.close(file)
-            path.unlink()
-    return tuple(statistics.median(spent) for spent in times)
+        for name, _flags, _write in kinds:
+            (pathlib.Path(folder) / ("disk." + name)).unlink(missing_ok=True)
+    return tuple(statistics.median(times[name]) if name in times else None for name, _f, _w in kinds)
 
 
 def cpu_model():
@@ -234,8 +258,8 @@ def cpu_model():
 
 
 def machine(folder):
-    append, overwrite = disk(folder)
-    return ("%s, %d cores, Linux %s; fdatasync of 4 KiB on %s: %.0f us appended, %.0f us overwritten, "
-            "load average %.1f at the start" % (
-                cpu_model(), os.cpu_count(), platform.release(), file_system(folder), append,
-                overwrite, os.getloadavg()[0]))
+    appended, overwritten, direct = disk(folder)
+    return ("%s, %d cores, Linux %s; fdatasync of 4 KiB on %s: %.0f us appended, %.0f us overwritten; O_DIRECT over "
+            "written blocks: %s; load average %.1f at the start" % (
+                cpu_model(), os.cpu_count(), platform.release(), file_system(folder), appended,
+                overwritten, "not possible" if direct is None else "%.0f us" % direct, os.getloadavg()[0]))

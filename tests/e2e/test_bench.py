@@ -53,7 +53,7 @@ def test_quick(tmp_path):
         if contestants.ALL[name].signs:
             assert "%s: its signatures of 30, 600, 16384 bytes are right" % name in said
     table = (tmp_path / "table.md").read_text()
-    assert table.count("\n| 30 bytes | 8 |") == len(PRESENT) and "fdatasync" in table
+    assert table.count("\n| 30 bytes | 8 |") == len(PRESENT) and "fdatasync" in table and "O_DIRECT" in table
     picture = xml.etree.ElementTree.parse(tmp_path / "bench.svg").getroot()
     bars = [rect for rect in picture.iter(SVG + "rect") if rect.find(SVG + "title") is not None]
     assert len(bars) == 2 * len(PRESENT)
