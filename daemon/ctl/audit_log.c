@@ -173,6 +173,8 @@ static int broken(struct scan *s, const char *path, const struct segment_reader 
 static int told(struct scan *s, const char *path, const struct segment_reader *r, const char *why,
                 int got)
 {
+    if (why == VERIFY_NO_MEMORY)
+        return err_set(s->err, -ENOMEM, "%s: %s", path, why);
     if (why)
         return broken(s, path, r, why);
     if (got == -EBADMSG)

@@ -189,7 +189,7 @@ static int feed(struct centre_check *c, struct centre_item *item)
     item->why = verify_line(&c->v, item->record->line);
     if (!item->why)
         return FITS;
-    if (strcmp(item->why, "out of memory") == 0)
+    if (item->why == VERIFY_NO_MEMORY)
         return -ENOMEM;
     r = follows(c, item);
     return r < 0 ? r : r ? WRONG : UNFIT;
@@ -446,7 +446,7 @@ int centre_check_proof(struct centre_check *c, struct slice line, uint64_t befor
 
     if (!why)
         return 0;
-    if (strcmp(why, "out of memory") == 0)
+    if (why == VERIFY_NO_MEMORY)
         return -ENOMEM;
     find(c, FINDING_BROKEN, 0, 0, why, NULL, "audit-retired.jsonl", NULL);
     verify_deinit(&c->v);

@@ -25,6 +25,8 @@ static int on_record(void *arg, const struct centre_record *record)
     if (!why && line.type == LINE_SEGMENT)
         verify_segment(r->v);
     why = verify_line(r->v, record->line);
+    if (why == VERIFY_NO_MEMORY)
+        return err_set(r->err, -ENOMEM, "%s", why);
     return why ? err_set(r->err, -EBADMSG, "seq %" PRIu64 ": broken: %s", record->seq, why) : 0;
 }
 

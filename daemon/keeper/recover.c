@@ -86,7 +86,9 @@ static int scan_one(struct scan *s, uint64_t first, bool packed, bool newest)
         why = verify_line(&r->verify, line);
     r->good = reader.offset;
     line_number = reader.line;
-    if (why)
+    if (why == VERIFY_NO_MEMORY)
+        got = err_set(s->err, -ENOMEM, "%s: out of memory", s->path); /* that is no torn end */
+    else if (why)
         got = newest ? record_follows(&reader, line) : 1;
     else if (got == 0 && line.len && !newest) {
         why = "it has no end";

@@ -33,6 +33,8 @@ static int verify_copy(int fd, uint64_t next_seq, const struct chain_hash *last,
         why = "it is not what was written";
     if (r < 0)
         r = err_set(err, r, "it can't be read back");
+    else if (why == VERIFY_NO_MEMORY)
+        r = err_set(err, -ENOMEM, "%s", why);
     else if (why)
         r = err_set(err, -EBADMSG, "line %" PRIu64 ": %s", reader.line, why);
     segment_reader_deinit(&reader);

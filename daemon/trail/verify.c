@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define FAILED "out of memory"
+const char VERIFY_NO_MEMORY[] = "out of memory";
 
 int verify_init(struct verify *v)
 {
@@ -39,7 +39,7 @@ static const char *enter_epoch(struct verify *v, uint64_t epoch, const struct se
     v->verifier = NULL;
     r = seal_verifier_new(&v->verifier, key);
     if (r < 0)
-        return r == -ENOMEM ? FAILED : "the public key is none";
+        return r == -ENOMEM ? VERIFY_NO_MEMORY : "the public key is none";
     v->epoch = epoch;
     v->key = *key;
     v->epochs++;
@@ -145,7 +145,7 @@ static const char *begin_proof(struct verify *v, const struct line *line)
     if (s.epoch != 1 || !same_key(&s.log, &s.public_key))
         return "its header is not that of a new log";
     if (chain_hash(v->chain, &ZEROS, line->covered, &hash) < 0)
-        return FAILED;
+        return VERIFY_NO_MEMORY;
     if (!chain_same(&hash, &line->hash))
         return "its header was altered";
     v->log = s.log;
@@ -168,7 +168,7 @@ static const char *go_on_with_proof(struct verify *v, const struct line *line)
     if (seal.epoch != v->epoch || !seal_verify(v->verifier, &seal, signature))
         return "a signature in it is not one of the epoch's key";
     if (chain_hash(v->chain, &seal.hash, line->covered, &hash) < 0)
-        return FAILED;
+        return VERIFY_NO_MEMORY;
     if (!chain_same(&hash, &line->hash))
         return "a record in it was altered";
     if (v->head && v->head->seq == seal.seq && !chain_same(&v->head->hash, &seal.hash))
@@ -232,7 +232,7 @@ static const char *check_outcome(struct verify *v, const struct line *line)
     int r = requests_close(&v->open, line->id);
 
     if (r < 0)
-        return FAILED;
+        return VERIFY_NO_MEMORY;
     if (r == 0 && v->strays == 0 && !v->adrift)
         return "an outcome without an intent";
     if (r == 0 && v->strays)
@@ -263,7 +263,7 @@ static const char *by_type(struct verify *v, const struct line *line)
     case LINE_EPOCH:
         return check_seal(v, line);
     case LINE_INTENT:
-        return requests_open(&v->open, line->id) < 0 ? FAILED : NULL;
+        return requests_open(&v->open, line->id) < 0 ? VERIFY_NO_MEMORY : NULL;
     case LINE_OUTCOME:
         return check_outcome(v, line);
     case LINE_RETIRED:
@@ -292,7 +292,7 @@ const char *verify_line(struct verify *v, struct slice bytes)
         return v->why;
     }
     if (chain_hash(v->chain, &v->last, line.covered, &hash) < 0)
-        return FAILED;
+        return VERIFY_NO_MEMORY;
     if (!chain_same(&hash, &line.hash))
         return "its hash is wrong: it, or the record before it, was altered";
     if (!first)

@@ -61,6 +61,9 @@ struct verify {
     char why[160];
 };
 
+/* Said in the place of a reason: nothing was found, nothing was proved. Compare the pointer. */
+extern const char VERIFY_NO_MEMORY[];
+
 int verify_init(struct verify *v) __attribute__((warn_unused_result)); /* 0 or -ENOMEM */
 void verify_deinit(struct verify *v);                                  /* of a zeroed one is fine */
 

@@ -262,6 +262,50 @@ static void test_missing(void)
     cleanup();
 }
 
+static unsigned memory_for = UINT_MAX; /* so many more open requests */
+
+int __real_requests_open(struct requests *r, struct slice id);
+int __wrap_requests_open(struct requests *r, struct slice id);
+
+int __wrap_requests_open(struct requests *r, struct slice id)
+{
+    return memory_for-- ? __real_requests_open(r, id) : -ENOMEM;
+}
+
+/* A last record that there is no memory for is no torn end. */
+static void test_no_memory(void)
+{
+    struct recover r = {0};
+    struct err err = ERR_INIT;
+    struct stat st;
+    size_t n = 0;
+    char *text, *last;
+
+    setup();
+    text = make_log(&n);
+    text[n - 1] = '\0';
+    last = strrchr(text, '\n') + 1; /* the outcome: "b" is open twice without it */
+    n = (size_t)(last - text);
+    put_file("audit-1.jsonl", text, n);
+    for (memory_for = 0; memory_for < 3;) {
+        unsigned had = memory_for;
+
+        CU_ASSERT_EQUAL(recover_log(&r, directory, folder, &err), -ENOMEM);
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "out of memory"));
+        recover_deinit(&r);
+        CU_ASSERT_EQUAL(stat(path_of("audit-1.jsonl.torn.pending"), &st), -1);
+        CU_ASSERT_EQUAL(stat(path_of("audit-1.jsonl"), &st), 0);
+        CU_ASSERT_EQUAL(st.st_size, (off_t)n);
+        memory_for = had + 1;
+    }
+    memory_for = UINT_MAX;
+    CU_ASSERT_EQUAL(recover_log(&r, directory, folder, &err), 0);
+    CU_ASSERT_EQUAL(r.verify.open.n, 3);
+    recover_deinit(&r);
+    free(text);
+    cleanup();
+}
+
 static const struct unit_case CASES[] = {
     {"requests without outcome", test_orphans},
     {"a torn end", test_torn},
@@ -269,6 +313,7 @@ static const struct unit_case CASES[] = {
     {"looking back", test_look_back},
     {"a segment without header", test_empty_segment},
     {"missing segments and keys", test_missing},
+    {"no memory", test_no_memory},
 };
 
 UNIT_MAIN("recover", CASES)
