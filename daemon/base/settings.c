@@ -74,6 +74,65 @@ static int refuse_include(const char *text, const char *shown, struct err *err)
     return 0;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
+static bool same(config_setting_t *a, config_setting_t *b)
+{
+    int type = config_setting_type(a), n;
+
+    if (type != config_setting_type(b) ||
+        config_setting_source_line(a) != config_setting_source_line(b))
+        return false;
+    switch (type) {
+    case CONFIG_TYPE_GROUP:
+    case CONFIG_TYPE_LIST:
+    case CONFIG_TYPE_ARRAY:
+        break;
+    case CONFIG_TYPE_STRING:
+        return same_text(config_setting_get_string(a), config_setting_get_string(b));
+    case CONFIG_TYPE_FLOAT:
+        return !(config_setting_get_float(a) < config_setting_get_float(b)) &&
+               !(config_setting_get_float(a) > config_setting_get_float(b));
+    default:
+        return config_setting_get_int64(a) == config_setting_get_int64(b);
+    }
+    n = config_setting_length(a);
+    if (n != config_setting_length(b))
+        return false;
+    for (unsigned i = 0; i < (unsigned)n; i++) {
+        config_setting_t *x = config_setting_get_elem(a, i), *y = config_setting_get_elem(b, i);
+
+        if (type == CONFIG_TYPE_GROUP && !same_text(config_setting_name(x), config_setting_name(y)))
+            return false;
+        if (!same(x, y))
+            return false;
+    }
+    return true;
+}
+
+/*
+ * Reads the text twice and compares: where the library gets no memory it may leave a name, a value
+ * or a whole setting out and say nothing, and a policy must not be lost that way.
+ */
+static int parse(config_t *config, const char *text, const char *shown, struct err *err)
+{
+    config_t again;
+    int r = 0;
+
+    if (config_read_string(config, text) != CONFIG_TRUE)
+        return err_set(err, -EINVAL, "%s:%d: %s", shown, config_error_line(config),
+                       config_error_text(config));
+    config_init(&again);
+    if (config_read_string(&again, text) != CONFIG_TRUE ||
+        !same(config_root_setting(config), config_root_setting(&again)))
+        r = err_set(err, -ENOMEM, "%s: out of memory", shown);
+    config_destroy(&again);
+    return r;
+}
+
 int settings_open(struct settings **out, const char *path, struct err *err)
 {
     return settings_open_named(out, path, path, err);
@@ -100,9 +159,7 @@ int settings_open_named(struct settings **out, const char *path, const char *sho
         return err_set(err, -ENOMEM, "%s: out of memory", shown);
     }
     config_init(&s->config);
-    if (config_read_string(&s->config, text) != CONFIG_TRUE)
-        r = err_set(err, -EINVAL, "%s:%d: %s", shown, config_error_line(&s->config),
-                    config_error_text(&s->config));
+    r = parse(&s->config, text, shown, err);
     free(text);
     if (r < 0) {
         settings_free(s);

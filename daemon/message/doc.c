@@ -31,22 +31,43 @@ static int check_text(struct slice json, struct err *err)
     return r == CANON_BAD ? err_set(err, -EINVAL, "%s", why.text) : r;
 }
 
+static int parse(struct json_object **out, struct slice json, struct err *err)
+{
+    struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
+
+    if (!tokener)
+        return -ENOMEM;
+    *out = json_tokener_parse_ex(tokener, json.data, (int)json.len);
+    if (!*out)
+        (void)err_set(err, -EINVAL, "the API description can't be read: %s",
+                      json_tokener_error_desc(json_tokener_get_error(tokener)));
+    json_tokener_free(tokener);
+    return *out ? 0 : -EINVAL;
+}
+
+/*
+ * Reads the text twice and compares: where the library gets no memory it may leave a member out and
+ * say nothing, and a field that is required would no longer be.
+ */
 int doc_open(struct doc *out, struct slice json, struct err *err)
 {
-    struct json_tokener *tokener;
+    struct json_object *again = NULL;
     int r = check_text(json, err);
 
     if (r < 0)
         return r;
-    tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
-    if (!tokener)
-        return -ENOMEM;
     *out = (struct doc){.err = err};
-    out->root = out->value = json_tokener_parse_ex(tokener, json.data, (int)json.len);
-    if (!out->root)
-        r = err_set(err, -EINVAL, "the API description can't be read: %s",
-                    json_tokener_error_desc(json_tokener_get_error(tokener)));
-    json_tokener_free(tokener);
+    r = parse(&out->root, json, err);
+    if (r == 0)
+        r = parse(&again, json, err);
+    if (r == 0 && !json_object_equal(out->root, again))
+        r = err_set(err, -ENOMEM, "out of memory");
+    (void)json_object_put(again);
+    if (r < 0) {
+        (void)json_object_put(out->root);
+        out->root = NULL;
+    }
+    out->value = out->root;
     return r;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "message/doc.h"
 
+#include "unit/scarce.h"
 #include "unit/unit.h"
 
 #include "message/json.h"
@@ -247,6 +248,29 @@ static void all_references(void)
     }
 }
 
+static const char SCARCE[] =
+    "{\"properties\":{\"name\":{\"type\":\"string\",\"maxLength\":80},\"id\":{\"type\":\"integer\"}"
+    "},"
+    "\"required\":[\"name\",\"id\"],\"additionalProperties\":false,\"n\":1.5,\"no\":null}";
+
+static struct doc scarce;
+static struct err scarce_err;
+
+static int open_scarce(void)
+{
+    return doc_open(&scarce, slice_of(SCARCE, sizeof(SCARCE) - 1), &scarce_err);
+}
+
+static bool all_there(void)
+{
+    return strcmp(json_object_to_json_string_ext(scarce.root, JSON_C_TO_STRING_PLAIN), SCARCE) == 0;
+}
+
+static void memory_runs_out(void)
+{
+    scarce_sweep(open_scarce, all_there);
+}
+
 static const struct unit_case CASES[] = {
     {"refused", refused},
     {"too long", too_long},
@@ -255,6 +279,7 @@ static const struct unit_case CASES[] = {
     {"long pointer", long_pointer},
     {"references", references},
     {"all references", all_references},
+    {"memory runs out", memory_runs_out},
 };
 
 UNIT_MAIN("doc", CASES)

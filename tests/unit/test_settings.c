@@ -1,4 +1,5 @@
 #include "base/settings.h"
+#include "unit/scarce.h"
 #include "unit/unit.h"
 
 #include <stdio.h>
@@ -194,11 +195,56 @@ static void files_that_can_t_be_read(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "shown.conf: "));
 }
 
+static struct settings *scarce;
+
+static int open_scarce(void)
+{
+    struct err err = ERR_INIT;
+
+    return settings_open(&scarce, path, &err);
+}
+
+static bool all_there(void)
+{
+    static const char *const NAMES[] = {"clients", "rules", "deep", NULL};
+    struct settings_node root = settings_root(scarce), clients, rules, list, deep;
+    const char *user = "", *name = "", *path_of = "";
+    struct err err = ERR_INIT;
+    uint64_t us = 0;
+    int64_t n = 0;
+    unsigned n_clients = 0, n_rules = 0, n_methods = 0;
+
+    return settings_known(root, NAMES, &err) == 0 &&
+           settings_list(root, "clients", &clients, &n_clients, &err) == 0 && n_clients == 2 &&
+           settings_string(settings_element(clients, 0), "name", &name, &err) == 0 &&
+           strcmp(name, "crm") == 0 &&
+           settings_string(settings_element(clients, 1), "user", &user, &err) == 0 &&
+           strcmp(user, "ivr") == 0 && settings_list(root, "rules", &rules, &n_rules, &err) == 0 &&
+           n_rules == 1 &&
+           settings_string(settings_element(rules, 0), "path", &path_of, &err) == 0 &&
+           strcmp(path_of, "/v1/org") == 0 &&
+           settings_list(settings_element(rules, 0), "methods", &list, &n_methods, &err) == 0 &&
+           n_methods == 2 && settings_group(root, "deep", &deep, &err) == 0 &&
+           settings_integer(deep, "n", 0, 100, &n, &err) == 0 && n == 7 &&
+           settings_seconds(deep, "t", 0, 10000000, &us, &err) == 0 && us == 1500000;
+}
+
+static void memory_runs_out(void)
+{
+    (void)file(
+        "clients = ( { name = \"crm\"; user = \"crm\"; }, { name = \"ivr\"; user = \"ivr\"; } );\n"
+        "rules = ( { client = \"crm\"; methods = (\"POST\", \"PUT\"); path = \"/v1/org\"; } );\n"
+        "deep = { n = 7; t = 1.5; yes = true; words = [\"a\", \"b\"]; };\n");
+    scarce_sweep(open_scarce, all_there);
+    (void)unlink(path);
+}
+
 static const struct unit_case CASES[] = {
     {"strings and numbers", test_strings},
     {"texts", test_texts},
     {"reads what is there", reads_what_is_there},
     {"errors name file, line and setting", errors_name_file_line_and_setting},
     {"files that can't be read", files_that_can_t_be_read},
+    {"memory runs out", memory_runs_out},
 };
 UNIT_MAIN("settings", CASES)
