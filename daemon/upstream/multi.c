@@ -22,13 +22,16 @@ enum {
 
 static void multi_work(void *arg);
 
-static struct upstream_call *any_call(struct multi *m)
+/* One of its calls; those whose whole answer is here only if `ended`. NULL: there is none. */
+static struct upstream_call *any_call(struct multi *m, bool ended)
 {
-    struct upstream_call *call = call_ring_first(&m->waiting);
+    struct upstream_call *rings[] = {&m->waiting, &m->paused, &m->resumed};
 
-    if (!call)
-        call = call_ring_first(&m->paused);
-    return call ? call : call_ring_first(&m->resumed);
+    for (size_t i = 0; i < sizeof(rings) / sizeof(rings[0]); i++)
+        for (struct upstream_call *call = rings[i]->next; call != rings[i]; call = call->next)
+            if (ended || !call->ended)
+                return call;
+    return NULL;
 }
 
 static struct upstream_call *call_of(struct h2_stream *stream)
@@ -129,18 +132,6 @@ static void call_end(struct multi *m, struct upstream_call *call)
     upstream_call_free(call);
 }
 
-/* One whose answer is not here as a whole. */
-static struct upstream_call *unanswered(struct multi *m)
-{
-    struct upstream_call *rings[] = {&m->waiting, &m->paused, &m->resumed};
-
-    for (size_t i = 0; i < sizeof(rings) / sizeof(rings[0]); i++)
-        for (struct upstream_call *call = rings[i]->next; call != rings[i]; call = call->next)
-            if (!call->ended)
-                return call;
-    return NULL;
-}
-
 void multi_die(struct multi *m, const char *text)
 {
     char why[256];
@@ -163,7 +154,7 @@ void multi_die(struct multi *m, const char *text)
     }
     m->landed = true;
     m->owner.landed(m->owner.arg, m);
-    for (struct upstream_call *call = unanswered(m); call; call = unanswered(m))
+    for (struct upstream_call *call = any_call(m, false); call; call = any_call(m, false))
         multi_fail_call(m, call, UPSTREAM_BROKEN, why);
     if (call_ring_first(&m->resumed))
         loop_defer(m->loop, &m->work);
@@ -395,7 +386,7 @@ int multi_new(struct multi **out, struct loop *loop, struct stream stream,
 
 void multi_free(struct multi *m)
 {
-    for (struct upstream_call *call = any_call(m); call; call = any_call(m)) {
+    for (struct upstream_call *call = any_call(m, true); call; call = any_call(m, true)) {
         multi_drop_call(call);
         upstream_call_free(call);
     }

@@ -242,7 +242,7 @@ class Rig:
         self.merge(proxy or {})
         self.write_conf()
         self.keeper = self.proxy = None
-        self.keeper_env = None  # the environment of keepers started from now on
+        self.keeper_env = self.proxy_env = None  # the environment of those started from now on
         self.port = self.admin_port = None
         self.daemons = []
 
@@ -275,7 +275,8 @@ class Rig:
         return self.keeper
 
     def start_proxy(self, *wrapper):
-        self.proxy = Daemon(*wrapper, program("cention-proxyd"), "-c", str(self.proxy_conf))
+        self.proxy = Daemon(*wrapper, program("cention-proxyd"), "-c", str(self.proxy_conf),
+                            env=self.proxy_env)
         self.proxy.traced = bool(wrapper)
         self.daemons.append(self.proxy)
         self.learn_ports(self.proxy)

@@ -10,7 +10,7 @@ import pytest
 
 from h2peer import Peer, answer
 from outage import library
-from rig import Daemon, program, until
+from rig import until
 
 BODY = {"name": "n" * 200}
 FIRST, STEP, MOST = 40, 13, 1500  # pieces: all of the first ones, then every 13th
@@ -57,13 +57,9 @@ def start(make_rig, certificate, tmp_path):
             scarce, rig = Scarce(tmp_path), make_rig(peer.url)
             if name == "cention-keeperd":
                 rig.keeper_env = scarce.environment
-            rig.start_keeper()
-            rig.proxy = Daemon(program("cention-proxyd"), "-c", str(rig.proxy_conf),
-                               env=scarce.environment if name == "cention-proxyd" else None)
-            rig.daemons.append(rig.proxy)
-            rig.learn_ports(rig.proxy)
-            rig.wait_ready()
-            return rig, peer, scarce
+            else:
+                rig.proxy_env = scarce.environment
+            return rig.start(), peer, scarce
 
         yield make
 

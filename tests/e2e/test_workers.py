@@ -366,13 +366,9 @@ def hanging(make_rig, tmp_path):
         pytest.skip("a preloaded library has to come after a sanitizer's")
     rig = make_rig(proxy={"workers": 3, "limits": {"drain_timeout": 0.2}})
     manager, hang = Manager(tmp_path, PERIOD), Hang(tmp_path)
-    rig.start_keeper()
-    rig.proxy = Daemon(program("cention-proxyd"), "-c", str(rig.proxy_conf),
-                       env=manager.environment(**hang.environment))
-    rig.daemons.append(rig.proxy)
+    rig.proxy_env = manager.environment(**hang.environment)
+    rig.start()
     manager.wait(READY="1")
-    rig.learn_ports(rig.proxy)
-    rig.wait_ready()
     return rig, manager, hang
 
 

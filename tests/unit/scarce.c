@@ -4,7 +4,6 @@
 
 #include "config.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -13,6 +12,8 @@
 
 #if defined(__GLIBC__) && !defined(CENTION_SANITIZERS)
 
+#include "e2e/preload/scarce_malloc.h"
+
 enum {
     RIGHT = 30, /* exit codes that no library uses */
     REFUSED,
@@ -20,10 +21,6 @@ enum {
     NOT_REACHED,
     PIECES_MAX = 100000,
 };
-
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t n, size_t size);
-extern void *__libc_realloc(void *block, size_t size);
 
 static unsigned left; /* pieces until the first that is refused; 0: none is */
 static bool all_after, reached;
@@ -34,23 +31,7 @@ static bool scarce(void)
         return false;
     reached = true;
     left = all_after; /* the next one, too */
-    errno = ENOMEM;
     return true;
-}
-
-void *malloc(size_t size)
-{
-    return scarce() ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size)
-{
-    return scarce() ? NULL : __libc_calloc(n, size);
-}
-
-void *realloc(void *block, size_t size)
-{
-    return scarce() ? NULL : __libc_realloc(block, size);
 }
 
 static void __attribute__((noreturn)) child(int (*attempt)(void), bool (*right)(void), unsigned n)

@@ -144,6 +144,12 @@ static void idle(void)
     finish(w);
 }
 
+static void resume(struct one *o)
+{
+    o->call->paused = false;
+    multi_update(o->call);
+}
+
 static void a_paused_call_stops_no_other(void)
 {
     static char piece[16000];
@@ -169,8 +175,7 @@ static void a_paused_call_stops_no_other(void)
     CU_ASSERT_EQUAL(w->all[0].ends, 0);
     run(w, 2 * TIMEOUT); /* no time runs for it */
     CU_ASSERT_EQUAL(w->all[0].failed, 0);
-    w->all[0].call->paused = false;
-    multi_update(w->all[0].call);
+    resume(&w->all[0]);
     CU_ASSERT_EQUAL(w->all[0].body_len, 0); /* never from within */
     run(w, 2000);
     CU_ASSERT_EQUAL(w->all[0].body_len, 4 * sizeof(piece) + 1);
@@ -189,22 +194,14 @@ static void paused_again_and_again(void)
         f_data(&w->in, 1, "ab", i == 4);
     say(w);
     CU_ASSERT_EQUAL(w->all[0].body_len, 2);
-    w->all[0].call->paused = false;
-    multi_update(w->all[0].call);
+    resume(&w->all[0]);
     run(w, 2000);
     CU_ASSERT_EQUAL(w->all[0].body_len, 10);
     CU_ASSERT_EQUAL(w->all[0].ends, 0); /* it paused again */
-    w->all[0].call->paused = false;
-    multi_update(w->all[0].call);
+    resume(&w->all[0]);
     run(w, 2000);
     CU_ASSERT_EQUAL(w->all[0].ends, 1);
     finish(w);
-}
-
-static void resume(struct one *o)
-{
-    o->call->paused = false;
-    multi_update(o->call);
 }
 
 /* Two answers that are here as a whole and one that isn't; all three are paused. */

@@ -3,17 +3,13 @@
  * numbers that the test maps, too: which piece from now on is refused (0: none), whether all after
  * it are, and how many were asked for meanwhile.
  */
-#include <errno.h>
+#include "scarce_malloc.h"
+
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t n, size_t size);
-extern void *__libc_realloc(void *block, size_t size);
 
 static volatile uint64_t *state;
 
@@ -36,23 +32,5 @@ static bool scarce(void)
     if (!state || !state[0])
         return false;
     n = __atomic_add_fetch(&state[2], 1, __ATOMIC_RELAXED);
-    if (n != state[0] && !(state[1] && n > state[0]))
-        return false;
-    errno = ENOMEM;
-    return true;
-}
-
-void *malloc(size_t size)
-{
-    return scarce() ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size)
-{
-    return scarce() ? NULL : __libc_calloc(n, size);
-}
-
-void *realloc(void *block, size_t size)
-{
-    return scarce() ? NULL : __libc_realloc(block, size);
+    return n == state[0] || (state[1] && n > state[0]);
 }
