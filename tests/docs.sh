@@ -12,8 +12,8 @@ settings() { # FILE: the words in its tables of known settings
         grep -oE '"[a-z_]+"' | tr -d '"' | sort -u
 }
 
-for pair in daemon/proxy_conf.c:conf/proxy.conf daemon/keeper_conf.c:conf/keeper.conf \
-    daemon/policy/policy_conf.c:conf/keeper.conf daemon/ship_conf.c:conf/ship.conf; do
+for pair in daemon/proxy/proxy_conf.c:conf/proxy.conf daemon/keeper/keeper_conf.c:conf/keeper.conf \
+    daemon/policy/policy_conf.c:conf/keeper.conf daemon/ship/ship_conf.c:conf/ship.conf; do
     source=${pair%%:*} sample=${pair##*:} n=0
     for word in $(settings "$source"); do
         n=$((n + 1))
@@ -27,13 +27,13 @@ options() { # FILE: the long options in its table
     sed -n '/struct option/,/};/p' "$1" | grep -oE '\{"[a-z-]+"' | tr -d '{"' | sort -u
 }
 
-for pair in daemon/proxy_main.c:doc/cention-proxyd.8 daemon/keeper_main.c:doc/cention-keeperd.8 \
-    daemon/ship_main.c:doc/cention-shipd.8 \
-    daemon/ctl/explain.c:doc/cention-proxyctl.1 daemon/ctl/endpoints.c:doc/cention-proxyctl.1 daemon/ctl/probe.c:doc/cention-proxyctl.1 \
-    daemon/ctl/audit_verify.c:doc/cention-proxyctl.1 daemon/ctl/audit_head.c:doc/cention-proxyctl.1 \
-    daemon/ctl/audit_show.c:doc/cention-proxyctl.1 daemon/ctl/audit_diff.c:doc/cention-proxyctl.1 \
-    daemon/ctl/audit_mac.c:doc/cention-proxyctl.1 daemon/ctl/policy_test.c:doc/cention-proxyctl.1 \
-    daemon/ctl/policy_suggest.c:doc/cention-proxyctl.1; do
+for pair in daemon/proxy/proxy_main.c:doc/cention-proxyd.8 daemon/keeper/keeper_main.c:doc/cention-keeperd.8 \
+    daemon/ship/ship_main.c:doc/cention-shipd.8 \
+    daemon/ctl/api/explain.c:doc/cention-proxyctl.1 daemon/ctl/api/endpoints.c:doc/cention-proxyctl.1 daemon/ctl/api/probe.c:doc/cention-proxyctl.1 \
+    daemon/ctl/audit/audit_verify.c:doc/cention-proxyctl.1 daemon/ctl/audit/audit_head.c:doc/cention-proxyctl.1 \
+    daemon/ctl/audit/audit_show.c:doc/cention-proxyctl.1 daemon/ctl/audit/audit_diff.c:doc/cention-proxyctl.1 \
+    daemon/ctl/audit/audit_mac.c:doc/cention-proxyctl.1 daemon/ctl/policy/policy_test.c:doc/cention-proxyctl.1 \
+    daemon/ctl/policy/policy_suggest.c:doc/cention-proxyctl.1; do
     source=${pair%%:*} page=${pair##*:}
     for word in $(options "$source"); do
         sed 's/\\-/-/g' "$page" | grep -q -- "--$word" || missing "--$word ($source) is not in $page"

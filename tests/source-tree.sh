@@ -24,7 +24,8 @@ if [ -f "$build/config.status" ] && ! grep -q "^abs_top_srcdir = $source\$" "$bu
     rm -rf "$build"
 fi
 if [ ! -x "$source/configure" ] || [ "$source/configure.ac" -nt "$source/configure" ] ||
-    [ "$source/Makefile.am" -nt "$source/Makefile.in" ]; then
+    [ ! -f "$source/Makefile.in" ] ||
+    [ -n "$(find "$source/Makefile.am" "$source/daemon" -name '*.am' -newer "$source/Makefile.in")" ]; then
     "$source/autogen.sh" >&2
 fi
 echo "$source"

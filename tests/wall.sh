@@ -41,7 +41,7 @@ none "$tool" '^(signer|signing|keystore|keyfile|keeper|epoch|fields_key|permit)_
 # What the tool reads from elsewhere it reads through rooms of their own (centre/centre.h).
 if [ -f libctl.a ]; then
     none libctl.a '^(PQ[a-z]|js_|nats)' 'calls of a database or message library'
-    none libcentre.a '^(PQ[a-z]|js_|nats)' 'calls of a database or message library'
+    none libcentral.a '^(PQ[a-z]|js_|nats)' 'calls of a database or message library'
 fi
 none "$keeper" '^(SSL|TLS|DTLS)_|^SSL' 'TLS'
 none "$keeper" '^(nghttp2|h2)_' 'HTTP/2'

@@ -5,12 +5,12 @@
 #include "config.h"
 
 #include "base/leave.h"
-#include "ctl/audit.h"
+#include "ctl/api/endpoints.h"
+#include "ctl/api/explain.h"
+#include "ctl/api/probe.h"
+#include "ctl/audit/audit.h"
 #include "ctl/ctl.h"
-#include "ctl/endpoints.h"
-#include "ctl/explain.h"
-#include "ctl/policy_load.h"
-#include "ctl/probe.h"
+#include "ctl/policy/policy_load.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,8 +3,8 @@
  * space, no extension; at most 15 digits), lines end in CRLF, trailers must be well-formed fields
  * and are dropped. A pure function of bytes and its own small state.
  */
-#ifndef CENTION_HTTP_CHUNKED_H
-#define CENTION_HTTP_CHUNKED_H
+#ifndef CENTION_HTTP_HTTP_CHUNKED_H
+#define CENTION_HTTP_HTTP_CHUNKED_H
 
 #include "http/http_parse.h"
 

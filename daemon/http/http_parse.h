@@ -12,8 +12,8 @@
  * origin-form (RFC 9112, 3.2.1), CONNECT, Transfer-Encoding in HTTP/1.0, an Expect but
  * `100-continue`.
  */
-#ifndef CENTION_HTTP_PARSE_H
-#define CENTION_HTTP_PARSE_H
+#ifndef CENTION_HTTP_HTTP_PARSE_H
+#define CENTION_HTTP_HTTP_PARSE_H
 
 #include "base/slice.h"
 

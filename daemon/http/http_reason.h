@@ -1,8 +1,8 @@
 /*
  * The reason phrases of status codes (RFC 9110, 15), for answers that came without one.
  */
-#ifndef CENTION_HTTP_REASON_H
-#define CENTION_HTTP_REASON_H
+#ifndef CENTION_HTTP_HTTP_REASON_H
+#define CENTION_HTTP_HTTP_REASON_H
 
 #include "base/slice.h"
 

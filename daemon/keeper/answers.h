@@ -5,9 +5,9 @@
 #ifndef CENTION_KEEPER_ANSWERS_H
 #define CENTION_KEEPER_ANSWERS_H
 
+#include "keeper/audit/pending.h"
 #include "keeper/keystore.h"
-#include "keeper/pending.h"
-#include "wire/wire.h"
+#include "wall/wire.h"
 
 struct peer;
 

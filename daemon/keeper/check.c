@@ -5,8 +5,8 @@
  */
 #include "keeper/check.h"
 
-#include "message/name.h"
-#include "trail/record.h"
+#include "api/name.h"
+#include "audit/record.h"
 
 static bool method_ok(struct slice method)
 {

@@ -5,7 +5,7 @@
 #ifndef CENTION_KEEPER_CHECK_H
 #define CENTION_KEEPER_CHECK_H
 
-#include "wire/wire.h"
+#include "wall/wire.h"
 
 /*
  * NULL, or a static sentence: the request id, the method (POST, PUT, DELETE), the workspace or the

@@ -1,13 +1,13 @@
 /*
- * The key of the audit log's keyed hashes (trail/mac.h): 32 random bytes in one file of the audit
+ * The key of the audit log's keyed hashes (audit/mac.h): 32 random bytes in one file of the audit
  * directory, readable for the keeper's user alone. It is made once and never changes, so that
  * values can be matched over the whole log; it opens nothing but that.
  */
 #ifndef CENTION_KEEPER_FIELDS_KEY_H
 #define CENTION_KEEPER_FIELDS_KEY_H
 
+#include "audit/mac.h"
 #include "base/err.h"
-#include "trail/mac.h"
 
 /*
  * The key of the file; without one, a new key that is durable in it, and *created. The caller wipes

@@ -8,13 +8,13 @@
 
 #include "base/log.h"
 #include "keeper/answers.h"
+#include "keeper/audit/pending.h"
+#include "keeper/authorize.h"
 #include "keeper/check.h"
-#include "keeper/gather.h"
-#include "keeper/pending.h"
-#include "keeper/permit.h"
+#include "keeper/group_commit.h"
 #include "keeper/signing.h"
 #include "keeper/state.h"
-#include "wire/link.h"
+#include "wall/link.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -10,7 +10,7 @@
 #define CENTION_KEEPER_KEEPER_H
 
 #include "base/loop.h"
-#include "keeper/audit.h"
+#include "keeper/audit/audit.h"
 #include "keeper/keystore.h"
 #include "keeper/signer.h"
 #include "policy/policy.h"

@@ -9,11 +9,11 @@
  */
 #include "keeper/keystore.h"
 
+#include "api/name.h"
 #include "base/file.h"
 #include "base/settings.h"
-#include "confine/confine.h"
 #include "keeper/keyfile.h"
-#include "message/name.h"
+#include "sandbox/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
  */
 #include "keeper/signer.h"
 
-#include "trail/hex.h"
+#include "base/hex.h"
 
 #include <errno.h>
 #include <openssl/core_names.h>

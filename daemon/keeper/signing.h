@@ -5,11 +5,11 @@
 #ifndef CENTION_KEEPER_SIGNING_H
 #define CENTION_KEEPER_SIGNING_H
 
+#include "api/string_to_sign.h"
 #include "base/buf.h"
 #include "keeper/keystore.h"
 #include "keeper/signer.h"
-#include "message/string_to_sign.h"
-#include "wire/wire.h"
+#include "wall/wire.h"
 
 struct signing {
     const struct signer *signer;

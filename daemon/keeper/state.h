@@ -5,8 +5,8 @@
 #ifndef CENTION_KEEPER_STATE_H
 #define CENTION_KEEPER_STATE_H
 
-#include "keeper/audit.h"
-#include "wire/wire.h"
+#include "keeper/audit/audit.h"
+#include "wall/wire.h"
 
 struct state {
     struct wire_message message; /* borrows from the audit log and from `receipts` */

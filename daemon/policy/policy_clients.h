@@ -7,7 +7,7 @@
 
 #include "policy/rate.h"
 #include "policy/token.h"
-#include "wire/wire.h"
+#include "wall/wire.h"
 
 enum {
     POLICY_CLIENTS_MAX = 256,

@@ -1,6 +1,6 @@
 #include "policy/policy_conf.h"
 
-#include "message/name.h"
+#include "api/name.h"
 #include "policy/path.h"
 #include "policy/users.h"
 

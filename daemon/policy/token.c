@@ -6,7 +6,7 @@
 
 #include "policy/token.h"
 
-#include "trail/hex.h"
+#include "base/hex.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>

@@ -1,9 +1,9 @@
 #include "ship/cursor.h"
 
+#include "audit/line.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "trail/line.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,15 +1,15 @@
 /*
  * How far a sink is, in a file: NAME.receipt for the archive of record, which the keeper may wait
- * for, or NAME.cursor for any other sink (trail/receipt.h). It is replaced as a whole and durably,
+ * for, or NAME.cursor for any other sink (audit/receipt.h). It is replaced as a whole and durably,
  * so it always holds what it held before or what it was given last. It is a memory, not the
  * authority: where to go on the centre itself tells.
  */
 #ifndef CENTION_SHIP_CURSOR_H
 #define CENTION_SHIP_CURSOR_H
 
+#include "audit/receipt.h"
 #include "base/err.h"
-#include "ship/sink.h"
-#include "trail/receipt.h"
+#include "central/sink.h"
 
 struct cursor {
     int folder; /* the state folder; not owned */

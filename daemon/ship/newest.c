@@ -1,8 +1,8 @@
 #include "ship/newest.h"
 
+#include "audit/line.h"
+#include "audit/segments.h"
 #include "base/buf.h"
-#include "trail/line.h"
-#include "trail/segments.h"
 
 #include <errno.h>
 #include <sys/stat.h>

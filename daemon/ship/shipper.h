@@ -8,9 +8,9 @@
 #define CENTION_SHIP_SHIPPER_H
 
 #include "base/err.h"
+#include "central/sink.h"
 #include "ship/cursor.h"
 #include "ship/newest.h"
-#include "ship/sink.h"
 #include "ship/tail.h"
 
 /*

@@ -1,6 +1,6 @@
 #include "ship/source.h"
 
-#include "pack/pack.h"
+#include "audit/compress.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,8 +6,8 @@
 #ifndef CENTION_SHIP_SOURCE_H
 #define CENTION_SHIP_SOURCE_H
 
+#include "audit/segments.h"
 #include "base/buf.h"
-#include "trail/segments.h"
 
 #include <sys/types.h>
 

@@ -14,9 +14,9 @@
 #ifndef CENTION_SHIP_TAIL_H
 #define CENTION_SHIP_TAIL_H
 
-#include "ship/sink.h"
+#include "audit/line.h"
+#include "central/sink.h"
 #include "ship/source.h"
-#include "trail/line.h"
 
 enum tail_answer {
     TAIL_BUSY = 1, /* call again, there is more to read */

@@ -7,11 +7,11 @@
  *
  *     bench_validate [DESCRIPTION]
  */
+#include "api/api.h"
+#include "api/canon.h"
+#include "api/validate.h"
 #include "base/asan.h"
 #include "bench/pace.h"
-#include "message/api.h"
-#include "message/canon.h"
-#include "message/validate.h"
 
 #include "unit/unit.h"
 

@@ -5,7 +5,7 @@
  *     make_log DIRECTORY RECORDS [SEGMENT_BYTES]
  */
 #include "base/log.h"
-#include "keeper/audit.h"
+#include "keeper/audit/audit.h"
 
 #include <inttypes.h>
 #include <stdio.h>

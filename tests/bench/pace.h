@@ -2,8 +2,8 @@
  * How much slower this machine is just now than the one that the limits of the programs beside this
  * file were set on: a neighbour on the same processor may take half of it. 1 at least.
  */
-#ifndef CENTION_BENCH_PACE_H
-#define CENTION_BENCH_PACE_H
+#ifndef CENTION_TESTS_BENCH_PACE_H
+#define CENTION_TESTS_BENCH_PACE_H
 
 double pace_factor(void);
 

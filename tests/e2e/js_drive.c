@@ -10,12 +10,12 @@
  * js_drive logs URL                `log 64-DIGITS HOST RECORDS FIRST LAST`
  * js_drive alarms URL              `alarm KIND HOST HERE THERE WHY`
  */
+#include "audit/line.h"
 #include "base/buf.h"
+#include "base/hex.h"
 #include "base/leave.h"
-#include "jetstream/js_read.h"
-#include "jetstream/js_sink.h"
-#include "trail/hex.h"
-#include "trail/line.h"
+#include "central/nats/js_read.h"
+#include "central/nats/js_sink.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 /*
- * Drives what is in daemon/postgres by itself. Ships segments of an audit log into an archive, as a
- * shipper would, and tells each event in a line:
+ * Drives what is in daemon/central/postgres by itself. Ships segments of an audit log into an
+ * archive, as a shipper would, and tells each event in a line:
  *
  *     pg_drive [-s] [-x] [-o] [-h HOST] [-p PASSFILE] [-t TIMEOUT_MS] [-b RECORDS] URL SEGMENT...
  *
@@ -14,11 +14,11 @@
  * reads an archive: log LOG HOST FIRST LAST, then its records: record EPOCH SEQ HASH HOST
  * MICROSECONDS LINE; then alarm KIND LOG SEQ SEQ WHY.
  */
+#include "audit/line.h"
 #include "base/file.h"
-#include "postgres/pg_read.h"
-#include "postgres/pg_sink.h"
-#include "trail/hex.h"
-#include "trail/line.h"
+#include "base/hex.h"
+#include "central/postgres/pg_read.h"
+#include "central/postgres/pg_sink.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -30,9 +30,9 @@ objects=build-fuzz/$kind
 mkdir -p "$objects"
 rooms= # without the centres whose library is not there
 centres=
-for centre in postgres:libpq jetstream:libnats; do
+for centre in postgres:libpq nats:libnats; do
     if pkg-config --exists "${centre#*:}"; then centres="$centres ${centre#*:}"; else
-        rooms="$rooms ! -path daemon/${centre%:*}/*"
+        rooms="$rooms ! -path daemon/central/${centre%:*}/*"
     fi
 done
 # shellcheck disable=SC2086 # a list of words

@@ -8,29 +8,29 @@ cd "$(dirname "$0")/../.."
 sh tests/fuzz/build.sh coverage "$@"
 
 with= # of the centres whose library is there
-! pkg-config --exists libnats || with="daemon/jetstream/js_ack.c daemon/jetstream/js_config.c \
-    daemon/jetstream/js_form.c daemon/jetstream/js_url.c"
-! pkg-config --exists libpq || with="$with daemon/postgres/pg_target.c"
+! pkg-config --exists libnats || with="daemon/central/nats/js_ack.c daemon/central/nats/js_config.c \
+    daemon/central/nats/js_form.c daemon/central/nats/js_url.c"
+! pkg-config --exists libpq || with="$with daemon/central/postgres/pg_target.c"
 
 subject() { # TARGET
     case $1 in
-    api) echo daemon/message/api_load.c daemon/message/doc.c daemon/message/schema_load.c daemon/message/schema.c ;;
-    canon) echo daemon/message/canon.c daemon/message/json.c daemon/message/string_to_sign.c ;;
-    centre) echo daemon/ctl/centre_check.c daemon/ctl/centre_verify.c daemon/ctl/centre_hosts.c daemon/ctl/finding.c \
-        daemon/ctl/identities.c ;;
-    config) echo daemon/proxy_conf.c daemon/keeper_conf.c daemon/ship_conf.c daemon/base/settings.c daemon/keeper/veil_rules.c ;;
-    h2) echo daemon/h2/*.c ;;
+    api) echo daemon/api/api_load.c daemon/api/doc.c daemon/api/schema_load.c daemon/api/schema.c ;;
+    canon) echo daemon/api/canon.c daemon/api/json.c daemon/api/string_to_sign.c ;;
+    centre) echo daemon/ctl/central/archive_check.c daemon/ctl/central/archive_verify.c daemon/ctl/central/archive_hosts.c daemon/ctl/central/finding.c \
+        daemon/ctl/central/identities.c ;;
+    config) echo daemon/proxy/proxy_conf.c daemon/keeper/keeper_conf.c daemon/ship/ship_conf.c daemon/base/settings.c daemon/keeper/redaction_rules.c ;;
+    h2) echo daemon/proxy/h2/*.c ;;
     http) echo daemon/http/*.c ;;
-    json) echo daemon/message/json.c daemon/message/canon.c ;;
-    keeper) echo daemon/keeper/keeper.c daemon/keeper/check.c daemon/keeper/permit.c daemon/keeper/pending.c \
-        daemon/keeper/signing.c daemon/keeper/veil.c daemon/wire/codec.c daemon/wire/link.c daemon/trail/record.c ;;
-    pattern) echo daemon/message/pattern.c daemon/message/pattern_parse.c ;;
-    ship) echo daemon/trail/receipt.c daemon/ship/tail.c daemon/ship/tail_look.c daemon/ship/source.c \
-        daemon/ship/desk.c ;;
+    json) echo daemon/api/json.c daemon/api/canon.c ;;
+    keeper) echo daemon/keeper/keeper.c daemon/keeper/check.c daemon/keeper/authorize.c daemon/keeper/audit/pending.c \
+        daemon/keeper/signing.c daemon/keeper/redaction.c daemon/wall/codec.c daemon/wall/link.c daemon/audit/record.c ;;
+    pattern) echo daemon/api/pattern.c daemon/api/pattern_parse.c ;;
+    ship) echo daemon/audit/receipt.c daemon/ship/tail.c daemon/ship/tail_look.c daemon/ship/source.c \
+        daemon/ship/admin_socket.c ;;
     sinks) echo $with ;;
-    trail) echo daemon/trail/verify.c daemon/trail/line.c daemon/trail/requests.c daemon/trail/take.c ;;
-    validate) echo daemon/message/validate.c daemon/message/schema.c ;;
-    wire) echo daemon/wire/codec.c ;;
+    trail) echo daemon/audit/verify.c daemon/audit/line.c daemon/audit/requests.c daemon/audit/parse.c ;;
+    validate) echo daemon/api/validate.c daemon/api/schema.c ;;
+    wire) echo daemon/wall/codec.c ;;
     esac
 }
 

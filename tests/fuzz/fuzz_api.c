@@ -3,10 +3,10 @@
  * description finds an instance of each of its paths as that path, every table of a body's schema
  * is in order, and a target that is accepted is made of names that the keeper accepts.
  */
+#include "api/api.h"
+#include "api/name.h"
+#include "api/target.h"
 #include "fuzz/must.h"
-#include "message/api.h"
-#include "message/name.h"
-#include "message/target.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -7,9 +7,9 @@
  * json-c can't tell all that is legal: keys with a NUL in them, integers that it would convert, and
  * escaped characters beyond U+FFFF whose low half it takes for a surrogate are left out.
  */
+#include "api/canon.h"
 #include "fuzz/must.h"
-#include "message/canon.h"
-#include "wire/codec.h"
+#include "wall/codec.h"
 
 #include <json-c/json.h>
 #include <stdio.h>

@@ -5,17 +5,17 @@
  *      line stands between logs. It is verified, and the report printed. The second byte: bit 0,
  *      the hashes are made right; bit 1, with a file of identities; bit 2, which is learned.
  *   i  a file of expected identities
- * Beside not crashing: a log without a finding is one that trail/verify.h accepts from its first
+ * Beside not crashing: a log without a finding is one that audit/verify.h accepts from its first
  * record on, and the other way round; findings are bounded; nothing that a terminal could take for
  * a command is printed; what was learned can be read again.
  */
-#include "ctl/centre_check.h"
-#include "ctl/centre_verify.h"
+#include "audit/record.h"
+#include "base/hex.h"
+#include "ctl/central/archive_check.h"
+#include "ctl/central/archive_verify.h"
+#include "ctl/central/identities.h"
 #include "ctl/ctl.h"
-#include "ctl/identities.h"
 #include "fuzz/must.h"
-#include "trail/hex.h"
-#include "trail/record.h"
 
 #include <stdio.h>
 #include <stdlib.h>

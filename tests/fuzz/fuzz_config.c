@@ -3,12 +3,12 @@
  * is loaded as a file is. Beside not crashing: a refusal names the file and is one line, loading
  * twice says the same, and what is accepted keeps the limits that the daemons rely on.
  */
+#include "audit/receipt.h"
 #include "fuzz/must.h"
-#include "keeper_conf.h"
-#include "proxy_conf.h"
-#include "ship_conf.h"
-#include "trail/receipt.h"
-#include "wire/wire.h"
+#include "keeper/keeper_conf.h"
+#include "proxy/proxy_conf.h"
+#include "ship/ship_conf.h"
+#include "wall/wire.h"
 
 #include <stdint.h>
 #include <stdio.h>

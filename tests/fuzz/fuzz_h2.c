@@ -3,7 +3,7 @@
  * requests. The first byte says how the bytes are split, the second what the owner does. What is
  * told must not depend on the split; each stream ends once, and is silent then.
  */
-#include "h2/h2_session.h"
+#include "proxy/h2/h2_session.h"
 
 #include <stdint.h>
 #include <stdlib.h>

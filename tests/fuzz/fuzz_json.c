@@ -3,8 +3,8 @@
  * json-c too, fields ascend strictly, a value rendered as JSON is JSON again with the same
  * meaning, and the string to sign is as long as its parts.
  */
+#include "api/canon.h"
 #include "fuzz/must.h"
-#include "message/canon.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>

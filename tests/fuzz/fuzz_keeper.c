@@ -9,12 +9,12 @@
  * record a signature; and the audit log, verified after every so many inputs and at the end, is
  * sound, has an intent for each signature and an outcome for each intent.
  */
+#include "api/string_to_sign.h"
+#include "audit/verify.h"
 #include "base/log.h"
 #include "fuzz/must.h"
 #include "keeper/keeper.h"
-#include "message/string_to_sign.h"
-#include "trail/verify.h"
-#include "wire/codec.h"
+#include "wall/codec.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -3,8 +3,8 @@
  * growing without bound: a pattern that is unanchored finds what it matches behind other
  * characters too, and compiling twice gives the same answer.
  */
+#include "api/pattern.h"
 #include "fuzz/must.h"
-#include "message/pattern.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -11,12 +11,12 @@
  * follows from the one before; it is found again by its place, and not by another hash; and what
  * is read while the last segment grows is what is read when it is all there.
  */
+#include "audit/compress.h"
+#include "audit/receipt.h"
+#include "base/hex.h"
 #include "fuzz/must.h"
-#include "pack/pack.h"
-#include "ship/desk.h"
+#include "ship/admin_socket.h"
 #include "ship/tail.h"
-#include "trail/hex.h"
-#include "trail/receipt.h"
 
 #include <errno.h>
 #include <fcntl.h>

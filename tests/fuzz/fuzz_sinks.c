@@ -12,17 +12,17 @@
  */
 #include "config.h"
 
+#include "audit/seal.h"
 #include "base/buf.h"
 #include "fuzz/must.h"
-#include "trail/seal.h"
 #ifdef CENTION_NATS
-#include "jetstream/js_ack.h"
-#include "jetstream/js_config.h"
-#include "jetstream/js_form.h"
-#include "jetstream/js_url.h"
+#include "central/nats/js_ack.h"
+#include "central/nats/js_config.h"
+#include "central/nats/js_form.h"
+#include "central/nats/js_url.h"
 #endif
 #ifdef CENTION_POSTGRESQL
-#include "postgres/pg_target.h"
+#include "central/postgres/pg_target.h"
 
 #include <libpq-fe.h>
 #endif

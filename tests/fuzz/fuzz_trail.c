@@ -5,10 +5,10 @@
  * crashing: what is accepted is numbered without a gap, and is all accounted for. The whole input
  * is also read as a head.
  */
-#include "trail/head.h"
+#include "audit/head.h"
 
+#include "base/hex.h"
 #include "fuzz/must.h"
-#include "trail/hex.h"
 
 #include <stdint.h>
 #include <stdlib.h>

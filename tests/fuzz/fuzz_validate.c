@@ -3,10 +3,10 @@
  * report is whole lines of UTF-8 that begin with their fields, and the same body with its strings
  * written in escapes has as many problems, in the same places.
  */
+#include "api/canon.h"
+#include "api/validate.h"
 #include "base/utf8.h"
 #include "fuzz/must.h"
-#include "message/canon.h"
-#include "message/validate.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /*
  * Arbitrary bytes as a stream of wire messages: whatever decodes must encode to the same bytes.
  */
-#include "wire/codec.h"
+#include "wall/codec.h"
 
 #include <stdint.h>
 #include <stdlib.h>

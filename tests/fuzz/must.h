@@ -1,7 +1,7 @@
 /* What fuzz targets say of what they see: it holds, or the process ends and the input is a finding.
  */
-#ifndef CENTION_TESTS_MUST_H
-#define CENTION_TESTS_MUST_H
+#ifndef CENTION_TESTS_FUZZ_MUST_H
+#define CENTION_TESTS_FUZZ_MUST_H
 
 #include "base/slice.h"
 

@@ -2,8 +2,8 @@
  * Memory that runs out at each piece in turn, for what reads with libraries that don't look. A
  * program with this has a malloc of its own, so it can't be done beside a sanitizer's.
  */
-#ifndef CENTION_TESTS_SCARCE_H
-#define CENTION_TESTS_SCARCE_H
+#ifndef CENTION_TESTS_UNIT_SCARCE_H
+#define CENTION_TESTS_UNIT_SCARCE_H
 
 #include <stdbool.h>
 

@@ -2,8 +2,8 @@
  * The frame of every unit test program: a list of named cases run by CUnit, and one closing line
  * `unit NAME: N passed, N failed, N skipped` that tests/check.sh adds up.
  */
-#ifndef CENTION_TESTS_UNIT_H
-#define CENTION_TESTS_UNIT_H
+#ifndef CENTION_TESTS_UNIT_UNIT_H
+#define CENTION_TESTS_UNIT_UNIT_H
 
 #include <CUnit/CUnit.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
  * CENTION_PRELOAD_AUDIT is the audit directory. A file is known by its inode from the moment it is
  * opened for writing in that directory; what else the process does passes untouched.
  */
-#ifndef CENTION_PRELOAD_AUDIT_FILES_H
-#define CENTION_PRELOAD_AUDIT_FILES_H
+#ifndef CENTION_TESTS_E2E_PRELOAD_AUDIT_FILES_H
+#define CENTION_TESTS_E2E_PRELOAD_AUDIT_FILES_H
 
 #include <errno.h>
 #include <fcntl.h>

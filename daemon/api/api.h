@@ -1,0 +1,63 @@
+/*
+ * The API description: which paths exist and which methods each of them takes, read from an
+ * OpenAPI 3.1 document in JSON, and what the body of each call must look like (api/schema.h).
+ * What the daemon can't honour (another method, a path parameter that is no integer, a reference
+ * elsewhere, a keyword that isn't checked) is an error when the file is loaded, never ignored in
+ * silence.
+ */
+#ifndef CENTION_API_API_H
+#define CENTION_API_API_H
+
+#include "api/schema.h"
+#include "base/err.h"
+#include "base/slice.h"
+
+/* Bits: a path's methods are one mask. */
+enum api_method {
+    API_POST = 1,
+    API_PUT = 2,
+    API_DELETE = 4,
+};
+
+struct api;
+struct api_path;
+
+/*
+ * Reads a description; nothing of `json` is needed afterwards. -EINVAL with err naming the line or
+ * the JSON pointer (RFC 6901) of what is wrong; -ENOMEM. Free with api_free.
+ */
+int api_load(struct api **out, struct slice json, struct err *err)
+    __attribute__((warn_unused_result));
+void api_free(struct api *api); /* NULL is fine */
+
+/*
+ * The described path that an api-path is an instance of, or NULL; valid as long as `api`. A
+ * parameter stands for one segment that is 0 or [1-9][0-9]{0,18}.
+ */
+const struct api_path *api_find(const struct api *api, struct slice path);
+
+/* How many paths there are, and the i-th in byte order of their normal forms. */
+size_t api_count(const struct api *api);
+const struct api_path *api_at(const struct api *api, size_t i);
+
+/* As written in the description: "/v1/org/{id}"; terminated, valid as long as the api. */
+const char *api_path_template(const struct api_path *path);
+
+/* The methods that the path takes: a mask of enum api_method, never 0. */
+unsigned api_methods(const struct api_path *path);
+
+/* What the body of a call must be; of one that takes no body SCHEMA_NOTHING. Never NULL. */
+const struct schema *api_body(const struct api_path *path, unsigned method);
+
+/* The description's `summary` of a call; "" when there is none. */
+const char *api_summary(const struct api_path *path, unsigned method);
+
+/* The bit of a method's name (methods are case-sensitive, RFC 9110, 9.1), or 0. */
+unsigned api_method_of(struct slice name);
+
+const char *api_method_name(unsigned method); /* of one bit; static */
+
+/* The value of an Allow field (RFC 9110, 10.2.1): "POST", "PUT, DELETE"; static. */
+const char *api_allow(unsigned methods);
+
+#endif

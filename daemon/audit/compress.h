@@ -1,0 +1,38 @@
+/*
+ * Compressed copies of files (Zstandard, RFC 8878), made and read piece by piece in bounded memory.
+ * This is the one place that knows libzstd.
+ */
+#ifndef CENTION_AUDIT_COMPRESS_H
+#define CENTION_AUDIT_COMPRESS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum {
+    PACK_STEP = 64 * 1024, /* bytes that one packer_step reads */
+    PACK_WINDOW_LOG = 23,  /* a file that needs more than 2^23 bytes of memory is not read */
+};
+
+struct packer;
+
+/* Compresses all of `from` into `to`, an empty file; neither is owned. 0 or -ENOMEM. */
+int packer_new(struct packer **out, int from, int to) __attribute__((warn_unused_result));
+void packer_free(struct packer *packer); /* NULL is fine */
+
+/* One piece: 1 when there is more to do, 0 when all is written (not yet durable), -errno. */
+int packer_step(struct packer *packer) __attribute__((warn_unused_result));
+
+struct unpacker;
+
+int unpacker_new(struct unpacker **out) __attribute__((warn_unused_result)); /* 0 or -ENOMEM */
+void unpacker_free(struct unpacker *unpacker);                               /* NULL is fine */
+
+/*
+ * Up to n bytes of what the file holds: how many, 0 at its end. -EBADMSG when it is not exactly one
+ * sound and whole frame; -errno of read(2). *at is the place in the compressed file, at first 0.
+ */
+ssize_t unpacker_read(struct unpacker *unpacker, int fd, uint64_t *at, void *out, size_t n)
+    __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * Reading fixed forms from the front of a slice: each takes what it names off *s and is true, or is
+ * false with *s and *out undefined (take leaves *s alone).
+ */
+#ifndef CENTION_AUDIT_PARSE_H
+#define CENTION_AUDIT_PARSE_H
+
+#include "base/slice.h"
+
+#include <stdint.h>
+
+bool take(struct slice *s, struct slice lit);
+
+/* Decimal digits without leading zeros, up to UINT64_MAX. */
+bool take_number(struct slice *s, uint64_t *out);
+
+/* What stands before the next quote, which is taken too. */
+bool take_quoted(struct slice *s, struct slice *out);
+
+/* The same, being exactly 2 * n lower-case hexadecimal digits. */
+bool take_hex(struct slice *s, unsigned char *out, size_t n);
+
+#endif

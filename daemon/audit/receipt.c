@@ -1,0 +1,43 @@
+#include "audit/receipt.h"
+
+#include "audit/parse.h"
+#include "base/hex.h"
+
+#include <inttypes.h>
+
+bool receipt_name(struct slice name)
+{
+    return slice_is_name(name, RECEIPT_NAME, "-_");
+}
+
+int receipt_write(struct buf *out, const struct receipt *r)
+{
+    char log[2 * SEAL_KEY + 1], hash[2 * CHAIN_HASH + 1];
+
+    hex_put(log, r->log.bytes, SEAL_KEY);
+    hex_put(hash, r->hash.bytes, CHAIN_HASH);
+    return buf_printf(out,
+                      "{\"sink\":\"%s\",\"log\":\"%.*s\",\"epoch\":%" PRIu64 ",\"seq\":%" PRIu64
+                      ",\"hash\":\"%.*s\",\"time\":\"%.*s\"}\n",
+                      r->sink, 2 * SEAL_KEY, log, r->epoch, r->seq, 2 * CHAIN_HASH, hash, SEAL_TIME,
+                      r->time);
+}
+
+const char *receipt_read(struct slice s, struct receipt *out)
+{
+    static const char WHY[] = "it is no receipt";
+    struct slice name, time;
+
+    *out = (struct receipt){0};
+    if (!take(&s, SLICE_LIT("{\"sink\":\"")) || !take_quoted(&s, &name) || !receipt_name(name) ||
+        !take(&s, SLICE_LIT(",\"log\":\"")) || !take_hex(&s, out->log.bytes, SEAL_KEY) ||
+        !take(&s, SLICE_LIT(",\"epoch\":")) || !take_number(&s, &out->epoch) ||
+        !take(&s, SLICE_LIT(",\"seq\":")) || !take_number(&s, &out->seq) ||
+        !take(&s, SLICE_LIT(",\"hash\":\"")) || !take_hex(&s, out->hash.bytes, CHAIN_HASH) ||
+        !take(&s, SLICE_LIT(",\"time\":\"")) || !take_quoted(&s, &time) || time.len != SEAL_TIME ||
+        !slice_eq(s, SLICE_LIT("}\n")))
+        return WHY;
+    memcpy(out->sink, name.data, name.len);
+    memcpy(out->time, time.data, SEAL_TIME);
+    return NULL;
+}

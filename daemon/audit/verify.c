@@ -1,0 +1,376 @@
+#include "audit/verify.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+const char VERIFY_NO_MEMORY[] = "out of memory";
+
+int verify_init(struct verify *v)
+{
+    *v = (struct verify){.boundary = true};
+    return chain_new(&v->chain);
+}
+
+void verify_deinit(struct verify *v)
+{
+    chain_free(v->chain);
+    seal_verifier_free(v->verifier);
+    requests_deinit(&v->open);
+    *v = (struct verify){0};
+}
+
+void verify_segment(struct verify *v)
+{
+    v->boundary = true;
+}
+
+static bool same_key(const struct seal_key *a, const struct seal_key *b)
+{
+    return memcmp(a->bytes, b->bytes, SEAL_KEY) == 0;
+}
+
+/* From here on signatures are those of this epoch's key. */
+static const char *enter_epoch(struct verify *v, uint64_t epoch, const struct seal_key *key)
+{
+    int r;
+
+    seal_verifier_free(v->verifier);
+    v->verifier = NULL;
+    r = seal_verifier_new(&v->verifier, key);
+    if (r < 0)
+        return r == -ENOMEM ? VERIFY_NO_MEMORY : "the public key is none";
+    v->epoch = epoch;
+    v->key = *key;
+    v->epochs++;
+    if (v->pin && same_key(v->pin, key))
+        v->pin_seen = true;
+    return NULL;
+}
+
+/* The first header that is seen: all of it is given, but a new log has only one beginning. */
+static const char *begin(struct verify *v, const struct line *line, const struct record_segment *s)
+{
+    static const struct chain_hash ZEROS;
+
+    if (s->previous_seq != line->seq - 1)
+        return "the header's previous_seq is not the record before";
+    if (line->seq == 1 && (s->epoch != 1 || !same_key(&s->log, &s->public_key) || s->open ||
+                           !chain_same(&s->previous, &ZEROS)))
+        return "the header is not that of a new log";
+    if (v->proof_seq) {
+        if (v->proof_seq != s->previous_seq || !chain_same(&v->proof_hash, &s->previous) ||
+            !same_key(&v->log, &s->log) || v->epoch != s->epoch ||
+            !same_key(&v->key, &s->public_key))
+            return "the header doesn't follow what was retired";
+        v->proved = true;
+    }
+    if (v->head && v->head->seq == s->previous_seq) {
+        if (!chain_same(&v->head->hash, &s->previous))
+            return "the header's previous_hash is not that of the head";
+        v->head_seen = true;
+    }
+    v->begun = true;
+    v->log = s->log;
+    v->first_seq = v->next_seq = line->seq;
+    v->last = s->previous;
+    v->before = s->previous;
+    v->strays = s->open;
+    return v->proved ? NULL : enter_epoch(v, s->epoch, &s->public_key);
+}
+
+/* Behind the place where it went on, a header's word is taken for what wasn't seen. */
+static const char *settle(struct verify *v, const struct record_segment *s)
+{
+    requests_deinit(&v->open);
+    v->open = (struct requests){0};
+    v->strays = s->open;
+    v->adrift = false;
+    return v->verifier ? NULL : enter_epoch(v, s->epoch, &s->public_key);
+}
+
+/* A header that follows a segment. */
+static const char *follow(struct verify *v, const struct record_segment *s)
+{
+    bool unseen = v->adrift && v->resumed == v->next_seq - 1;
+
+    if (!same_key(&s->log, &v->log))
+        return "the segment belongs to another log";
+    if (s->previous_seq != v->next_seq - 1 || !chain_same(&s->previous, &v->last))
+        return "the header doesn't follow the segment before it";
+    if (v->last_type != LINE_EPOCH && !unseen)
+        return "the segment before it doesn't end with an epoch record";
+    if (v->verifier && (s->epoch != v->epoch || !same_key(&s->public_key, &v->key)))
+        return "the header's epoch and key are not those that the segment before handed over to";
+    if (v->adrift)
+        return settle(v, s);
+    if (s->open != v->open.n + v->strays)
+        return "the header counts other open requests than there are";
+    return NULL;
+}
+
+static const char *header(struct verify *v, const struct line *line)
+{
+    struct record_segment s;
+    const char *why;
+
+    if (line->type != LINE_SEGMENT)
+        return "a segment must begin with its header";
+    why = line_segment(line, &s);
+    if (!why)
+        why = v->begun ? follow(v, &s) : begin(v, line, &s);
+    if (why)
+        return why;
+    v->boundary = false;
+    v->segments++;
+    v->segment_time = line_time(line);
+    if (v->epoch_time == 0)
+        v->epoch_time = v->segment_time;
+    return NULL;
+}
+
+/* The header of the log's first segment. */
+static const char *begin_proof(struct verify *v, const struct line *line)
+{
+    static const struct chain_hash ZEROS;
+    struct record_segment s;
+    struct chain_hash hash;
+    const char *why;
+
+    if (line->seq != 1 || line->type != LINE_SEGMENT)
+        return "it doesn't begin with the header of a new log";
+    why = line_segment(line, &s);
+    if (why)
+        return why;
+    if (s.epoch != 1 || !same_key(&s.log, &s.public_key))
+        return "its header is not that of a new log";
+    if (chain_hash(v->chain, &ZEROS, line->covered, &hash) < 0)
+        return VERIFY_NO_MEMORY;
+    if (!chain_same(&hash, &line->hash))
+        return "its header was altered";
+    v->log = s.log;
+    return enter_epoch(v, 1, &s.public_key);
+}
+
+static const char *go_on_with_proof(struct verify *v, const struct line *line)
+{
+    unsigned char signature[SEAL_SIGNATURE];
+    struct seal_key next = {{0}};
+    struct seal seal = {.log = v->log, .next = &next};
+    struct chain_hash hash;
+    const char *why;
+
+    if (line->type != LINE_EPOCH || line->seq <= v->proof_seq)
+        return "it holds something else than the epochs in their order";
+    why = line_seal(line, &seal, &next, signature);
+    if (why)
+        return why;
+    if (seal.epoch != v->epoch || !seal_verify(v->verifier, &seal, signature))
+        return "a signature in it is not one of the epoch's key";
+    if (chain_hash(v->chain, &seal.hash, line->covered, &hash) < 0)
+        return VERIFY_NO_MEMORY;
+    if (!chain_same(&hash, &line->hash))
+        return "a record in it was altered";
+    if (v->head && v->head->seq == seal.seq && !chain_same(&v->head->hash, &seal.hash))
+        return "it is not what the head was taken of";
+    return enter_epoch(v, seal.epoch + 1, &next);
+}
+
+const char *verify_proof(struct verify *v, struct slice bytes, uint64_t before)
+{
+    struct line line;
+    const char *why = line_read(bytes, &line);
+
+    if (!why && line.seq >= before)
+        return NULL;
+    if (!why)
+        why = v->proof_seq ? go_on_with_proof(v, &line) : begin_proof(v, &line);
+    if (why)
+        return why;
+    v->proof_seq = line.seq;
+    v->proof_hash = line.hash;
+    return NULL;
+}
+
+static const char *check_seal(struct verify *v, const struct line *line)
+{
+    unsigned char signature[SEAL_SIGNATURE];
+    struct seal_key next = {{0}};
+    struct seal seal = {.log = v->log};
+    bool epoch = line->type == LINE_EPOCH;
+    const char *why = line_seal(line, &seal, &next, signature);
+
+    if (why)
+        return why;
+    if (epoch)
+        seal.next = &next;
+    if (!v->verifier && v->adrift)
+        v->epoch = seal.epoch;
+    if (seal.epoch != v->epoch)
+        return "it is signed for an epoch that is not the current one";
+    if (!chain_same(&seal.hash, &v->last))
+        return "it is signed for another record before it";
+    if (!v->verifier && v->adrift)
+        return epoch ? enter_epoch(v, seal.epoch + 1, &next) : NULL;
+    if (!seal_verify(v->verifier, &seal, signature))
+        return "its signature is not one of the epoch's key";
+    seal.next = NULL;
+    v->sealed = true;
+    v->seal = seal;
+    v->seal_key = v->key;
+    v->seal_hands_over = epoch;
+    v->seal_next = epoch ? next : (struct seal_key){{0}};
+    memcpy(v->signature, signature, sizeof(signature));
+    v->checkpoints++;
+    if (epoch)
+        v->epoch_time = line_time(line);
+    return epoch ? enter_epoch(v, seal.epoch + 1, &next) : NULL;
+}
+
+static const char *check_outcome(struct verify *v, const struct line *line)
+{
+    int r = requests_close(&v->open, line->id);
+
+    if (r < 0)
+        return VERIFY_NO_MEMORY;
+    if (r == 0 && v->strays == 0 && !v->adrift)
+        return "an outcome without an intent";
+    if (r == 0 && v->strays)
+        v->strays--;
+    return NULL;
+}
+
+static const char *check_retired(struct verify *v, const struct line *line)
+{
+    struct record_retired retired;
+    const char *why = line_retired(line, &retired);
+
+    if (why)
+        return why;
+    if (retired.last >= v->retired)
+        v->retired = retired.last;
+    if (retired.last == v->first_seq - 1 && !chain_same(&retired.hash, &v->before))
+        return "it names another hash for what was before the first segment";
+    return NULL;
+}
+
+static const char *by_type(struct verify *v, const struct line *line)
+{
+    switch (line->type) {
+    case LINE_SEGMENT:
+        return "a segment header in the middle of a segment";
+    case LINE_CHECKPOINT:
+    case LINE_EPOCH:
+        return check_seal(v, line);
+    case LINE_INTENT:
+        return requests_open(&v->open, line->id) < 0 ? VERIFY_NO_MEMORY : NULL;
+    case LINE_OUTCOME:
+        return check_outcome(v, line);
+    case LINE_RETIRED:
+        return check_retired(v, line);
+    case LINE_STOP:
+        return v->open.n + v->strays && !v->adrift ? "the log was closed with requests open" : NULL;
+    default:
+        return NULL;
+    }
+}
+
+const char *verify_line(struct verify *v, struct slice bytes)
+{
+    struct chain_hash hash;
+    struct line line;
+    bool first = v->boundary;
+    const char *why = line_read(bytes, &line);
+
+    if (!why && first)
+        why = header(v, &line);
+    if (why)
+        return why;
+    if (line.seq != v->next_seq) {
+        (void)snprintf(v->why, sizeof(v->why), "its seq is %" PRIu64 ", not %" PRIu64, line.seq,
+                       v->next_seq);
+        return v->why;
+    }
+    if (chain_hash(v->chain, &v->last, line.covered, &hash) < 0)
+        return VERIFY_NO_MEMORY;
+    if (!chain_same(&hash, &line.hash))
+        return "its hash is wrong: it, or the record before it, was altered";
+    if (!first)
+        why = by_type(v, &line);
+    if (why)
+        return why;
+    v->last = hash;
+    v->last_type = line.type;
+    memcpy(v->last_time, line.time.data, SEAL_TIME);
+    v->next_seq++;
+    v->records++;
+    if (v->head && v->head->seq == line.seq) {
+        if (!chain_same(&v->head->hash, &hash))
+            return "it is not the record that the head was taken of";
+        v->head_seen = true;
+    }
+    return NULL;
+}
+
+void verify_resume(struct verify *v, const struct seal_key *log, uint64_t seq,
+                   const struct chain_hash *hash, uint64_t epoch)
+{
+    if (!v->begun) {
+        v->begun = true;
+        v->log = *log;
+        v->first_seq = seq + 1;
+        v->before = *hash;
+    }
+    if (v->epoch != epoch) {
+        seal_verifier_free(v->verifier);
+        v->verifier = NULL;
+        v->epoch = epoch;
+    }
+    /* The identity is the first epoch's key. Where it is none, what it is is told elsewhere. */
+    if (epoch == 1 && !v->verifier && seal_verifier_new(&v->verifier, &v->log) == 0)
+        v->key = v->log;
+    v->boundary = false;
+    v->adrift = true;
+    v->resumed = seq;
+    v->last = *hash;
+    v->last_type = LINE_OTHER;
+    v->next_seq = seq + 1;
+}
+
+const char *verify_end(struct verify *v)
+{
+    if (!v->begun)
+        return "the log is empty";
+    if (v->whole && v->first_seq > 1 && v->retired < v->first_seq - 1) {
+        (void)snprintf(v->why, sizeof(v->why),
+                       "the log begins with seq %" PRIu64
+                       ", and no record says that those before it were retired: they were removed",
+                       v->first_seq);
+        return v->why;
+    }
+    if (v->pin && !v->pin_seen)
+        return "the pinned key is not a key of this log";
+    if (v->head && !same_key(&v->head->log, &v->log))
+        return "the head belongs to another log";
+    if (v->head && v->head->seq >= v->next_seq) {
+        (void)snprintf(v->why, sizeof(v->why),
+                       "the log ends at seq %" PRIu64 ", but the head proves records up to %" PRIu64
+                       ": the end was cut off",
+                       v->next_seq - 1, v->head->seq);
+        return v->why;
+    }
+    if (v->head && !v->head_seen && !v->proved)
+        return "the head's record is older than this log's first";
+    return NULL;
+}
+
+uint64_t verify_unsigned(const struct verify *v)
+{
+    uint64_t covered = v->sealed ? v->seal.seq : v->first_seq - 1;
+    uint64_t last = v->next_seq - 1;
+
+    if (v->last_type == LINE_CHECKPOINT || v->last_type == LINE_EPOCH)
+        return 0;
+    /* The record of a signature is itself determined by what it signs. */
+    return last - covered - (v->sealed ? 1 : 0);
+}

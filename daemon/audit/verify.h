@@ -1,0 +1,100 @@
+/*
+ * Verifies an audit log line by line (doc/audit-format.md), in memory that does not grow with it:
+ * the chain, the numbering, the segments' links, the signatures of checkpoints and epochs, and
+ * that every outcome has an intent. It may begin at any segment; what is then taken on trust from
+ * that segment's header (the hash before it, the epoch and its key) is `given` until a pin or a
+ * head confirms it. Behind a place that is broken, the caller may let it go on (verify_resume).
+ */
+#ifndef CENTION_AUDIT_VERIFY_H
+#define CENTION_AUDIT_VERIFY_H
+
+#include "audit/line.h"
+#include "audit/requests.h"
+
+/* A checkpoint that was kept elsewhere: the log must contain it. */
+struct verify_head {
+    struct seal_key log;
+    uint64_t seq;
+    struct chain_hash hash;
+};
+
+struct verify {
+    const struct seal_key *pin;     /* set before the first line, or NULL */
+    const struct verify_head *head; /* set before the first line, or NULL */
+    bool whole; /* set before the first line: segments that are missing in front must be retired */
+
+    bool begun;       /* the first header has been read */
+    bool boundary;    /* the next line must open a segment */
+    bool adrift;      /* resumed: up to the next header, requests that weren't seen may be open */
+    uint64_t resumed; /* the seq that it went on behind; 0: never */
+    struct seal_key log;
+    uint64_t epoch;
+    struct seal_key key;    /* of that epoch */
+    uint64_t first_seq;     /* of the first record verified */
+    uint64_t next_seq;      /* that the next record must have */
+    struct chain_hash last; /* the hash of the last record */
+    enum line_type last_type;
+    char last_time[SEAL_TIME];
+    uint64_t segment_time; /* of the last header; microseconds since 1970, UTC */
+    uint64_t epoch_time;   /* when the epoch began, or the first header seen of it */
+    struct requests open;
+    uint64_t strays; /* outcomes that may still come for intents before first_seq */
+
+    bool sealed;      /* a signature was verified; `seal` and `signature` are the last one */
+    struct seal seal; /* what it covers */
+    struct seal_key seal_key; /* the key that made it */
+    bool seal_hands_over;     /* it is that of an epoch record, to this key: */
+    struct seal_key seal_next;
+    unsigned char signature[SEAL_SIGNATURE];
+    bool proved;        /* the first header follows from verify_proof's lines */
+    uint64_t proof_seq; /* of the last of them */
+    struct chain_hash proof_hash;
+    struct chain_hash before; /* the hash that the first header gives for the record before it */
+    uint64_t retired;         /* the last seq that a `retired` record names */
+    bool pin_seen;            /* an epoch of this log has the pinned key */
+    bool head_seen;           /* the log holds the head's record, with its hash */
+
+    uint64_t records, segments, checkpoints, epochs;
+
+    struct chain *chain; /* private */
+    struct seal_verifier *verifier;
+    char why[160];
+};
+
+/* Said in the place of a reason: nothing was found, nothing was proved. Compare the pointer. */
+extern const char VERIFY_NO_MEMORY[];
+
+int verify_init(struct verify *v) __attribute__((warn_unused_result)); /* 0 or -ENOMEM */
+void verify_deinit(struct verify *v);                                  /* of a zeroed one is fine */
+
+/*
+ * A line of the file that stays of retired segments (keeper/audit/retired_chain.h), in order,
+ * before the first segment, which begins with the record `before`: lines from there on are passed
+ * over. NULL, or why the proof is broken.
+ */
+const char *verify_proof(struct verify *v, struct slice bytes, uint64_t before)
+    __attribute__((warn_unused_result));
+
+/* The next line is the first of a segment. */
+void verify_segment(struct verify *v);
+
+/* A line without its newline. NULL, or why the log is broken there (valid until the next call). */
+const char *verify_line(struct verify *v, struct slice bytes) __attribute__((warn_unused_result));
+
+/*
+ * Goes on behind the record `seq`, which wasn't seen whole: its hash, and the epoch in force behind
+ * it, are taken from the caller. Until the next header nothing is said about requests that may have
+ * been open; when it is another epoch than before, and not the first, whose key is the identity,
+ * nothing about signatures either: what a record says of the epoch, and that header's key, are
+ * given.
+ */
+void verify_resume(struct verify *v, const struct seal_key *log, uint64_t seq,
+                   const struct chain_hash *hash, uint64_t epoch);
+
+/* After the last line: NULL, or why the log as a whole is broken. */
+const char *verify_end(struct verify *v) __attribute__((warn_unused_result));
+
+/* Records at the end that no signature covers (a last checkpoint covers itself). */
+uint64_t verify_unsigned(const struct verify *v);
+
+#endif

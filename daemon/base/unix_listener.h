@@ -1,0 +1,34 @@
+/*
+ * Where others come in: a daemon's listening Unix socket, its own or a service manager's.
+ */
+#ifndef CENTION_BASE_UNIX_LISTENER_H
+#define CENTION_BASE_UNIX_LISTENER_H
+
+#include "base/err.h"
+#include "base/loop.h"
+
+#include <sys/types.h>
+
+struct door;
+
+/*
+ * Binds and listens. A socket file that nobody answers on any more is replaced; -EADDRINUSE when
+ * someone does, -EEXIST for a file that is no socket, other -errno; err filled. The socket is
+ * never open to more than `mode`, not even for a moment. `arrived` gets each new connection: a
+ * non-blocking descriptor that is its own from then on.
+ */
+int door_open(struct door **out, struct loop *loop, const char *path, mode_t mode,
+              void (*arrived)(void *arg, int fd), void *arg, struct err *err)
+    __attribute__((warn_unused_result));
+
+/*
+ * The same on an inherited listening socket (taken over, on failure too), which stays when the
+ * door is closed. -EINVAL when it is no Unix socket.
+ */
+int door_inherit(struct door **out, struct loop *loop, int fd, void (*arrived)(void *arg, int fd),
+                 void *arg, struct err *err) __attribute__((warn_unused_result));
+
+/* Stops listening and removes the socket file if it is still the one that was made. NULL: fine. */
+void door_close(struct door *door);
+
+#endif

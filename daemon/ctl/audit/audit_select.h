@@ -1,0 +1,31 @@
+/*
+ * The records that `audit show` is asked for, of one log or of several at once: it holds the
+ * intents until their outcomes come, and gives the pairs to be printed. In memory for open requests
+ * and for what is kept to be printed last, not for the logs.
+ */
+#ifndef CENTION_CTL_AUDIT_AUDIT_SELECT_H
+#define CENTION_CTL_AUDIT_AUDIT_SELECT_H
+
+#include "ctl/audit/audit_filter.h"
+#include "ctl/audit/audit_pairs.h"
+#include "ctl/audit/audit_print.h"
+
+/* Set up by the caller, facts zeroed. */
+struct audit_select {
+    const struct audit_filter *filter;
+    bool all;                 /* checkpoint, epoch and segment records, too */
+    struct audit_pairs *open; /* of the log that the next record is of; the caller's */
+    struct audit_facts facts;
+    struct audit_print print;
+};
+
+void audit_select_deinit(struct audit_select *s); /* facts and print */
+
+/* 0, AUDIT_READ_DAMAGED (ctl/audit/audit_read.h), or -errno. */
+int audit_select_record(struct audit_select *s, const struct line *line, struct slice bytes)
+    __attribute__((warn_unused_result));
+
+/* Requests of that log without an outcome at its end. */
+int audit_select_open(struct audit_select *s) __attribute__((warn_unused_result));
+
+#endif

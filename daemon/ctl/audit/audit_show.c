@@ -1,0 +1,413 @@
+/* Reads this host's log, or those of a centre, once, for what was asked for (audit_select.h). */
+#include "ctl/audit/audit.h"
+#include "ctl/audit/audit_follow.h"
+#include "ctl/audit/audit_select.h"
+#include "ctl/audit/audit_time.h"
+#include "ctl/central/archive_open.h"
+#include "ctl/central/audit_merge.h"
+#include "ctl/ctl.h"
+#include "ctl/show.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static const char HELP[] =
+    "usage: cention-proxyctl audit show [OPTION...] [DIRECTORY | FILE...]\n"
+    "       cention-proxyctl audit show --from URL [OPTION...]\n"
+    "\n"
+    "Shows what the audit log holds: a table on a terminal, else the records' own bytes, one JSON\n"
+    "object a line. A request is its intent and its outcome together, shown when the outcome is "
+    "read\n"
+    "(intent first), or at the end while it is still open. Without an argument: the log that\n"
+    "keeper.conf names. This proves nothing: `audit verify` does.\n"
+    "\n"
+    "      --since TIME, --until TIME   from, and up to: 2026-11-24T09:15:02Z, 2026-11-24 (its\n"
+    "                       beginning, UTC), or an age: 90s, 15m, 2h, 7d, 1w\n"
+    "      --client TEXT    the client's name, user, or uid\n"
+    "      --workspace NAME\n"
+    "      --method METHOD\n"
+    "      --path PATH      exactly; `*`, `:word` or `{word}` stand for one segment, and `/**` at "
+    "the\n"
+    "                       end for that place and all below\n"
+    "      --status LIST    404, 4xx, none (no answer), with commas between them\n"
+    "      --id ID          the X-Request-Id\n"
+    "      --type LIST      types of records (request: intent, outcome and reject)\n"
+    "      --text TEXT      somewhere in the record, ASCII letters in either case\n"
+    "  -n, --last N         the last N only\n"
+    "  -f, --follow         go on as records come, until SIGINT or SIGTERM\n"
+    "      --from URL       show what a centre has of all hosts, by time, with the host's name: in "
+    "JSON\n"
+    "                       as the first member, `host`, else as the record's own bytes\n"
+    "      --host NAME, --log DIGITS    of it only that host, or logs whose identity begins so\n"
+    "      --all            checkpoint, epoch and segment records, too\n"
+    "      --json, --table  in this form wherever the output goes\n"
+    "  -c, --config FILE    keeper.conf\n"
+    "  -h, --help           print this\n"
+    "\n"
+    "Exit status: 0 shown, 1 damaged records were skipped, or failed, 2 usage, 78 bad "
+    "configuration.\n";
+
+struct options {
+    const char *conf, *from, *host;
+    struct slice log;
+    struct audit_filter filter;
+    bool all, follow, json, table, keep;
+    size_t last;
+};
+
+/* ---- the command line ---- */
+
+static int usage(const char *name, const char *words)
+{
+    char message[256];
+
+    (void)snprintf(message, sizeof(message), "%s: %s", name, words);
+    return show_failure(message, CTL_USAGE);
+}
+
+static int set_time(char out[SEAL_TIME], bool *has, const char *name, const char *text)
+{
+    if (audit_time_parse(out, text, audit_time_now()) < 0)
+        return usage(name, "must be a time (2026-11-24T09:15:02Z), a date, or an age like 15m");
+    *has = true;
+    return CTL_DONE;
+}
+
+static int set_last(struct options *o, const char *text)
+{
+    char *end = NULL;
+    unsigned long long n = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : 0;
+
+    if (!end || *end || n > SIZE_MAX / sizeof(void *))
+        return usage("-n", "must be a number");
+    o->keep = true;
+    o->last = (size_t)n;
+    return CTL_DONE;
+}
+
+enum {
+    SINCE = 256,
+    UNTIL,
+    CLIENT,
+    WORKSPACE,
+    METHOD,
+    PATH,
+    STATUS,
+    ID,
+    TYPE,
+    TEXT,
+    FROM,
+    HOST,
+    LOG,
+    ALL,
+    JSON,
+    TABLE
+};
+
+/* CTL_DONE, or the exit code. */
+static int set(struct options *o, int option, char *value)
+{
+    struct audit_filter *f = &o->filter;
+    struct slice *texts[] = {
+        [CLIENT - SINCE] = &f->client, [WORKSPACE - SINCE] = &f->workspace,
+        [METHOD - SINCE] = &f->method, [PATH - SINCE] = &f->path,
+        [ID - SINCE] = &f->id,         [TYPE - SINCE] = &f->types,
+        [TEXT - SINCE] = &f->text,
+    };
+
+    switch (option) {
+    case SINCE:
+        return set_time(f->since, &f->has_since, "--since", value);
+    case UNTIL:
+        return set_time(f->until, &f->has_until, "--until", value);
+    case STATUS:
+        if (audit_filter_add_status(f, value) < 0)
+            return usage("--status", "must be like 404, 4xx or none, with commas between them");
+        return CTL_DONE;
+    case FROM:
+        o->from = value;
+        return CTL_DONE;
+    case HOST:
+        o->host = value;
+        return CTL_DONE;
+    case LOG:
+        o->log = slice_str(value);
+        return CTL_DONE;
+    case ALL:
+        o->all = true;
+        return CTL_DONE;
+    case JSON:
+    case TABLE:
+        o->json = option == JSON;
+        o->table = option == TABLE;
+        return CTL_DONE;
+    case 'n':
+        return set_last(o, value);
+    case 'f':
+        o->follow = true;
+        return CTL_DONE;
+    case 'c':
+        o->conf = value;
+        return CTL_DONE;
+    default:
+        if (value[0] == '\0')
+            return usage("an option's value", "must not be empty");
+        *texts[option - SINCE] = slice_str(value);
+        return CTL_DONE;
+    }
+}
+
+/* CTL_DONE, or the exit code: what doesn't go together. */
+static int check(const struct options *o, int n)
+{
+    if (o->from && o->follow)
+        return usage("--follow", "follows this host's log; a centre can only be read");
+    if (o->from && n)
+        return usage("--from", "shows what a centre has: no directory or file goes with it");
+    if (!o->from && (o->host || o->log.len))
+        return usage("--host and --log", "are for a centre: they need --from");
+    return CTL_DONE;
+}
+
+/* 0 to go on, or -1 with the exit code in *code. */
+static int parse(int argc, char **argv, struct options *o, int *code)
+{
+    static const struct option OPTIONS[] = {
+        {"since", required_argument, NULL, SINCE},
+        {"until", required_argument, NULL, UNTIL},
+        {"client", required_argument, NULL, CLIENT},
+        {"workspace", required_argument, NULL, WORKSPACE},
+        {"method", required_argument, NULL, METHOD},
+        {"path", required_argument, NULL, PATH},
+        {"status", required_argument, NULL, STATUS},
+        {"id", required_argument, NULL, ID},
+        {"type", required_argument, NULL, TYPE},
+        {"text", required_argument, NULL, TEXT},
+        {"from", required_argument, NULL, FROM},
+        {"host", required_argument, NULL, HOST},
+        {"log", required_argument, NULL, LOG},
+        {"last", required_argument, NULL, 'n'},
+        {"follow", no_argument, NULL, 'f'},
+        {"all", no_argument, NULL, ALL},
+        {"json", no_argument, NULL, JSON},
+        {"table", no_argument, NULL, TABLE},
+        {"config", required_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int c;
+
+    *o = (struct options){.conf = CENTION_SYSCONFDIR "/keeper.conf"};
+    while ((c = getopt_long(argc, argv, "n:fc:h", OPTIONS, NULL)) != -1) {
+        if (c == 'h' || c == '?') {
+            (void)fputs(HELP, c == 'h' ? stdout : stderr);
+            *code = c == 'h' ? CTL_DONE : CTL_USAGE;
+            return -1;
+        }
+        *code = set(o, c, optarg);
+        if (*code != CTL_DONE)
+            return -1;
+    }
+    *code = check(o, argc - optind);
+    return *code == CTL_DONE ? 0 : -1;
+}
+
+/* ---- this host's log ---- */
+
+struct show {
+    const struct options *o;
+    struct audit_select select;
+};
+
+static int on_record(void *arg, const struct line *line, struct slice bytes)
+{
+    struct show *s = arg;
+
+    if (s->o->follow && audit_follow_ended())
+        return -ECANCELED;
+    return audit_select_record(&s->select, line, bytes);
+}
+
+static int run(struct show *s, struct audit_read *read, const struct audit_log *log,
+               struct err *err)
+{
+    struct audit_segment newest = AUDIT_SEGMENT_INIT;
+    int r = audit_read_log(read, log, &newest, err);
+
+    if (r == 0 && s->o->follow)
+        r = audit_print_kept(&s->select.print);
+    if (r == 0 && s->o->follow)
+        r = audit_follow(read, &newest, err);
+    audit_segment_close(&newest);
+    if (r == 0 || r == -ECANCELED)
+        r = audit_select_open(&s->select);
+    return r;
+}
+
+static int show_log(struct show *s, const struct audit_log *log, bool *damaged, struct err *err)
+{
+    struct audit_read read = {.each = on_record, .arg = s};
+    struct audit_pairs open = {0};
+    int r;
+
+    if (s->o->follow)
+        audit_follow_signals();
+    s->select.open = &open;
+    r = run(s, &read, log, err);
+    audit_pairs_deinit(&open);
+    *damaged = read.damaged;
+    return r;
+}
+
+/* ---- the logs of a centre ---- */
+
+struct show_from {
+    struct show *show;
+    const struct centre_entries *logs;
+    struct audit_pairs *open; /* one for each log */
+    bool damaged;
+};
+
+static void report(struct show_from *f, const struct centre_record *record, const char *why)
+{
+    char text[512];
+
+    f->damaged = true;
+    (void)snprintf(text, sizeof(text), "%.255s: seq %" PRIu64 ": skipped: %s", record->host,
+                   record->seq, why);
+    (void)fflush(stdout);
+    (void)show_failure(text, 0);
+}
+
+static int on_centre_record(void *arg, size_t of, const struct centre_record *record)
+{
+    struct show_from *f = arg;
+    const struct options *o = f->show->o;
+    struct audit_select *select = &f->show->select;
+    struct line line;
+    const char *why;
+    int r;
+
+    if (o->host && strcmp(o->host, record->host) != 0)
+        return 0;
+    why = line_read(record->line, &line);
+    if (why) {
+        report(f, record, why);
+        return 0;
+    }
+    select->open = &f->open[of];
+    select->print.host = record->host;
+    r = audit_select_record(select, &line, record->line);
+    if (r == AUDIT_READ_DAMAGED)
+        report(f, record, "it is no JSON object");
+    return r < 0 ? r : 0;
+}
+
+static int show_open(struct show_from *f)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < f->logs->n; i++) {
+        f->show->select.open = &f->open[i];
+        f->show->select.print.host = f->logs->list[i].host;
+        r = audit_select_open(&f->show->select);
+    }
+    return r;
+}
+
+static int show_centre(struct show *s, struct centre *centre, bool *damaged, struct err *err)
+{
+    struct centre_entries logs = {0};
+    struct show_from f = {.show = s, .logs = &logs};
+    int r = centre_entries_read(&logs, centre, s->o->log, err);
+
+    for (size_t i = 0; r == 0 && i < logs.n; i++)
+        r = centre_entry_sound(&logs.list[i], err);
+    if (r < 0) {
+        centre_entries_deinit(&logs);
+        return r;
+    }
+    f.open = calloc(logs.n + 1, sizeof(*f.open));
+    r = f.open ? audit_merge(centre, &logs, on_centre_record, &f, err) : -ENOMEM;
+    if (r == 0)
+        r = show_open(&f);
+    for (size_t i = 0; f.open && i < logs.n; i++)
+        audit_pairs_deinit(&f.open[i]);
+    free(f.open);
+    centre_entries_deinit(&logs);
+    *damaged = f.damaged;
+    return r;
+}
+
+/* ---- the whole ---- */
+
+static size_t terminal_width(void)
+{
+    struct winsize size;
+
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
+}
+
+/* Of one of the two. */
+static int show(const struct options *o, const struct audit_log *log, struct centre *centre)
+{
+    bool terminal = isatty(STDOUT_FILENO), damaged = false;
+    struct show s = {
+        .o = o,
+        .select = {.filter = &o->filter,
+                   .all = o->all,
+                   .print = {.as_table = o->table || (terminal && !o->json),
+                             .terminal = terminal,
+                             .keep = o->keep,
+                             .most = o->last,
+                             .table = {.to = stdout,
+                                       .width = terminal ? terminal_width() : 0,
+                                       .colour = show_colour()}}},
+    };
+    struct err err = ERR_INIT;
+    int r;
+
+    r = log ? show_log(&s, log, &damaged, &err) : show_centre(&s, centre, &damaged, &err);
+    if (r == 0)
+        r = audit_print_kept(&s.select.print);
+    audit_select_deinit(&s.select);
+    (void)fflush(stdout);
+    if (r < 0)
+        return show_failure(err.text[0] ? err.text : strerror(-r), CTL_FAILED);
+    return damaged ? CTL_FAILED : CTL_DONE;
+}
+
+static int show_from(const struct options *o)
+{
+    struct centre *centre = NULL;
+    struct err err = ERR_INIT;
+    int code;
+
+    if (centre_open(&centre, o->from, &err) < 0)
+        return show_failure(err.text, CTL_FAILED);
+    code = show(o, NULL, centre);
+    centre_close(centre);
+    return code;
+}
+
+int audit_show_main(int argc, char **argv)
+{
+    struct options o;
+    struct audit_log log;
+    struct err err = ERR_INIT;
+    int code;
+
+    if (parse(argc, argv, &o, &code) < 0)
+        return code;
+    if (o.from)
+        return show_from(&o);
+    if (audit_log_open(&log, argv + optind, argc - optind, o.conf, &err) < 0)
+        return show_failure(err.text, argc == optind ? CTL_CONFIG : CTL_FAILED);
+    code = show(&o, &log, NULL);
+    audit_log_deinit(&log);
+    return code;
+}

@@ -1,0 +1,33 @@
+/* The table of `audit verify --from`: a row for each log. */
+#ifndef CENTION_CTL_CENTRAL_ARCHIVE_HOSTS_H
+#define CENTION_CTL_CENTRAL_ARCHIVE_HOSTS_H
+
+#include "ctl/central/archive_check.h"
+
+struct centre_host {
+    char *host; /* owned */
+    struct seal_key log;
+    uint64_t records, head, signed_seq; /* 0: none */
+    char time[SEAL_TIME];               /* zeros: not known */
+    uint64_t time_us;
+    unsigned kinds; /* what was found: 1 << enum finding_kind */
+};
+
+struct centre_hosts {
+    struct centre_host *list;
+    size_t n;
+};
+
+/* NULL when out of memory; valid until the next one. */
+struct centre_host *centre_hosts_add(struct centre_hosts *all, const char *host,
+                                     const struct seal_key *log)
+    __attribute__((warn_unused_result));
+void centre_hosts_deinit(struct centre_hosts *all); /* of a zeroed one is fine */
+
+/* Ages are those at `now_us` (microseconds since 1970). */
+void centre_hosts_print(const struct centre_hosts *all, uint64_t now_us, FILE *to);
+
+/* A span in a few characters: 90s, 15m, 26h, 12d. */
+void centre_hosts_span(char out[24], uint64_t us);
+
+#endif

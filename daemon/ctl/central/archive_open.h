@@ -1,0 +1,16 @@
+/* Choosing a kind of centre by the URL's scheme. */
+#ifndef CENTION_CENTRAL_ARCHIVE_OPEN_H
+#define CENTION_CENTRAL_ARCHIVE_OPEN_H
+
+#include "central/archive.h"
+
+/*
+ * postgresql://... and nats://... as far as they are built in, and dir:PATH (folder_centre.h).
+ * -EINVAL for what is no such URL, -ENOSYS for a kind that this build lacks, or what the kind says;
+ * err filled, without a password.
+ */
+int centre_open(struct centre **out, const char *url, struct err *err)
+    __attribute__((warn_unused_result));
+void centre_close(struct centre *centre); /* NULL is fine */
+
+#endif

@@ -1,0 +1,226 @@
+/*
+ * Asks the policy what the keeper would ask it, and says which rule decides, by its line.
+ */
+#include "api/name.h"
+#include "api/target.h"
+#include "ctl/ctl.h"
+#include "ctl/policy/policy_load.h"
+#include "ctl/show.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char HELP[] =
+    "usage: cention-proxyctl policy test [OPTION...] --client NAME METHOD PATH\n"
+    "\n"
+    "Says whether the client of that name in keeper.conf may make the call, by which rule, or "
+    "what\n"
+    "each of its rules misses. PATH is /v1/... or /s/WORKSPACE/v1/...\n"
+    "\n"
+    "      --client NAME         the client\n"
+    "  -w, --workspace NAME      the workspace of a PATH that names none\n"
+    "      --field NAME=VALUE    a field of the body with its canonical value (as `explain` shows\n"
+    "                            it); may be repeated\n"
+    "  -c, --config FILE         keeper.conf\n"
+    "  -h, --help                print this\n"
+    "\n"
+    "Exit status: 0 allowed, 1 denied, 2 usage, 78 bad configuration.\n";
+
+enum {
+    FIELDS_MAX = 256,
+};
+
+struct options {
+    const char *conf, *client;
+    struct policy_request request;
+    struct wire_field fields[FIELDS_MAX];
+};
+
+static int usage(const char *why, const char *what)
+{
+    char text[512];
+
+    (void)snprintf(text, sizeof(text), "%s: %s", what, why);
+    return show_failure(text, CTL_USAGE);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return slice_cmp(((const struct wire_field *)a)->name, ((const struct wire_field *)b)->name);
+}
+
+static int add_field(struct options *o, const char *text)
+{
+    const char *equals = strchr(text, '=');
+
+    if (!equals || equals == text)
+        return usage("--field is NAME=VALUE", text);
+    if (o->request.n_fields == FIELDS_MAX)
+        return usage("there are too many fields", text);
+    o->fields[o->request.n_fields++] =
+        (struct wire_field){slice_of(text, (size_t)(equals - text)), slice_str(equals + 1)};
+    return CTL_DONE;
+}
+
+static int check_fields(struct options *o)
+{
+    qsort(o->fields, o->request.n_fields, sizeof(o->fields[0]), by_name);
+    for (uint32_t i = 1; i < o->request.n_fields; i++)
+        if (by_name(&o->fields[i - 1], &o->fields[i]) == 0)
+            return usage("a field is given twice", o->fields[i].name.data);
+    o->request.fields = o->fields;
+    return CTL_DONE;
+}
+
+static int read_call(struct options *o, const char *method, const char *path)
+{
+    struct target target;
+    const char *why = NULL;
+
+    o->request.method = slice_str(method);
+    if (!policy_method(o->request.method))
+        return usage("the method is POST, PUT or DELETE", method);
+    if (target_parse(slice_str(path), &target, &why) != 0)
+        return usage(why, path);
+    o->request.path = target.path;
+    if (target.workspace.len && o->request.workspace.len &&
+        !slice_eq(target.workspace, o->request.workspace))
+        return usage("the path names another workspace than --workspace", path);
+    if (target.workspace.len)
+        o->request.workspace = target.workspace;
+    if (!target_workspace_ok(o->request.workspace))
+        return usage("give a workspace, with --workspace or as /s/WORKSPACE/v1/...", path);
+    return check_fields(o);
+}
+
+/* CTL_DONE to go on; *help when the help was asked for. */
+static int parse(int argc, char **argv, struct options *o, bool *help)
+{
+    static const struct option OPTIONS[] = {
+        {"client", required_argument, NULL, 'C'}, {"workspace", required_argument, NULL, 'w'},
+        {"field", required_argument, NULL, 'f'},  {"config", required_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+    };
+    int c, code = CTL_DONE;
+
+    *o = (struct options){.conf = CENTION_SYSCONFDIR "/keeper.conf"};
+    while (code == CTL_DONE && (c = getopt_long(argc, argv, "w:c:h", OPTIONS, NULL)) != -1) {
+        if (c == 'C') {
+            o->client = optarg;
+        } else if (c == 'w') {
+            o->request.workspace = slice_str(optarg);
+        } else if (c == 'f') {
+            code = add_field(o, optarg);
+        } else if (c == 'c') {
+            o->conf = optarg;
+        } else {
+            *help = c == 'h';
+            (void)fputs(HELP, c == 'h' ? stdout : stderr);
+            return CTL_USAGE;
+        }
+    }
+    if (code == CTL_DONE && (!o->client || argc - optind != 2)) {
+        (void)fputs(HELP, stderr);
+        return CTL_USAGE;
+    }
+    return code == CTL_DONE ? read_call(o, argv[optind], argv[optind + 1]) : code;
+}
+
+static void show_call(const struct options *o)
+{
+    (void)printf("%s %s in workspace %.*s", o->request.method.data, o->request.path.data,
+                 (int)o->request.workspace.len, o->request.workspace.data);
+}
+
+static void show_miss(const struct options *o, const struct policy_rule *rule,
+                      enum policy_miss miss, struct slice field)
+{
+    static const char *const WORDS[] = {
+        [POLICY_MISS_CLIENT] = "it is for other clients",
+        [POLICY_MISS_WORKSPACE] = "the workspace is none of its workspaces",
+        [POLICY_MISS_METHOD] = "the method is none of its methods",
+        [POLICY_MISS_PATH] = "the path is none of its paths",
+    };
+
+    (void)printf("  %s:%u: ", o->conf, rule->line);
+    if (miss == POLICY_MISS_FIELD || miss == POLICY_MISS_VALUE) {
+        (void)fputs("the field ", stdout);
+        (void)show_text(stdout, field);
+        (void)puts(miss == POLICY_MISS_FIELD ? " is required" : " has none of its values");
+    } else {
+        (void)puts(WORDS[miss]);
+    }
+}
+
+static int denied(const struct options *o, const struct policy *policy, int who)
+{
+    unsigned method = policy_method(o->request.method);
+
+    (void)printf("denied (403 forbidden): client %s may not ", o->client);
+    show_call(o);
+    (void)puts("; the rules:");
+    for (size_t i = 0; i < policy->rules.n; i++) {
+        const struct policy_rule *rule = &policy->rules.list[i];
+        struct slice field = SLICE_NULL;
+        enum policy_miss miss = policy_rule_miss(rule, who, method, &o->request, &field);
+
+        show_miss(o, rule, miss, field);
+    }
+    return CTL_FAILED;
+}
+
+static int unknown(const struct options *o, const struct policy *policy)
+{
+    (void)fputs("denied (401 unknown_client): ", stdout);
+    show_message(stdout, o->conf);
+    (void)fputs(" has no client \"", stdout);
+    (void)show_text(stdout, slice_str(o->client));
+    (void)fputs("\"; it has", stdout);
+    for (size_t i = 0; i < policy->clients.n; i++)
+        (void)printf("%s %s", i ? "," : "", policy->clients.list[i].name);
+    (void)puts("");
+    return CTL_FAILED;
+}
+
+static int decide(const struct options *o, const struct policy *policy)
+{
+    int who = policy_clients_named(&policy->clients, o->client);
+    struct policy_decision d = policy_decide(policy, who, &o->request);
+
+    if (policy->clients.n == 0) {
+        (void)puts("allowed: there are no clients and no rules; everyone may make every call");
+        return CTL_DONE;
+    }
+    if (d.verdict == POLICY_UNKNOWN_CLIENT)
+        return unknown(o, policy);
+    if (d.verdict == POLICY_FORBIDDEN)
+        return denied(o, policy, who);
+    (void)printf("allowed: client %s (%s:%u) may ", o->client, o->conf,
+                 policy->clients.list[who].line);
+    show_call(o);
+    if (d.rule)
+        (void)printf(", by the rule %s:%u\n", o->conf, d.rule->line);
+    else
+        (void)puts("; there are no rules, and every known client may make every call");
+    return CTL_DONE;
+}
+
+int policy_test_main(int argc, char **argv)
+{
+    struct policy *policy = NULL;
+    struct err err = ERR_INIT;
+    struct options o;
+    bool help = false;
+    int code = parse(argc, argv, &o, &help);
+
+    if (code != CTL_DONE)
+        return help ? CTL_DONE : code;
+    if (policy_load(&policy, o.conf, &err) < 0)
+        return show_failure(err.text, CTL_CONFIG);
+    code = decide(&o, policy);
+    policy_free(policy);
+    return code;
+}

@@ -1,0 +1,122 @@
+/*
+ * The audit log: records are numbered, appended to the newest `audit-<first seq>.jsonl` of a
+ * directory, and made durable together: one write and one fdatasync(2) for all records of a turn.
+ * Nothing that depends on a record may be told to anyone before audit_commit returned 0.
+ *
+ * The records form a hash chain that is signed from time to time, by a key that is replaced and
+ * erased at least at every new segment (doc/audit-format.md).
+ *
+ * Space is reserved ahead. When there is none for more, nothing new is taken, and what is under way
+ * still gets its outcome recorded. A failed write or sync is final: after a failed fdatasync(2) the
+ * kernel may have dropped what it could not write and report success the next time, so there is no
+ * second try, and every record is refused. In both cases the keeper ends, and the next start finds
+ * out what is on the disk.
+ *
+ * The live segment is looked after: when it was removed, replaced or altered while it was written,
+ * it is put back if that can be done whole (restore.h), with an `alarm` record; else that is a
+ * failure too.
+ */
+#ifndef CENTION_KEEPER_AUDIT_AUDIT_H
+#define CENTION_KEEPER_AUDIT_AUDIT_H
+
+#include "audit/record.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "keeper/audit/backlog.h"
+#include "keeper/audit/retention.h"
+#include "keeper/redaction_rules.h"
+
+struct audit;
+
+struct audit_options {
+    const struct audit_io *io; /* NULL: the kernel's own */
+    uint64_t segment_bytes;    /* a segment that has them is followed by a new one; 0: default */
+    uint64_t segment_age_us;   /* or is this old; 0: default */
+    uint64_t heartbeat_us;     /* a signature at least this often; 0: default */
+    struct archive_options archive;
+    const struct receipts_paths *receipts; /* to wait for; borrowed; NULL: none */
+    uint64_t quota;                  /* bytes of segments that may wait for them; 0: any number */
+    const struct veil_rules *fields; /* as for audit_fields; NULL: the defaults alone */
+};
+
+enum {
+    AUDIT_CHECKPOINT_RECORDS = 1024, /* a signature after so many records at the latest */
+    AUDIT_CHECKPOINT_US = 1000000,   /* and so long after a record */
+    AUDIT_SEGMENT_BYTES = 64 * 1024 * 1024,
+};
+
+#define AUDIT_DAY_US       UINT64_C(86400000000) /* the longest epoch, and the default of segments */
+#define AUDIT_HEARTBEAT_US UINT64_C(3600000000)
+
+/*
+ * Whether a keeper could use the directory: it is there, it belongs to this user or root, no one
+ * else may write in it, and this process may, and the fields' key in it, if any, is one. -errno
+ * with err filled.
+ */
+int audit_check(const char *directory, struct err *err) __attribute__((warn_unused_result));
+
+/*
+ * Locks the directory against other keepers, verifies the end of the log and sets a torn end aside,
+ * or begins a log; finds the current epoch's key. `options` NULL: all defaults. -EAGAIN when
+ * another keeper has the directory, -EBADMSG when a record is damaged, other -errno; err filled.
+ */
+int audit_open(struct audit **out, const char *directory, const struct audit_options *options,
+               struct err *err) __attribute__((warn_unused_result));
+void audit_free(struct audit *audit); /* what is not committed is lost; NULL is fine */
+
+/* How field values are kept (veil.h) in what is added from now on; borrowed until the next call. */
+void audit_fields(struct audit *audit, const struct veil_rules *rules);
+
+/* Records the start, what was recovered, and an outcome for every request left open; commits. */
+int audit_begin(struct audit *audit, const char *version, uint32_t pid, struct err *err)
+    __attribute__((warn_unused_result));
+
+/*
+ * Each adds one record to the next commit. 0, or a negative errno: then nothing was added, and the
+ * number is given to the next one. What they take is as in record.h. Over the quota intents and
+ * rejects are not taken: -EDQUOT.
+ */
+int audit_intent(struct audit *audit, const struct wire_sign *sign, struct slice key_id)
+    __attribute__((warn_unused_result));
+int audit_outcome(struct audit *audit, const struct record_outcome *outcome)
+    __attribute__((warn_unused_result));
+int audit_reject(struct audit *audit, const struct wire_reject *reject)
+    __attribute__((warn_unused_result));
+int audit_key(struct audit *audit, struct slice workspace, struct slice key_id, const char *event)
+    __attribute__((warn_unused_result));
+int audit_config(struct audit *audit, const char *result, struct slice error)
+    __attribute__((warn_unused_result));
+int audit_stop(struct audit *audit) __attribute__((warn_unused_result));
+
+/* The seq of the record added last; 0: none yet. */
+uint64_t audit_seq(const struct audit *audit);
+
+/* Makes everything added durable: 0 (also when there was nothing), or -EIO, then and for good. */
+int audit_commit(struct audit *audit) __attribute__((warn_unused_result));
+
+/*
+ * What is due by time or size: a signature, a new epoch, a new segment, a piece of the work on
+ * finished ones; commits it. For the end of a turn, after the answers have left. Of finished
+ * segments none is touched that holds records from seq `oldest_open` on: intents without an outcome
+ * yet (UINT64_MAX: there is none). 0, or -EIO as audit_commit.
+ */
+int audit_tend(struct audit *audit, uint64_t oldest_open) __attribute__((warn_unused_result));
+/* Microseconds until audit_tend has something to do, 0 when it has now. */
+uint64_t audit_due(const struct audit *audit);
+
+struct audit_state {
+    bool ok;                 /* new requests are recorded */
+    bool passing;            /* not ok, but it may be again: too much waits for receipts */
+    const char *reason;      /* why not; while ok: an alarm, "" when there is none */
+    uint64_t records, syncs; /* since the keeper started */
+};
+
+struct audit_state audit_state(const struct audit *audit);
+
+/* What waits for receipts, and the ledger to ask about it with. */
+const struct backlog *audit_backlog(const struct audit *audit, const struct ledger **ledger);
+
+/* Nothing can be recorded any more, not even the end of what is under way. */
+bool audit_failed(const struct audit *audit);
+
+#endif

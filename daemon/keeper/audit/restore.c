@@ -1,0 +1,96 @@
+#include "keeper/audit/restore.h"
+
+#include "audit/verify.h"
+#include "keeper/audit/copy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char TEMPORARY[] = ".restoring";
+
+/* Whether the segment in the file is the one that was written, to its last byte. */
+static int verify_copy(int fd, uint64_t next_seq, const struct chain_hash *last, struct err *err)
+{
+    struct segment_reader reader;
+    struct verify verify = {0};
+    struct slice line = SLICE_NULL;
+    const char *why = NULL;
+    int r = verify_init(&verify);
+
+    if (r < 0)
+        return err_set(err, r, "out of memory");
+    segment_reader_init(&reader, fd);
+    while (!why && (r = segment_read(&reader, &line)) == 1)
+        why = verify_line(&verify, line);
+    if (!why && r == 0 && line.len)
+        why = "it has no end";
+    if (!why && r == 0 && (verify.next_seq != next_seq || !chain_same(&verify.last, last)))
+        why = "it is not what was written";
+    if (r < 0)
+        r = err_set(err, r, "it can't be read back");
+    else if (why == VERIFY_NO_MEMORY)
+        r = err_set(err, -ENOMEM, "%s", why);
+    else if (why)
+        r = err_set(err, -EBADMSG, "line %" PRIu64 ": %s", reader.line, why);
+    segment_reader_deinit(&reader);
+    verify_deinit(&verify);
+    return r;
+}
+
+/*
+ * Gives the file that has the segment's name another one that is free, too: at no moment the name
+ * is without a file, or a start in between would go on in the segment before. What can't have two
+ * names (a directory) loses the first.
+ */
+static int set_aside(struct restored *out, const struct live *live)
+{
+    for (unsigned i = 1; i < 1000; i++) {
+        (void)snprintf(out->kept, sizeof(out->kept), i == 1 ? "%s.replaced" : "%s.replaced-%u",
+                       live->name, i);
+        if (linkat(live->directory, live->name, live->directory, out->kept, 0) == 0)
+            return 0;
+        if (errno == EPERM && renameat2(live->directory, live->name, live->directory, out->kept,
+                                        RENAME_NOREPLACE) == 0)
+            return 0;
+        if (errno != EEXIST)
+            break;
+    }
+    out->kept[0] = '\0';
+    return errno == ENOENT ? 0 : -errno;
+}
+
+int restore_segment(struct restored *out, const struct live *live, uint64_t next_seq,
+                    const struct chain_hash *last, struct err *err)
+{
+    int fd, r;
+
+    out->kept[0] = '\0';
+    (void)unlinkat(live->directory, TEMPORARY, 0);
+    fd = openat(live->directory, TEMPORARY,
+                O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return err_set(err, -errno, "%s: %s", TEMPORARY, strerror(errno));
+    r = copy_bytes(fd, live->fd, 0, live->size, NULL);
+    if (r == 0 && (fchmod(fd, 0640) < 0 || fsync(fd) < 0))
+        r = -errno;
+    r = r < 0 ? err_set(err, r, "it can't be copied: %s", strerror(-r))
+              : verify_copy(fd, next_seq, last, err);
+    if (r == 0) {
+        r = set_aside(out, live);
+        if (r == 0 && (renameat(live->directory, TEMPORARY, live->directory, live->name) < 0 ||
+                       fsync(live->directory) < 0))
+            r = -errno;
+        if (r < 0)
+            (void)err_set(err, r, "it can't be given its name: %s", strerror(-r));
+    }
+    if (r == 0)
+        return fd;
+    (void)unlinkat(live->directory, TEMPORARY, 0);
+    (void)close(fd);
+    return r;
+}

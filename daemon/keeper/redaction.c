@@ -1,0 +1,163 @@
+/*
+ * The room for a request's decisions is taken once: nothing is allocated for a request, and a
+ * page of it that no request needs is never touched.
+ */
+#include "keeper/redaction.h"
+
+#include "audit/private_value.h"
+#include "keeper/fields_key.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+
+#define WITHHELD SLICE_LIT("(withheld: the field is kept from the log)")
+
+struct veil {
+    struct mac *mac;
+    const struct veil_rules *rules;
+    char key_id[MAC_KEY_ID];
+    bool created;
+    const struct veil_rule *selected[VEIL_RULES_MAX]; /* for the present request */
+    size_t n_selected;
+    struct record_form forms[WIRE_FIELDS_MAX];
+    struct wire_problem problems[WIRE_PROBLEMS_MAX];
+};
+
+int veil_open(struct veil **out, int directory, const char *path, struct err *err)
+{
+    unsigned char key[MAC_KEY];
+    struct veil *v = calloc(1, sizeof(*v));
+    int r;
+
+    if (!v)
+        return err_set(err, -ENOMEM, "out of memory");
+    r = fields_key_get(directory, path, key, &v->created, err);
+    if (r == 0) {
+        r = mac_new(&v->mac, key);
+        if (r == 0)
+            r = mac_key_id(v->mac, v->key_id);
+        if (r < 0)
+            (void)err_set(err, r, "%s/" MAC_KEY_FILE ": the key can't be used", path);
+    }
+    OPENSSL_cleanse(key, sizeof(key));
+    if (r < 0)
+        veil_free(v);
+    else
+        *out = v;
+    return r;
+}
+
+void veil_free(struct veil *v)
+{
+    if (!v)
+        return;
+    mac_free(v->mac);
+    free(v);
+}
+
+void veil_use(struct veil *v, const struct veil_rules *rules)
+{
+    v->rules = rules;
+}
+
+struct slice veil_key_id(const struct veil *v)
+{
+    return slice_of(v->key_id, sizeof(v->key_id));
+}
+
+bool veil_key_created(const struct veil *v)
+{
+    return v->created;
+}
+
+static void select_rules(struct veil *v, struct slice method, struct slice path)
+{
+    v->n_selected = veil_rules_select(v->rules, method, path, v->selected);
+}
+
+static const struct veil_rule *rule_for(const struct veil *v, struct slice name)
+{
+    return veil_rules_find(v->selected, v->n_selected, name);
+}
+
+static enum record_keep keep_of(const struct veil *v, const struct wire_field *field)
+{
+    const struct veil_rule *rule = rule_for(v, field->name);
+
+    if (rule)
+        return rule->keep;
+    if (private_nothing(field->value))
+        return RECORD_PLAIN;
+    return private_name(field->name) || private_value(field->value) ? RECORD_MAC : RECORD_PLAIN;
+}
+
+/* ---- texts ---- */
+
+struct slice veil_text(struct slice text)
+{
+    return private_text(text) ? WITHHELD : text;
+}
+
+/*
+ * The sentence about the field at `path`. That begins with the name of the body's member, which may
+ * have dots in it: every beginning that could be the name is asked for.
+ */
+static struct slice text_about(const struct veil *v, struct slice path, struct slice text)
+{
+    bool by_name = false;
+
+    for (size_t n = 1; n <= path.len; n++) {
+        struct slice name = slice_of(path.data, n);
+        const struct veil_rule *rule;
+
+        if (n < path.len && path.data[n] != '.' && path.data[n] != '[')
+            continue;
+        rule = rule_for(v, name);
+        if (rule)
+            return rule->keep == RECORD_PLAIN ? text : WITHHELD;
+        by_name = by_name || private_name(name);
+    }
+    return by_name ? WITHHELD : veil_text(text);
+}
+
+static const struct wire_problem *problems(struct veil *v, const struct wire_problem *list,
+                                           uint32_t n)
+{
+    assert(n <= WIRE_PROBLEMS_MAX);
+    for (uint32_t i = 0; i < n; i++) {
+        v->problems[i] = list[i];
+        v->problems[i].error = text_about(v, list[i].field, list[i].error);
+    }
+    return v->problems;
+}
+
+/* ---- requests ---- */
+
+int veil_intent(struct veil *v, const struct wire_sign *in, struct wire_sign *out,
+                struct record_veil *how)
+{
+    int r;
+
+    assert(in->n_fields <= WIRE_FIELDS_MAX);
+    select_rules(v, in->method, in->path);
+    *out = *in;
+    out->problems = problems(v, in->problems, in->n_problems);
+    how->forms = v->forms;
+    r = mac_body(v->mac, in->fields, in->n_fields, how->body_mac);
+    for (uint32_t i = 0; r == 0 && i < in->n_fields; i++) {
+        v->forms[i].keep = keep_of(v, &in->fields[i]);
+        if (v->forms[i].keep == RECORD_MAC)
+            r = mac_field(v->mac, in->fields[i].value, v->forms[i].mac);
+    }
+    return r;
+}
+
+void veil_reject(struct veil *v, const struct wire_reject *in, struct wire_reject *out)
+{
+    select_rules(v, in->method, in->path);
+    *out = *in;
+    out->problems = problems(v, in->problems, in->n_problems);
+    out->error = text_about(v, in->field, in->error);
+}

@@ -1,0 +1,97 @@
+#include "proxy/front/channel.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int channel_open(struct channel *c, int fd, struct tls_context *tls)
+{
+    *c = (struct channel){.fd = fd};
+    if (tls && tls_new(&c->tls, tls, fd) < 0) {
+        (void)close(fd);
+        c->fd = -1;
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+void channel_close(struct channel *c)
+{
+    tls_free(c->tls);
+    if (c->fd >= 0)
+        (void)close(c->fd);
+    *c = (struct channel){.fd = -1};
+}
+
+/* What TLS wants to write during a handshake always fits a fresh socket's buffer. */
+static ssize_t outcome(ssize_t n)
+{
+    switch (n) {
+    case TLS_WANT_READ:
+    case TLS_WANT_WRITE:
+        return -EAGAIN;
+    case TLS_CLOSED:
+        return 0;
+    case TLS_FAILED:
+        return -EPROTO;
+    default:
+        return n;
+    }
+}
+
+int channel_shake(struct channel *c)
+{
+    return (int)outcome(tls_handshake(c->tls));
+}
+
+const char *channel_error(const struct channel *c)
+{
+    return tls_error(c->tls);
+}
+
+ssize_t channel_recv(struct channel *c, struct buf *in, size_t most)
+{
+    size_t have = 0;
+    ssize_t n = 0;
+    int r;
+
+    if (!c->tls)
+        return buf_recv(in, c->fd, most);
+    /* One record at a time comes out; a read takes what is there, as from a socket. */
+    while (have < most) {
+        r = buf_reserve(in, most - have);
+        if (r < 0)
+            return r;
+        n = outcome(tls_read(c->tls, buf_space(in), most - have));
+        if (n <= 0)
+            break;
+        buf_commit(in, (size_t)n);
+        have += (size_t)n;
+    }
+    return have ? (ssize_t)have : n;
+}
+
+ssize_t channel_send(struct channel *c, struct buf *out)
+{
+    struct slice s = buf_slice(out);
+    ssize_t n;
+
+    if (!c->tls)
+        return buf_send(out, c->fd);
+    n = outcome(tls_write(c->tls, s.data, s.len));
+    if (n > 0)
+        buf_consume(out, (size_t)n);
+    return n == 0 ? -EPIPE : n;
+}
+
+bool channel_pending(const struct channel *c)
+{
+    return c->tls && tls_pending(c->tls);
+}
+
+void channel_finish(struct channel *c)
+{
+    if (c->tls)
+        tls_goodbye(c->tls);
+    (void)shutdown(c->fd, SHUT_WR);
+}

@@ -1,0 +1,426 @@
+/*
+ * Everything that leads on runs from the event loop or from an end-of-turn hook, never from within
+ * the handler's calls, so that nothing is re-entered.
+ */
+#include "base/log.h"
+#include "proxy/front/client_parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    CLIENT_READ = 16 * 1024,      /* bytes of one read */
+    CLIENT_READ_BODY = 64 * 1024, /* the same inside a body */
+    CLIENT_AHEAD = 64 * 1024,     /* pipelined bytes that may wait behind a request */
+    CLIENT_KEEP = 32 * 1024,      /* block that an idle connection may hold */
+    LINGER_US = 2000000,
+    LINGER_BYTES = 4 * 1024 * 1024,
+};
+
+static void client_reading(struct client *c, bool on)
+{
+    if (c->reading == on)
+        return;
+    c->reading = on;
+    if (on) {
+        (void)event_add(&c->readable, NULL);
+        if (channel_pending(&c->channel))
+            event_active(&c->readable, EV_READ, 0);
+    } else
+        (void)event_del(&c->readable);
+}
+
+/* Tells the owner whose turn it is. */
+static void client_waits(struct client *c, bool for_client)
+{
+    if (c->owner.waits)
+        c->owner.waits(c->owner.arg, c, for_client);
+}
+
+void client_set(struct client *c, enum client_state state)
+{
+    c->state = state;
+    if (state == CLIENT_SHAKE || state == CLIENT_IDLE || state == CLIENT_BUSY ||
+        state == CLIENT_LINGER)
+        client_waits(c, state != CLIENT_BUSY);
+    switch (state) {
+    case CLIENT_IDLE:
+        loop_timer_set(&c->timer, c->limits.idle_timeout_us);
+        break;
+    case CLIENT_SHAKE:
+    case CLIENT_HEAD:
+        loop_timer_set(&c->timer, c->limits.header_timeout_us);
+        break;
+    case CLIENT_BODY:
+        loop_timer_set(&c->timer, c->limits.body_timeout_us);
+        break;
+    case CLIENT_BUSY:
+        loop_timer_clear(&c->timer);
+        break;
+    case CLIENT_LINGER:
+        loop_timer_set(&c->timer, LINGER_US);
+        break;
+    }
+}
+
+void client_end(struct client *c, const char *why)
+{
+    log_debug("client_closed", "address=%s state=%d why=\"%s\"", c->peer.address, c->state, why);
+    client_free(c);
+}
+
+/* The running request and its answer are over: on to the next, or to the end. */
+static void client_next(struct client *c)
+{
+    c->answered = false;
+    if (c->close_after) {
+        if (c->eof) {
+            client_end(c, "answered after its half-close");
+            return;
+        }
+        channel_finish(&c->channel);
+        buf_reset(&c->in, 0);
+        client_set(c, CLIENT_LINGER);
+        client_reading(c, true);
+        return;
+    }
+    buf_consume(&c->in, c->request_len);
+    c->progress = (struct http_progress){0};
+    c->request_len = c->head_len = c->body_len = c->wanted = 0;
+    client_set(c, CLIENT_IDLE);
+    if (buf_len(&c->in) == 0) {
+        buf_reset(&c->in, CLIENT_KEEP);
+        buf_reset(&c->out, CLIENT_KEEP);
+        if (c->eof) {
+            client_end(c, "closed between requests");
+            return;
+        }
+        client_reading(c, true);
+        return;
+    }
+    client_reading(c, !c->eof);
+    client_try_head(c);
+    if (c->eof && c->state != CLIENT_BUSY)
+        client_end(c, "closed within a request");
+}
+
+/* End of the turn: write what there is, then go on if the answer is through. */
+static void client_advance(struct client *c)
+{
+    while (buf_len(&c->out)) {
+        ssize_t n = channel_send(&c->channel, &c->out);
+
+        if (n == -EAGAIN) {
+            (void)event_add(&c->writable, NULL);
+            if (!loop_timer_armed(&c->write_timer)) {
+                loop_timer_set(&c->write_timer, c->limits.write_timeout_us);
+                client_waits(c, true);
+            }
+            break;
+        }
+        if (n < 0) {
+            client_end(c, "writing failed");
+            return;
+        }
+        if (loop_timer_armed(&c->write_timer)) {
+            loop_timer_clear(&c->write_timer);
+            client_waits(c, c->state != CLIENT_BUSY);
+        }
+    }
+    if (c->congested && buf_len(&c->out) <= CLIENT_OUT_LOW) {
+        c->congested = false;
+        if (c->exchange)
+            c->handler->room(c->exchange);
+    }
+    if (c->answered && buf_len(&c->out) == 0)
+        client_next(c);
+}
+
+static void client_hook(void *arg)
+{
+    client_advance(arg);
+}
+
+static void client_writable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    client_advance(arg);
+}
+
+static void client_on_eof(struct client *c)
+{
+    c->eof = true;
+    client_reading(c, false);
+    if (client_arrived(c))
+        return;
+    if (c->state == CLIENT_BUSY) {
+        c->close_after = c->close_after || buf_len(&c->in) <= c->request_len;
+        return;
+    }
+    client_end(c, c->state == CLIENT_IDLE     ? "closed between requests"
+                  : c->state == CLIENT_LINGER ? "closed after its answer"
+                                              : "closed within a request");
+}
+
+/* A request has begun. At the turn's end, when all that have are known and identified. */
+static void client_go(void *arg, uint32_t uid)
+{
+    struct client *c = arg;
+
+    c->uid_now = uid;
+    c->identified = true;
+    client_try_head(c);
+    c->identified = false;
+    if (c->eof)
+        client_on_eof(c);
+}
+
+/* What is read while lingering is thrown away. */
+static void client_discard(struct client *c)
+{
+    c->lingered += buf_len(&c->in);
+    buf_reset(&c->in, CLIENT_KEEP);
+    if (c->lingered > LINGER_BYTES)
+        client_end(c, "kept sending after its answer");
+}
+
+/* True when the client has shown who it is. */
+static bool client_shake(struct client *c)
+{
+    int r = channel_shake(&c->channel);
+
+    if (r == 0 && tls_peer_name(c->channel.tls, c->peer.certificate, sizeof(c->peer.certificate))) {
+        client_set(c, CLIENT_IDLE);
+        return true;
+    }
+    if (r == -EAGAIN)
+        return false;
+    log_info("tls_refused", "address=%s why=\"%s\"", c->peer.address,
+             r == 0 ? "the client's certificate has no usable name" : channel_error(&c->channel));
+    client_end(c, "no handshake");
+    return false;
+}
+
+static void client_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct client *c = arg;
+    size_t most = c->state == CLIENT_BODY ? CLIENT_READ_BODY : CLIENT_READ;
+    ssize_t n;
+
+    (void)fd;
+    (void)what;
+    if (c->state == CLIENT_SHAKE && !client_shake(c))
+        return;
+    n = channel_recv(&c->channel, &c->in, most);
+    if (n == -EAGAIN)
+        return;
+    /* Before anything else, because what follows may end the connection. */
+    if (n > 0 && channel_pending(&c->channel))
+        event_active(&c->readable, EV_READ, 0);
+    if (n == 0) {
+        client_on_eof(c);
+        return;
+    }
+    if (n < 0) {
+        client_end(c, n == -ENOBUFS ? "sent too much" : "reading failed");
+        return;
+    }
+    switch (c->state) {
+    case CLIENT_IDLE:
+        if (c->owner.arrivals) {
+            arrivals_add(c->owner.arrivals, &c->arrival, &c->peer, c->channel.fd);
+            break;
+        }
+        client_try_head(c);
+        break;
+    case CLIENT_HEAD:
+        client_try_head(c);
+        break;
+    case CLIENT_BODY:
+        client_try_body(c);
+        break;
+    case CLIENT_BUSY:
+        if (buf_len(&c->in) - c->request_len >= CLIENT_AHEAD)
+            client_reading(c, false);
+        break;
+    case CLIENT_LINGER:
+        client_discard(c);
+        break;
+    case CLIENT_SHAKE:
+        break;
+    }
+}
+
+static void client_late(void *arg)
+{
+    struct client *c = arg;
+    struct refusal no;
+
+    if (client_arrived(c))
+        return; /* just in time; the next state has a timer of its own */
+    if (c->state == CLIENT_HEAD) {
+        refuse(&no, 408, "timeout", "the head did not arrive within %g s",
+               (double)c->limits.header_timeout_us / 1e6);
+        client_refuse(c, NULL, &no);
+    } else if (c->state == CLIENT_BODY) {
+        refuse(&no, 408, "timeout", "the body did not arrive within %g s",
+               (double)c->limits.body_timeout_us / 1e6);
+        client_refuse_body(c, &no);
+    } else {
+        client_end(c, c->state == CLIENT_IDLE    ? "idle"
+                      : c->state == CLIENT_SHAKE ? "the handshake took too long"
+                                                 : "lingered");
+    }
+}
+
+static void client_stuck(void *arg)
+{
+    client_end(arg, "the client doesn't read its answer");
+}
+
+int client_new(struct client **out, struct loop *loop, int fd, const struct client_peer *peer,
+               const struct client_limits *limits, const struct client_handler *handler, void *arg,
+               const struct client_owner *owner)
+{
+    struct client *c = calloc(1, sizeof(*c));
+
+    if (!c) {
+        (void)close(fd);
+        return -ENOMEM;
+    }
+    *c = (struct client){.loop = loop,
+                         .peer = *peer,
+                         .limits = *limits,
+                         .handler = handler,
+                         .arg = arg,
+                         .owner = *owner,
+                         .in = BUF_INIT_SECRET(limits->header_bytes + limits->body_bytes +
+                                               CLIENT_AHEAD + CLIENT_READ_BODY),
+                         .out = BUF_INIT(CLIENT_OUT_MAX)};
+    if (channel_open(&c->channel, fd, peer->tls) < 0) {
+        free(c);
+        return -ENOMEM;
+    }
+    c->peer.tls = NULL;
+    c->link.client = c;
+    c->arrival = (struct arrival){.go = client_go, .arg = c};
+    c->hook = (struct loop_hook){.run = client_hook, .arg = c};
+    loop_timer_init(&c->timer, loop, client_late, c);
+    loop_timer_init(&c->write_timer, loop, client_stuck, c);
+    (void)event_assign(&c->readable, loop_base(loop), fd, EV_READ | EV_PERSIST, client_readable, c);
+    (void)event_assign(&c->writable, loop_base(loop), fd, EV_WRITE, client_writable, c);
+    client_reading(c, true);
+    client_set(c, c->channel.tls ? CLIENT_SHAKE : CLIENT_IDLE);
+    *out = c;
+    return 0;
+}
+
+void client_free(struct client *c)
+{
+    void *exchange;
+
+    if (!c)
+        return;
+    exchange = c->exchange;
+    c->exchange = NULL;
+    if (exchange)
+        c->handler->gone(exchange);
+    c->owner.closed(c->owner.arg, c);
+    (void)event_del(&c->readable);
+    (void)event_del(&c->writable);
+    loop_cancel(c->loop, &c->hook);
+    arrivals_drop(&c->arrival);
+    loop_timer_deinit(&c->timer);
+    loop_timer_deinit(&c->write_timer);
+    channel_close(&c->channel);
+    buf_deinit(&c->in);
+    buf_deinit(&c->out);
+    free(c);
+}
+
+void client_turn_away(struct client *c, const struct refusal *why)
+{
+    if (c->state == CLIENT_SHAKE) {
+        client_end(c, "one too many");
+        return;
+    }
+    client_reading(c, false);
+    client_refuse(c, NULL, why);
+}
+
+void client_drain(struct client *c)
+{
+    c->close_after = true;
+    if (client_arrived(c))
+        return;
+    if (c->state == CLIENT_IDLE || c->state == CLIENT_SHAKE)
+        client_end(c, "draining");
+}
+
+bool client_arrived(const struct client *c)
+{
+    return arrivals_has(&c->arrival);
+}
+
+struct client_link *client_link(struct client *c)
+{
+    return &c->link;
+}
+
+void client_attach(struct client *c, void *exchange)
+{
+    c->exchange = exchange;
+}
+
+const struct client_peer *client_peer(const struct client *c)
+{
+    return &c->peer;
+}
+
+uint32_t client_uid(struct client *c)
+{
+    return c->identified ? c->uid_now : peer_uid(&c->peer, c->channel.fd);
+}
+
+struct slice client_body(const struct client *c)
+{
+    if (c->body_len == 0)
+        return SLICE_NULL;
+    return slice_of(c->in.data + c->in.head + c->head_len, c->body_len);
+}
+
+bool client_closing(const struct client *c)
+{
+    return c->close_after;
+}
+
+struct buf *client_out(struct client *c)
+{
+    return &c->out;
+}
+
+void client_push(struct client *c)
+{
+    if (buf_len(&c->out) >= CLIENT_OUT_HIGH)
+        c->congested = true;
+    /* A full socket has its own event; asking again before it fires would be a wasted call. */
+    if (!event_pending(&c->writable, EV_WRITE, NULL))
+        loop_defer(c->loop, &c->hook);
+}
+
+bool client_congested(const struct client *c)
+{
+    return c->congested;
+}
+
+void client_answered(struct client *c, bool keep_alive)
+{
+    c->exchange = NULL;
+    c->answered = true;
+    if (!keep_alive)
+        c->close_after = true;
+    if (!event_pending(&c->writable, EV_WRITE, NULL))
+        loop_defer(c->loop, &c->hook);
+}

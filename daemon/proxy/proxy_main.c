@@ -1,0 +1,378 @@
+/*
+ * cention-proxyd: everything that touches the network, and no key. This file puts the rooms
+ * together and says how the process starts, reloads and ends.
+ */
+#include "base/descriptors.h"
+#include "base/process.h"
+#include "base/service.h"
+#include "base/signals.h"
+#include "base/watchdog.h"
+#include "config.h"
+#include "proxy/admin.h"
+#include "proxy/proxy_sandbox.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef CENTION_SYSCONFDIR
+#define CENTION_SYSCONFDIR "/etc/cention-proxy"
+#endif
+
+enum {
+    EXIT_USAGE = 2,
+    EXIT_CONF = 78,
+    ADMIN_CONNECTIONS = 64,
+    OTHER_DESCRIPTORS = ADMIN_CONNECTIONS + 4 * 64 + 32, /* past both limits, listeners, files */
+    GIVE_UP_US =
+        2 * WORKER_LAST_WORDS_US, /* past the time when the last worker should have ended */
+};
+
+struct daemon {
+    const char *conf_path;
+    struct loop *loop;
+    struct worker first;
+    struct crew *crew; /* the other workers; NULL when there are none */
+    bool crew_ended;
+    struct confine confine;
+    struct admin admin;
+    struct clients *admins;
+    struct signals signals;
+    int drain_signal;
+    struct loop_timer give_up;
+    struct watchdog watchdog;
+    struct setup *fresh; /* of a reload under way */
+    bool renew, again;   /* again: another signal came meanwhile */
+};
+
+static const char USAGE[] =
+    "Usage: cention-proxyd [-c FILE] [-t]\n"
+    "Takes unsigned API requests on localhost, has them signed and recorded by\n"
+    "cention-keeperd, and forwards them over TLS.\n\n"
+    "  -c, --config FILE  read FILE instead of " CENTION_SYSCONFDIR "/proxy.conf\n"
+    "  -t, --test         check the configuration and exit\n"
+    "  -h, --help         show this help\n"
+    "  -V, --version      show the version\n\n"
+    "Signals: SIGHUP reads the configuration again, SIGTERM and SIGINT finish what was sent and "
+    "end.\n"
+    "Exit codes: 0 done, 1 failed, 2 usage, 78 bad configuration.\n";
+
+static int conf_failed(const char *path, const struct err *err)
+{
+    (void)fprintf(stderr, "cention-proxyd: %s\n", err->text[0] ? err->text : path);
+    return EXIT_CONF;
+}
+
+static void daemon_ended(void *arg)
+{
+    struct daemon *d = arg;
+
+    if (d->first.done && (!d->crew || d->crew_ended))
+        loop_stop(d->loop);
+}
+
+static void daemon_crew_ended(void *arg)
+{
+    struct daemon *d = arg;
+
+    d->crew_ended = true;
+    daemon_ended(d);
+}
+
+/* Nobody listens any more: the others have told what they had under way. */
+static void daemon_drained(void *arg, unsigned running, unsigned connections)
+{
+    struct daemon *d = arg;
+
+    log_info("draining", "signal=%d running=%u connections=%u", d->drain_signal,
+             d->first.proxy.running + running, clients_count(d->first.api) + connections);
+}
+
+/* A thread that hangs can't be waited for. */
+static void daemon_give_up(void *arg)
+{
+    (void)arg;
+    log_error("worker_hung", "why=\"a worker does not end\"");
+    _exit(EXIT_FAILURE);
+}
+
+static void daemon_drain(evutil_socket_t signal_number, short what, void *arg)
+{
+    struct daemon *d = arg;
+    bool again = d->first.proxy.draining;
+
+    (void)what;
+    if (again) {
+        log_warning("shutdown_hurried", "signal=%d", (int)signal_number);
+        worker_hurry(&d->first);
+    } else {
+        service_stopping();
+        d->drain_signal = (int)signal_number;
+        worker_drain(&d->first);
+    }
+    if (!d->crew) {
+        if (!again)
+            daemon_drained(d, 0, 0);
+        return;
+    }
+    if (again)
+        crew_hurry(d->crew);
+    else
+        crew_drain(d->crew);
+    loop_timer_set(&d->give_up,
+                   GIVE_UP_US + (again ? 0 : d->first.proxy.setup->conf.drain_timeout_us));
+}
+
+/* limits.connections, or as many as descriptors allow; the first worker's part is set. */
+static unsigned daemon_limit(const struct daemon *d, struct setup *setup)
+{
+    struct proxy_conf *conf = &setup->conf;
+    unsigned others = d->crew ? crew_workers(d->crew) - 1 : conf->workers - 1;
+    unsigned reserve =
+        OTHER_DESCRIPTORS + setup_upstream_connections(setup) + others * WORKER_DESCRIPTORS;
+    unsigned limit = descriptors_allow(conf->connections + reserve);
+    unsigned max = descriptors_share(limit, conf->connections, reserve);
+
+    if (max < conf->connections)
+        log_warning("connections_limited",
+                    "connections=%u descriptors=%u why=\"limits.connections "
+                    "needs more descriptors than this process may have\"",
+                    max, limit);
+    conf->connections = worker_part(max, 0, others + 1);
+    return max;
+}
+
+static void daemon_reload(evutil_socket_t signal_number, short what, void *arg);
+
+/* All workers have the fresh settings, or *err says why all keep the old ones. */
+static void daemon_reloaded(void *arg, const struct err *err)
+{
+    struct daemon *d = arg;
+    struct setup *fresh = d->fresh;
+
+    d->fresh = NULL;
+    if (err->text[0]) {
+        log_error("reload_refused", "error=%s", log_quote(slice_str(err->text)).text);
+        confine_explain(&d->confine, err);
+        setup_unref(fresh);
+    } else {
+        worker_use(&d->first, fresh);
+        if (d->renew)
+            worker_renew(&d->first);
+        log_set_level(fresh->conf.log_level);
+        clients_set(d->admins, &fresh->conf.limits, ADMIN_CONNECTIONS);
+        clients_hosts(d->admins, &fresh->conf.hosts);
+        log_info("reloaded", "config=%s", d->conf_path);
+    }
+    if (!d->first.proxy.draining)
+        service_ready("serving");
+    if (d->again)
+        daemon_reload(SIGHUP, 0, d);
+}
+
+/* What of good settings can't be had without a restart is told. */
+static void daemon_compare(struct daemon *d)
+{
+    const struct proxy_conf *old = &d->first.proxy.setup->conf, *conf = &d->fresh->conf;
+
+    if (old->sandbox != conf->sandbox)
+        log_warning("reload_partial", "why=\"a changed sandbox needs a restart\"");
+    if (crew_workers(d->crew) != conf->workers)
+        log_warning("reload_partial", "why=\"a changed number of workers needs a restart\"");
+    d->renew = proxy_conf_same_sockets(old, conf);
+    if (!d->renew)
+        log_warning("reload_partial", "why=\"changed listeners and the keeper's socket need a "
+                                      "restart; everything else is in force\"");
+}
+
+static void daemon_reload(evutil_socket_t signal_number, short what, void *arg)
+{
+    struct daemon *d = arg;
+    struct err err = ERR_INIT;
+    unsigned connections;
+
+    (void)signal_number;
+    (void)what;
+    d->again = d->fresh != NULL;
+    if (d->again)
+        return;
+    service_reloading();
+    if (setup_load(&d->fresh, d->loop, d->conf_path, crew_workers(d->crew), &err) < 0 ||
+        proxy_confine_fits(&d->confine, &d->fresh->conf, &err) < 0) {
+        daemon_reloaded(d, &err);
+        return;
+    }
+    daemon_compare(d);
+    connections = daemon_limit(d, d->fresh);
+    if (d->crew)
+        crew_reload(d->crew, d->fresh, connections, d->renew);
+    else
+        daemon_reloaded(d, &err);
+}
+
+/* Sockets that a service manager passed replace the configured ones of their kind. */
+static int daemon_listen(struct daemon *d, struct err *err)
+{
+    const struct proxy_conf *conf = &d->first.proxy.setup->conf;
+    struct service_socket sockets[SERVICE_SOCKETS_MAX];
+    bool api = false, admin = false;
+    size_t n = 0;
+    int r = service_sockets(sockets, &n);
+
+    if (r < 0)
+        return err_set(err, r, "the inherited sockets can't be used: %s", strerror(-r));
+    for (size_t i = 0; i < n && r == 0; i++) {
+        bool is_admin = strstr(sockets[i].name, "admin") != NULL;
+
+        *(is_admin ? &admin : &api) = true;
+        r = clients_adopt(is_admin ? d->admins : d->first.api, is_admin ? "admin" : "api",
+                          sockets[i].fd, err);
+    }
+    d->first.inherited = api;
+    for (unsigned i = 0; r == 0 && !api && i < conf->n_listen; i++)
+        r = clients_listen(d->first.api, &conf->listen[i], err);
+    if (r == 0 && !admin && (conf->admin.address || conf->admin.path))
+        r = clients_listen(d->admins, &conf->admin, err);
+    return r;
+}
+
+/* In this order: everything is opened, files are confined, threads made, system calls confined. */
+static int daemon_open(struct daemon *d, struct setup *setup, struct err *err)
+{
+    const struct crew_owner owner = {daemon_drained, daemon_crew_ended, daemon_reloaded, d};
+    const struct proxy_conf *conf = &setup->conf;
+    unsigned connections = daemon_limit(d, setup);
+    int r;
+
+    log_set_level(conf->log_level);
+    loop_timer_init(&d->give_up, d->loop, daemon_give_up, d);
+    d->first = (struct worker){.loop = d->loop, .ended = daemon_ended, .arg = d};
+    d->admin.worker = &d->first;
+    r = worker_open(&d->first, setup, err);
+    if (r < 0)
+        return r;
+    if ((r = clients_new(&d->admins, d->loop, &conf->limits, ADMIN_CONNECTIONS, &ADMIN_HANDLER,
+                         &d->admin)) < 0 ||
+        (r = signals_init(&d->signals, d->loop, daemon_drain, daemon_reload, d)) < 0)
+        return err_set(err, r, "%s", strerror(-r));
+    clients_identify(d->admins, d->first.peers);
+    clients_hosts(d->admins, &conf->hosts);
+    if ((r = daemon_listen(d, err)) < 0 ||
+        (r = crew_new(&d->crew, &d->first, connections, &owner, err)) < 0 ||
+        (r = proxy_confine(&d->confine, conf, d->conf_path, err)) < 0 ||
+        (r = crew_start(d->crew, err)) < 0)
+        return r;
+    d->admin.crew = d->crew;
+    return confine_calls(&d->confine, err);
+}
+
+static void daemon_close(struct daemon *d)
+{
+    crew_end(d->crew);
+    clients_free(d->admins);
+    crew_free(d->crew);
+    setup_unref(d->fresh);
+    worker_close(&d->first);
+    signals_deinit(&d->signals);
+    loop_timer_deinit(&d->give_up);
+    watchdog_stop(&d->watchdog);
+    confine_deinit(&d->confine);
+    loop_free(d->loop);
+}
+
+static int daemon_serve(struct daemon *d)
+{
+    const struct proxy_conf *conf = &d->first.proxy.setup->conf;
+    struct report all;
+    int r;
+
+    log_info("started", "version=%s config=%s upstream=%s workers=%u", PACKAGE_VERSION,
+             d->conf_path, conf->upstream.url, crew_workers(d->crew));
+    d->watchdog = (struct watchdog){.well = crew_well, .arg = d->crew};
+    watchdog_start(&d->watchdog, d->loop);
+    crew_go(d->crew);
+    service_ready("serving");
+    r = loop_run(d->loop);
+    crew_end(d->crew);
+    report_take(&all, &d->first);
+    crew_report(d->crew, &all);
+    log_info("stopped", "requests=%llu answers_2xx=%llu refusals=%llu",
+             (unsigned long long)all.metrics.requests, (unsigned long long)all.metrics.answers[2],
+             (unsigned long long)all.metrics.refusals);
+    return r < 0 ? EXIT_FAILURE : 0;
+}
+
+static int daemon_run(struct daemon *d, bool test)
+{
+    struct setup *setup = NULL;
+    struct err err = ERR_INIT;
+    int code;
+
+    if (loop_new(&d->loop) < 0) {
+        (void)fprintf(stderr, "cention-proxyd: no event loop: out of memory\n");
+        return EXIT_FAILURE;
+    }
+    if (setup_load(&setup, d->loop, d->conf_path, 0, &err) < 0) {
+        code = conf_failed(d->conf_path, &err);
+        loop_free(d->loop);
+        return code;
+    }
+    if (test) {
+        (void)printf("%s: good\n", d->conf_path);
+        setup_unref(setup);
+        loop_free(d->loop);
+        return 0;
+    }
+    if (daemon_open(d, setup, &err) < 0) {
+        (void)fprintf(stderr, "cention-proxyd: %s\n", err.text);
+        code = EXIT_FAILURE;
+    } else {
+        code = daemon_serve(d);
+    }
+    daemon_close(d);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option OPTIONS[] = {{"config", required_argument, NULL, 'c'},
+                                            {"test", no_argument, NULL, 't'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {NULL, 0, NULL, 0}};
+    struct daemon d = {.conf_path = CENTION_SYSCONFDIR "/proxy.conf"};
+    struct err err = ERR_INIT;
+    bool test = false;
+    int c;
+
+    while ((c = getopt_long(argc, argv, "c:thV", OPTIONS, NULL)) != -1) {
+        switch (c) {
+        case 'c':
+            d.conf_path = optarg;
+            break;
+        case 't':
+            test = true;
+            break;
+        case 'h':
+            return fputs(USAGE, stdout) < 0;
+        case 'V':
+            return printf("cention-proxyd %s\n", PACKAGE_VERSION) < 0;
+        default:
+            (void)fputs(USAGE, stderr);
+            return EXIT_USAGE;
+        }
+    }
+    if (optind < argc) {
+        (void)fprintf(stderr, "cention-proxyd: unexpected argument: %s\n%s", argv[optind], USAGE);
+        return EXIT_USAGE;
+    }
+    if (sandbox_enter(&err) < 0) {
+        (void)fprintf(stderr, "cention-proxyd: %s\n", err.text);
+        return EXIT_FAILURE;
+    }
+    return daemon_run(&d, test);
+}

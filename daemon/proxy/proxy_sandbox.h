@@ -1,0 +1,24 @@
+/*
+ * The proxy's sandbox: what of the settings it has to keep within reach.
+ */
+#ifndef CENTION_PROXY_PROXY_SANDBOX_H
+#define CENTION_PROXY_PROXY_SANDBOX_H
+
+#include "proxy/proxy_conf.h"
+#include "sandbox/sandbox.h"
+
+/*
+ * Enters the sandbox's first half, unless the settings turn it off; confine_calls, when all threads
+ * are there, is the other. Files: reads the folders of the settings,
+ * the API description, the CA store, the listeners' certificates, /etc (name servers, hosts) and
+ * /proc, removes its sockets. Ports: the upstream's, or that of the proxy before it, and DNS when a
+ * name has to be looked up. *kept is filled, and owned by the caller. -errno with err filled.
+ */
+int proxy_confine(struct confine *kept, const struct proxy_conf *conf, const char *conf_path,
+                  struct err *err) __attribute__((warn_unused_result));
+
+/* For a reload: -EPERM with err filled when new settings need a port that is out of reach. */
+int proxy_confine_fits(const struct confine *kept, const struct proxy_conf *conf, struct err *err)
+    __attribute__((warn_unused_result));
+
+#endif

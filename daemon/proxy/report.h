@@ -1,0 +1,35 @@
+/*
+ * What a worker tells of itself, and the sum of several, as /metrics and /readyz show it.
+ */
+#ifndef CENTION_PROXY_REPORT_H
+#define CENTION_PROXY_REPORT_H
+
+#include "proxy/worker.h"
+
+struct report {
+    struct metrics metrics;
+    unsigned running, connections;
+    uint64_t accepts, displaced;
+    struct caller_state keeper;
+    struct upstream_counters upstream;
+    const char *trouble; /* readiness: its code (a literal), "" when all is well */
+    char why[256];       /* and in words */
+};
+
+/* In the worker's thread. */
+void report_take(struct report *out, const struct worker *w);
+
+/*
+ * Adds one worker's figures to others'. The keeper counts for all of its links: of its own counters
+ * the highest is the latest; it is connected when every worker's link is. The first trouble stays.
+ */
+void report_add(struct report *sum, const struct report *one);
+
+/* One line for each sink that the keeper waits for: how far it is behind. */
+int report_put_receipts(struct buf *out, const struct report *r)
+    __attribute__((warn_unused_result));
+
+/* Prometheus' text format. */
+int report_put(struct buf *out, const struct report *r) __attribute__((warn_unused_result));
+
+#endif

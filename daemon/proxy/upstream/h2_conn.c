@@ -1,0 +1,472 @@
+/*
+ * The work of a turn is done by one hook at its end: bodies that were held back are handed on, the
+ * socket is read, waiting calls are taken, everything is written.
+ */
+#include "proxy/upstream/h2_conn_parts.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    /*
+     * Servers end a connection after a number of requests or a time of their own (nginx: 1,000 and
+     * an hour), and what reaches them after that is lost, if not done. So this side is first.
+     */
+    MULTI_REQUESTS = 900,
+    MULTI_AGE_US = 1800000000,
+};
+
+static void multi_work(void *arg);
+
+/* One of its calls; those whose whole answer is here only if `ended`. NULL: there is none. */
+static struct upstream_call *any_call(struct multi *m, bool ended)
+{
+    struct upstream_call *rings[] = {&m->waiting, &m->paused, &m->resumed};
+
+    for (size_t i = 0; i < sizeof(rings) / sizeof(rings[0]); i++)
+        for (struct upstream_call *call = rings[i]->next; call != rings[i]; call = call->next)
+            if (ended || !call->ended)
+                return call;
+    return NULL;
+}
+
+static struct upstream_call *call_of(struct h2_stream *stream)
+{
+    return (struct upstream_call *)((char *)stream - offsetof(struct upstream_call, stream));
+}
+
+/* All have the same time, so the one whose time begins last is the last. */
+static void call_wait(struct multi *m, struct upstream_call *call)
+{
+    call_ring_leave(call);
+    call->deadline = loop_time(m->loop) + m->limits.response_timeout_us;
+    call_ring_add(&m->waiting, call);
+}
+
+static void multi_arm(struct multi *m)
+{
+    struct upstream_call *first = call_ring_first(&m->waiting);
+    uint64_t now;
+
+    if (multi_closed(m) || m->state == MULTI_OPENING)
+        return;
+    if (m->n_calls == 0) {
+        if (!m->idle)
+            loop_timer_set(&m->timer, m->limits.idle_timeout_us);
+        m->idle = true;
+        return;
+    }
+    m->idle = false;
+    if (first) {
+        now = loop_time(m->loop);
+        loop_timer_set(&m->timer, first->deadline > now ? first->deadline - now : 0);
+    } else {
+        loop_timer_clear(&m->timer);
+    }
+}
+
+/* ---- how calls end ---- */
+
+enum wire_sent multi_sent(const struct upstream_call *call)
+{
+    if (!call->stream.begun)
+        return WIRE_SENT_NONE;
+    if (call->stream.whole_at && call->stream.whole_at <= call->multi->written)
+        return WIRE_SENT_ALL;
+    return WIRE_SENT_PARTIAL;
+}
+
+static void multi_bury(void *arg)
+{
+    struct multi *m = arg;
+
+    loop_timer_deinit(&m->timer);
+    loop_timer_deinit(&m->more);
+    h2_session_free(m->session);
+    buf_deinit(&m->out);
+    free(m);
+}
+
+static void multi_dead(struct multi *m, const char *why)
+{
+    m->state = MULTI_DEAD;
+    loop_cancel(m->loop, &m->work);
+    loop_defer(m->loop, &m->bury);
+    m->owner.gone(m->owner.arg, m, m->opened, why);
+}
+
+/* It is no longer this connection's. */
+static void call_out(struct multi *m, struct upstream_call *call)
+{
+    call->sent = multi_sent(call);
+    if (m->telling == call)
+        m->telling = NULL;
+    call_ring_leave(call);
+    call->multi = NULL;
+    m->n_calls--;
+    if (m->state == MULTI_OPEN)
+        m->owner.changed(m->owner.arg, m);
+    else if (m->state == MULTI_LANDED && m->n_calls == 0)
+        multi_dead(m, "closed");
+}
+
+void multi_fail_call(struct multi *m, struct upstream_call *call, enum upstream_failure why,
+                     const char *text)
+{
+    h2_session_reset(m->session, &call->stream);
+    call_out(m, call);
+    m->owner.ended(m->owner.arg, call, false);
+    call->events->failed(call->arg, why, call->sent, text);
+    upstream_call_free(call);
+}
+
+static void call_end(struct multi *m, struct upstream_call *call)
+{
+    call_out(m, call);
+    m->owner.ended(m->owner.arg, call, true);
+    call->events->end(call->arg);
+    upstream_call_free(call);
+}
+
+void multi_die(struct multi *m, const char *text)
+{
+    char why[256];
+
+    if (multi_closed(m))
+        return;
+    (void)snprintf(why, sizeof(why), "%s", text);
+    log_debug("upstream_closed", "protocol=h2 requests=%u running=%u why=%s", m->n_requests,
+              m->n_calls, log_quote(slice_str(why)).text);
+    h2_session_stop(m->session);
+    (void)event_del(&m->readable);
+    (void)event_del(&m->writable);
+    loop_timer_clear(&m->timer);
+    loop_timer_clear(&m->more);
+    stream_close(&m->stream);
+    m->state = MULTI_LANDED;
+    if (m->n_calls == 0) {
+        multi_dead(m, why);
+        return;
+    }
+    m->landed = true;
+    m->owner.landed(m->owner.arg, m);
+    for (struct upstream_call *call = any_call(m, false); call; call = any_call(m, false))
+        multi_fail_call(m, call, UPSTREAM_BROKEN, why);
+    if (call_ring_first(&m->resumed))
+        loop_defer(m->loop, &m->work);
+}
+
+static void multi_part(struct multi *m, const char *why)
+{
+    if (multi_closed(m))
+        return;
+    h2_session_goodbye(m->session);
+    if (!h2_session_fill(m->session, &m->out, H2_OUT_MAX / 2))
+        multi_last_words(m);
+    multi_die(m, why);
+}
+
+void multi_leave(struct multi *m)
+{
+    if (m->state == MULTI_OPENING || m->n_calls == 0) {
+        multi_part(m, "no longer needed");
+    } else if (m->state == MULTI_OPEN) {
+        m->state = MULTI_LEAVING;
+        m->owner.changed(m->owner.arg, m);
+    }
+}
+
+/* ---- what the session tells ---- */
+
+static void on_head(void *arg, struct h2_stream *stream, const struct http_head *head)
+{
+    struct multi *m = arg;
+    struct upstream_call *call = call_of(stream);
+
+    call->headed = true;
+    if (!call->paused)
+        call_wait(m, call);
+    call->events->head(call->arg, head);
+}
+
+static void on_body(void *arg, struct h2_stream *stream, const char *data, size_t len)
+{
+    struct multi *m = arg;
+    struct upstream_call *call = call_of(stream);
+
+    if (call->paused || buf_len(&call->body)) {
+        /* Not more than the stream's window: the room comes back when it is handed on. */
+        if (buf_append(&call->body, data, len) < 0)
+            multi_fail_call(m, call, UPSTREAM_BROKEN, "out of memory");
+        return;
+    }
+    call_wait(m, call);
+    m->telling = call;
+    call->events->body(call->arg, data, len);
+    if (m->telling)
+        h2_session_consumed(m->session, stream, len);
+    m->telling = NULL;
+}
+
+static void on_end(void *arg, struct h2_stream *stream)
+{
+    struct multi *m = arg;
+    struct upstream_call *call = call_of(stream);
+
+    if (call->paused || buf_len(&call->body))
+        call->ended = true;
+    else
+        call_end(m, call);
+}
+
+static void on_failed(void *arg, struct h2_stream *stream, const char *why)
+{
+    multi_fail_call(arg, call_of(stream), UPSTREAM_BROKEN, why);
+}
+
+static void on_progress(void *arg, struct h2_stream *stream)
+{
+    struct upstream_call *call = call_of(stream);
+
+    if (!call->headed && !call->paused)
+        call_wait(arg, call);
+    if (stream->body.len == 0)
+        buf_deinit(&call->request);
+}
+
+/* Hands on what was held back. */
+static void call_resume(struct multi *m, struct upstream_call *call)
+{
+    size_t len = buf_len(&call->body);
+
+    call_wait(m, call);
+    if (len) {
+        m->telling = call;
+        call->events->body(call->arg, buf_slice(&call->body).data, len);
+        if (!m->telling)
+            return;
+        m->telling = NULL;
+        h2_session_consumed(m->session, &call->stream, len);
+        buf_deinit(&call->body);
+    }
+    if (call->ended && !call->paused)
+        call_end(m, call);
+}
+
+/* ---- the turn and its time ---- */
+
+static void multi_settle(struct multi *m)
+{
+    if (m->state == MULTI_LEAVING && m->n_calls == 0 && buf_len(&m->out) == 0)
+        multi_part(m, "its last answer is here");
+    multi_arm(m);
+}
+
+static void multi_work(void *arg)
+{
+    struct multi *m = arg;
+    struct upstream_call *call;
+
+    while (m->state != MULTI_DEAD && (call = call_ring_first(&m->resumed)))
+        call_resume(m, call);
+    if (multi_closed(m))
+        return;
+    /* Before new requests go out: is the peer still there, and does it want them? */
+    if (m->woken && multi_room(m) && buf_len(&m->out) == 0)
+        multi_read(m, true);
+    if (!multi_closed(m) && !event_pending(&m->writable, EV_WRITE, NULL))
+        multi_write(m);
+    if (!multi_closed(m)) {
+        loop_cancel(m->loop, &m->work); /* what the read above asked for is done */
+        multi_settle(m);
+    }
+}
+
+static void multi_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct multi *m = arg;
+
+    (void)fd;
+    (void)what;
+    multi_read(m, false);
+    if (multi_closed(m))
+        return;
+    /* TLS may have had to read before it could write. */
+    if (buf_len(&m->out))
+        loop_defer(m->loop, &m->work);
+    multi_settle(m);
+}
+
+static void multi_more(void *arg)
+{
+    multi_readable(-1, EV_READ, arg);
+}
+
+static void multi_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct multi *m = arg;
+
+    (void)fd;
+    (void)what;
+    multi_read(m, false); /* TLS may have had to write before it could read */
+    if (!multi_closed(m))
+        multi_work(m);
+}
+
+static void multi_late(void *arg)
+{
+    struct multi *m = arg;
+    struct upstream_call *call;
+    uint64_t now = loop_now();
+
+    if (m->state == MULTI_OPENING) {
+        multi_die(m, "no HTTP/2 settings came in time");
+        return;
+    }
+    if (m->n_calls == 0) {
+        multi_part(m, "idle");
+        return;
+    }
+    while (!multi_closed(m) && (call = call_ring_first(&m->waiting)) && now >= call->deadline) {
+        /* Silence may mean that nobody is there: new calls better go elsewhere. */
+        if (m->state == MULTI_OPEN && m->heard + m->limits.response_timeout_us / 2 <= now) {
+            m->state = MULTI_LEAVING;
+            m->owner.changed(m->owner.arg, m);
+        }
+        multi_fail_call(m, call, UPSTREAM_TIMEOUT,
+                        call->headed ? "the answer stopped coming" : "no answer in time");
+    }
+    if (multi_closed(m))
+        return;
+    loop_defer(m->loop, &m->work);
+    multi_arm(m);
+}
+
+/* ---- the face ---- */
+
+int multi_new(struct multi **out, struct loop *loop, struct stream stream,
+              const struct multi_limits *limits, const struct multi_owner *owner)
+{
+    struct multi *m = calloc(1, sizeof(*m));
+    struct h2_events events = {on_head, on_body, on_end, on_failed, on_progress, m};
+
+    if (!m || stream_read_ahead(&stream) < 0 ||
+        h2_session_new(&m->session, &events, limits->head_bytes) < 0) {
+        stream_close(&stream);
+        free(m);
+        return -ENOMEM;
+    }
+    m->loop = loop;
+    m->stream = stream;
+    m->limits = *limits;
+    m->owner = *owner;
+    m->link.multi = m;
+    m->out = BUF_INIT_SECRET(H2_OUT_MAX);
+    m->born = m->heard = loop_now();
+    call_ring_init(&m->waiting);
+    call_ring_init(&m->paused);
+    call_ring_init(&m->resumed);
+    m->work = (struct loop_hook){.run = multi_work, .arg = m};
+    m->bury = (struct loop_hook){.run = multi_bury, .arg = m};
+    loop_timer_init(&m->timer, loop, multi_late, m);
+    loop_timer_set(&m->timer, limits->open_timeout_us);
+    loop_timer_init(&m->more, loop, multi_more, m);
+    (void)event_assign(&m->readable, loop_base(loop), stream.fd, EV_READ | EV_PERSIST,
+                       multi_readable, m);
+    (void)event_assign(&m->writable, loop_base(loop), stream.fd, EV_WRITE, multi_writable, m);
+    (void)event_add(&m->readable, NULL);
+    loop_defer(loop, &m->work);
+    *out = m;
+    return 0;
+}
+
+void multi_free(struct multi *m)
+{
+    for (struct upstream_call *call = any_call(m, true); call; call = any_call(m, true)) {
+        multi_drop_call(call);
+        upstream_call_free(call);
+    }
+    multi_die(m, "freed");
+}
+
+unsigned multi_room(const struct multi *m)
+{
+    unsigned left = MULTI_REQUESTS - m->n_requests, room;
+
+    if (m->state != MULTI_OPEN)
+        return 0;
+    room = h2_session_room(m->session);
+    return room < left ? room : left;
+}
+
+unsigned multi_streams(const struct multi *m)
+{
+    return h2_session_streams(m->session);
+}
+
+bool multi_opening(const struct multi *m)
+{
+    return m->state == MULTI_OPENING ||
+           (m->state == MULTI_OPEN && m->n_calls == 0 && h2_session_streams(m->session) == 0);
+}
+
+unsigned multi_calls(const struct multi *m)
+{
+    return m->n_calls;
+}
+
+bool multi_used(const struct multi *m)
+{
+    return m->n_requests > 0;
+}
+
+bool multi_landed(const struct multi *m)
+{
+    return m->landed;
+}
+
+unsigned multi_wake(struct multi *m)
+{
+    unsigned room;
+
+    if (m->state == MULTI_OPEN &&
+        (m->n_requests >= MULTI_REQUESTS || loop_time(m->loop) - m->born >= MULTI_AGE_US))
+        multi_leave(m);
+    room = multi_room(m);
+    if (room) {
+        m->woken = true;
+        loop_defer(m->loop, &m->work);
+    }
+    return room;
+}
+
+void multi_update(struct upstream_call *call)
+{
+    struct multi *m = call->multi;
+
+    if (m->state == MULTI_DEAD)
+        return;
+    call_ring_leave(call);
+    call_ring_add(call->paused ? &m->paused : &m->resumed, call);
+    if (!call->paused)
+        loop_defer(m->loop, &m->work);
+}
+
+void multi_drop_call(struct upstream_call *call)
+{
+    struct multi *m = call->multi;
+
+    h2_session_reset(m->session, &call->stream);
+    call_out(m, call);
+    if (m->state != MULTI_DEAD)
+        loop_defer(m->loop, &m->work);
+}
+
+struct multi_link *multi_link(struct multi *m)
+{
+    return &m->link;
+}

@@ -1,0 +1,78 @@
+/*
+ * One connection to the upstream that carries many calls at a time, in HTTP/2. Calls are taken from
+ * the owner at the end of the loop's turn, all that there are, after a look at what the peer has
+ * sent; their frames leave in one write. A call is taken only when its frames are written next, so
+ * there is nothing to hand back: until then it waits at the owner's, from then on it is never sent
+ * again.
+ *
+ *   OPENING --the peer's settings--> OPEN --GOAWAY, silence, age--> LEAVING --last call--> DEAD
+ *
+ * It can be closed in any of them, and is DEAD then, but for answers that are here as a whole and
+ * that their taker has not taken yet (it paused): it is LANDED until they are taken. A dead one's
+ * memory stays until the end of the turn, as conn's does.
+ */
+#ifndef CENTION_PROXY_UPSTREAM_H2_CONN_H
+#define CENTION_PROXY_UPSTREAM_H2_CONN_H
+
+#include "proxy/tls/stream.h"
+#include "proxy/upstream/call.h"
+
+struct multi;
+
+struct multi_owner {
+    /* The next waiting call, which is the owner's no longer; NULL when there is none. */
+    struct upstream_call *(*next)(void *arg, struct multi *multi);
+    /* It may have room for calls, or has none any more. */
+    void (*changed)(void *arg, struct multi *multi);
+    /* It is closed, and LANDED: no connection any more, but multi_free still ends its calls. */
+    void (*landed)(void *arg, struct multi *multi);
+    /* It is gone: forget it. `opened`: it once was ready for calls; else `why` says what failed. */
+    void (*gone)(void *arg, struct multi *multi, bool opened, const char *why);
+    /* The call ended, well (before events->end) or not (before events->failed). */
+    void (*ended)(void *arg, struct upstream_call *call, bool well);
+    void *arg;
+};
+
+struct multi_limits {
+    uint64_t open_timeout_us; /* until the peer's settings are here */
+    uint64_t response_timeout_us;
+    uint64_t idle_timeout_us;
+    size_t head_bytes;
+};
+
+/* Takes the stream over (closed on failure too). -ENOMEM. */
+int multi_new(struct multi **out, struct loop *loop, struct stream stream,
+              const struct multi_limits *limits, const struct multi_owner *owner)
+    __attribute__((warn_unused_result));
+
+/* Closes it, tells the owner that it is gone, and frees its calls without a word to them. */
+void multi_free(struct multi *m);
+
+/* How many calls it would take now; 0 while it opens, when it is full, and when it leaves. */
+unsigned multi_room(const struct multi *m);
+/* How many it takes at a time, as far as is known. */
+unsigned multi_streams(const struct multi *m);
+bool multi_opening(const struct multi *m); /* also while the peer allows no call at all */
+unsigned multi_calls(const struct multi *m);
+bool multi_used(const struct multi *m);   /* it carried a call before */
+bool multi_landed(const struct multi *m); /* it was, before it was gone */
+
+/* Calls wait: takes them at the end of the turn, at most as many as this says. */
+unsigned multi_wake(struct multi *m);
+/* Takes no more calls, and ends with the last of them: at once if there is none. */
+void multi_leave(struct multi *m);
+
+/* After call->paused changed. */
+void multi_update(struct upstream_call *call);
+/* The call is to hear nothing more; it is the caller's again. */
+void multi_drop_call(struct upstream_call *call);
+enum wire_sent multi_sent(const struct upstream_call *call);
+
+/* The pool's ring. */
+struct multi_link {
+    struct multi *multi;
+    struct multi_link *next, *prev;
+};
+struct multi_link *multi_link(struct multi *m);
+
+#endif

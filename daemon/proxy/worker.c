@@ -1,0 +1,139 @@
+#include "proxy/worker.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+
+static void worker_end(struct worker *w)
+{
+    if (w->done)
+        return;
+    w->done = true;
+    loop_timer_clear(&w->drain);
+    if (w->ended)
+        w->ended(w->arg);
+}
+
+static bool worker_idle(const struct worker *w)
+{
+    return w->proxy.running == 0 && clients_count(w->api) == 0;
+}
+
+static void worker_look(void *arg)
+{
+    struct worker *w = arg;
+
+    if (w->proxy.draining && worker_idle(w))
+        worker_end(w);
+}
+
+/* The last request, or the last connection, has ended: look when this turn is over. */
+static void worker_quiet(void *arg)
+{
+    struct worker *w = arg;
+
+    if (w->proxy.draining)
+        loop_defer(w->loop, &w->look);
+}
+
+static void worker_late(void *arg)
+{
+    struct worker *w = arg;
+
+    if (w->proxy.ending) {
+        log_warning("shutdown_cut", "running=%u connections=%u worker=%u", w->proxy.running,
+                    clients_count(w->api), w->number);
+        worker_end(w);
+        return;
+    }
+    if (worker_idle(w)) {
+        worker_end(w);
+        return;
+    }
+    log_warning("drain_timeout", "running=%u connections=%u worker=%u", w->proxy.running,
+                clients_count(w->api), w->number);
+    w->proxy.ending = true;
+    exchange_end_all(&w->proxy);
+    loop_timer_set(&w->drain, WORKER_LAST_WORDS_US);
+}
+
+void worker_drain(struct worker *w)
+{
+    w->proxy.draining = true;
+    clients_drain(w->api, worker_quiet, w);
+    loop_timer_set(&w->drain, w->proxy.setup->conf.drain_timeout_us);
+    loop_defer(w->loop, &w->look);
+}
+
+void worker_hurry(struct worker *w)
+{
+    if (!w->done)
+        loop_timer_set(&w->drain, 0);
+}
+
+unsigned worker_part(unsigned all, unsigned number, unsigned workers)
+{
+    unsigned part = setup_part(all, number, workers);
+
+    return part ? part : 1;
+}
+
+void worker_use(struct worker *w, struct setup *fresh)
+{
+    const struct proxy_conf *conf = &fresh->conf;
+
+    setup_unref(w->proxy.setup);
+    w->proxy.setup = fresh;
+    clients_set(w->api, &conf->limits, conf->connections);
+    clients_hosts(w->api, &conf->hosts);
+}
+
+/* They were good a moment ago (setup_load). */
+void worker_renew(struct worker *w)
+{
+    const struct proxy_conf *conf = &w->proxy.setup->conf;
+    struct err err = ERR_INIT;
+
+    for (unsigned i = 0; !w->inherited && i < conf->n_listen; i++)
+        if (clients_renew(w->api, i, &conf->listen[i], &err) < 0)
+            log_error("tls_not_renewed", "error=%s", log_quote(slice_str(err.text)).text);
+}
+
+int worker_open(struct worker *w, struct setup *setup, struct err *err)
+{
+    const struct proxy_conf *conf = &setup->conf;
+    int r;
+
+    w->proxy.setup = setup;
+    w->proxy.loop = w->loop;
+    w->proxy.quiet = worker_quiet;
+    w->proxy.arg = w;
+    w->look = (struct loop_hook){.run = worker_look, .arg = w};
+    canon_init(&w->proxy.canon);
+    loop_timer_init(&w->drain, w->loop, worker_late, w);
+    if (request_ids_init(&w->proxy.ids) < 0)
+        return err_set(err, -EIO, "no randomness to be had");
+    if ((r = caller_new(&w->proxy.keeper, w->loop, conf->keeper, conf->keeper_timeout_us)) < 0)
+        return err_set(err, r, "keeper: %s: %s", conf->keeper, strerror(-r));
+    if ((r = clients_new(&w->api, w->loop, &conf->limits, conf->connections, &EXCHANGE_HANDLER,
+                         &w->proxy)) < 0 ||
+        (r = peers_new(&w->peers)) < 0)
+        return err_set(err, r, "%s", strerror(-r));
+    clients_identify(w->api, w->peers);
+    clients_hosts(w->api, &conf->hosts);
+    return 0;
+}
+
+void worker_close(struct worker *w)
+{
+    exchange_free_all(&w->proxy);
+    clients_free(w->api);
+    exchange_free_all(&w->proxy); /* a closing client may have left one more */
+    peers_free(w->peers);
+    caller_free(w->proxy.keeper);
+    canon_deinit(&w->proxy.canon);
+    validate_report_deinit(&w->proxy.report);
+    setup_unref(w->proxy.setup);
+    loop_timer_deinit(&w->drain);
+    loop_cancel(w->loop, &w->look);
+}

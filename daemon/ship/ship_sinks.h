@@ -1,0 +1,20 @@
+/* Makes the sinks of the settings: the one place that knows every kind. */
+#ifndef CENTION_SHIP_SHIP_SINKS_H
+#define CENTION_SHIP_SHIP_SINKS_H
+
+#include "central/sink.h"
+#include "sandbox/sandbox.h"
+#include "ship/ship_conf.h"
+
+/* Connects to nothing yet. -errno with err filled: file, line and what is wrong. */
+int ship_sink_new(struct sink **out, const struct ship_sink_conf *conf, const char *conf_path,
+                  struct err *err) __attribute__((warn_unused_result));
+
+/*
+ * Keeps the TCP ports of the sink's servers, or any port when they can't be told. Errors as above,
+ * or -ENOSPC.
+ */
+int ship_sink_ports(struct confine *kept, const struct ship_sink_conf *conf, const char *conf_path,
+                    struct err *err) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,24 @@
+/* What the administrator is told: plain text and Prometheus' text format, from the sinks' reports.
+ */
+#ifndef CENTION_SHIP_STATUS_H
+#define CENTION_SHIP_STATUS_H
+
+#include "base/buf.h"
+#include "ship/shipper.h"
+
+struct told {
+    bool begun; /* there is a log */
+    unsigned n;
+    const struct shipper_report *sinks;
+};
+
+/*
+ * "ready" or "not ready", then a line for each sink. The status: 200 when there is a log and every
+ * sink is connected, none stopped by an alarm and each cursor written; else 503. -errno of buf.
+ */
+int told_ready(struct buf *out, const struct told *p) __attribute__((warn_unused_result));
+
+/* 200, or -errno of buf. */
+int told_metrics(struct buf *out, const struct told *p) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,193 @@
+/*
+ * What the keeper does with its policy: who is asked for, what is signed, and what is recorded.
+ */
+#include "keeper/authorize.h"
+
+#include "unit/keeper/keeper_fixture.h"
+#include "unit/policy/policy_fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct wire_message ask(uint64_t id, uint32_t uid, const char *token)
+{
+    struct wire_message m = sign_message(id);
+
+    m.sign.client.uid = uid;
+    m.sign.client.token = slice_str(token);
+    /* A proxy can't say who it is. */
+    m.sign.client.name = SLICE_LIT("forged");
+    return m;
+}
+
+static void expect_text(struct proxy *p, uint64_t id, enum wire_reason reason, const char *text)
+{
+    expect_refused(p, id, reason);
+    CU_ASSERT(slice_eq(p->m.refused.text, slice_str(text)));
+}
+
+#define MAY "client crm may not PUT /v1/agent/1 in workspace space"
+
+static void test_rules(void)
+{
+    struct policy *policy =
+        policy_of("clients = ( { name = \"crm\"; uid = 7; }, { name = \"site\"; token = \"" HASH_ONE
+                  "\"; } );\n rules = ( { client = \"site\"; paths = \"/v1/agent/:id\"; } );");
+    struct fixture f;
+    struct proxy *p;
+    struct wire_message m;
+
+    setup(&f);
+    keeper_policy(f.keeper, policy);
+    p = greet(&f);
+    m = ask(1, 7, NULL);
+    put(p, &m);
+    m = ask(2, 8, NULL);
+    put(p, &m);
+    m = ask(3, 7, "cpt_wrong");
+    put(p, &m);
+    m = ask(4, WIRE_UID_UNKNOWN, "cpt_one");
+    put(p, &m);
+    turn(&f);
+    expect_text(p, 1, WIRE_REASON_FORBIDDEN, MAY);
+    expect_refused(p, 2, WIRE_REASON_UNKNOWN_CLIENT);
+    expect_refused(p, 3, WIRE_REASON_UNKNOWN_CLIENT);
+    expect_signed(p, 4);
+    CU_ASSERT_EQUAL(syncs, 1);
+    CU_ASSERT_EQUAL(logged(&f, "\"type\":\"intent\""), 1);
+    CU_ASSERT_EQUAL(logged(&f, "\"client\":{\"name\":\"site\",\"via\":\"tcp\"},\"method\":\"PUT\""),
+                    1);
+    CU_ASSERT_EQUAL(logged(&f, "\"client\":{\"name\":\"crm\",\"uid\":7,\"via\":\"tcp\"},\"method\":"
+                               "\"PUT\",\"workspace\":\"space\",\"path\":\"/v1/agent/1\","
+                               "\"status\":403,\"code\":\"forbidden\",\"error\":\"" MAY "\""),
+                    1);
+    CU_ASSERT_EQUAL(logged(&f, "\"client\":{\"uid\":8,\"via\":\"tcp\"},\"method\":\"PUT\","
+                               "\"workspace\":\"space\",\"path\":\"/v1/agent/1\",\"status\":401,"
+                               "\"code\":\"unknown_client\",\"error\":\""),
+                    1);
+    CU_ASSERT_EQUAL(logged(&f, "\"status\":401"), 2);
+    CU_ASSERT_EQUAL(logged(&f, "forged"), 0);
+    CU_ASSERT_EQUAL(logged(&f, "cpt_"), 0);
+    CU_ASSERT_EQUAL(keeper_signatures(f.keeper), 1);
+    leave(p);
+    cleanup(&f);
+    policy_free(policy);
+}
+
+/* Who is also in what the proxy refused by itself, and in what is malformed. */
+static void test_rejects(void)
+{
+    struct policy *policy = policy_of("clients = ( { name = \"crm\"; uid = 7; } );");
+    struct wire_message reject = {.type = WIRE_REJECT,
+                                  .reject = {.id = 1,
+                                             .request_id = SLICE_LIT("bad-1"),
+                                             .client = {.uid = 7, .name = SLICE_LIT("forged")},
+                                             .status = 400,
+                                             .code = SLICE_LIT("bad_json"),
+                                             .error = SLICE_LIT("no")}};
+    struct wire_message m = ask(2, 7, NULL);
+    struct fixture f;
+    struct proxy *p;
+
+    setup(&f);
+    keeper_policy(f.keeper, policy);
+    p = greet(&f);
+    put(p, &reject);
+    reject.reject.id = 3;
+    reject.reject.client.uid = 8;
+    put(p, &reject);
+    m.sign.path = SLICE_LIT("/v2/x");
+    put(p, &m);
+    turn(&f);
+    expect_recorded(p, 1, 1);
+    expect_recorded(p, 3, 1);
+    expect_refused(p, 2, WIRE_REASON_MALFORMED);
+    CU_ASSERT_EQUAL(logged(&f, "\"id\":\"bad-1\",\"client\":{\"name\":\"crm\",\"uid\":7}"), 1);
+    CU_ASSERT_EQUAL(logged(&f, "\"id\":\"bad-1\",\"client\":{\"uid\":8}"), 1);
+    CU_ASSERT_EQUAL(logged(&f, "\"client\":{\"name\":\"crm\",\"uid\":7,\"via\":\"tcp\"},\"method\":"
+                               "\"PUT\",\"workspace\":\"space\",\"path\":\"/v2/x\",\"status\":400"),
+                    1);
+    CU_ASSERT_EQUAL(logged(&f, "forged"), 0);
+    leave(p);
+    cleanup(&f);
+    policy_free(policy);
+}
+
+static void test_limit(void)
+{
+    struct policy *policy =
+        policy_of("clients = ( { name = \"crm\"; uid = 7; rate = 0.001; burst = "
+                  "2; }, { name = \"ops\"; uid = 8; } );");
+    struct policy *again = policy_of("clients = ( { name = \"crm\"; uid = 7; rate = 0.001; burst = "
+                                     "2; } );");
+    struct fixture f;
+    struct proxy *p;
+    struct wire_message m;
+
+    setup(&f);
+    keeper_policy(f.keeper, policy);
+    p = greet(&f);
+    /* What is refused for another reason doesn't count. */
+    m = ask(1, 7, NULL);
+    m.sign.workspace = SLICE_LIT("none");
+    put(p, &m);
+    turn(&f);
+    expect_refused(p, 1, WIRE_REASON_FORBIDDEN);
+    for (uint64_t id = 2; id < 5; id++) {
+        m = ask(id, 7, NULL);
+        put(p, &m);
+    }
+    m = ask(5, 8, NULL);
+    put(p, &m);
+    turn(&f);
+    expect_signed(p, 2);
+    expect_signed(p, 3);
+    expect_text(p, 4, WIRE_REASON_OVERLOADED,
+                "client crm is over its limit of 0.001 requests a second (2 at once)");
+    expect_signed(p, 5);
+    CU_ASSERT_EQUAL(logged(&f, "\"status\":503,\"code\":\"overloaded\",\"error\":\"client crm is"),
+                    1);
+    /* A reload gives nothing away. */
+    keeper_policy(f.keeper, again);
+    m = ask(6, 7, NULL);
+    put(p, &m);
+    m = ask(7, 8, NULL);
+    put(p, &m);
+    turn(&f);
+    expect_refused(p, 6, WIRE_REASON_OVERLOADED);
+    expect_refused(p, 7, WIRE_REASON_UNKNOWN_CLIENT);
+    leave(p);
+    cleanup(&f);
+    policy_free(policy);
+    policy_free(again);
+}
+
+/* Everyone may, and has no name. */
+static void test_none(void)
+{
+    struct policy *policy = policy_of("");
+    struct fixture f;
+    struct proxy *p;
+    struct wire_message m;
+
+    setup(&f);
+    keeper_policy(f.keeper, policy);
+    p = greet(&f);
+    m = ask(1, WIRE_UID_UNKNOWN, "cpt_any");
+    put(p, &m);
+    turn(&f);
+    expect_signed(p, 1);
+    CU_ASSERT_EQUAL(logged(&f, "forged"), 0);
+    leave(p);
+    cleanup(&f);
+    policy_free(policy);
+}
+
+static const struct unit_case CASES[] = {
+    {"rules", test_rules},
+    {"rejects have names", test_rejects},
+    {"limits", test_limit},
+    {"no policy", test_none},
+};
+
+UNIT_MAIN("permit", CASES)

@@ -1,0 +1,185 @@
+#include "keeper/redaction_rules.h"
+#include "unit/unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define PUT SLICE_LIT("PUT")
+
+static struct veil_rules *rules(const struct veil_rule_text *list, size_t n)
+{
+    struct veil_rules *r = NULL;
+    const char *where, *why;
+
+    CU_ASSERT_EQUAL_FATAL(veil_rules_new(&r), 0);
+    for (size_t i = 0; i < n; i++)
+        CU_ASSERT_EQUAL(veil_rules_add(r, &list[i], &where, &why), 0);
+    return r;
+}
+
+/* What the rules say, -1 for nothing. */
+static int says(const struct veil_rules *r, const char *method, const char *path, const char *name)
+{
+    const struct veil_rule *selected[VEIL_RULES_MAX];
+    size_t n = veil_rules_select(r, slice_str(method), slice_str(path), selected);
+    const struct veil_rule *rule = veil_rules_find(selected, n, slice_str(name));
+
+    return rule ? (int)rule->keep : -1;
+}
+
+static void test_first_wins(void)
+{
+    static const struct veil_rule_text LIST[] = {
+        {"PUT", "/v1/area/:id", "server_emails[].name", RECORD_MAC},
+        {NULL, "/v1/*/:id", "server_emails", RECORD_OMIT},
+        {"POST", NULL, "server_emails", RECORD_PLAIN},
+        {"DELETE", NULL, "*", RECORD_OMIT},
+        {NULL, NULL, "name", RECORD_MAC},
+        {NULL, NULL, "name", RECORD_OMIT},
+    };
+    struct veil_rules *r = rules(LIST, sizeof(LIST) / sizeof(LIST[0]));
+
+    CU_ASSERT_EQUAL(says(r, "PUT", "/v1/area/7", "server_emails"), RECORD_MAC);
+    CU_ASSERT_EQUAL(says(r, "POST", "/v1/area/7", "server_emails"), RECORD_OMIT);
+    CU_ASSERT_EQUAL(says(r, "PUT", "/v1/other/7", "server_emails"), RECORD_OMIT);
+    CU_ASSERT_EQUAL(says(r, "POST", "/v1/area", "server_emails"), RECORD_PLAIN);
+    CU_ASSERT_EQUAL(says(r, "PUT", "/v1/area", "server_emails"), -1);
+    CU_ASSERT_EQUAL(says(r, "DELETE", "/v1/area", "whatever"), RECORD_OMIT);
+    CU_ASSERT_EQUAL(says(r, "PUT", "/v1/area", "name"), RECORD_MAC);
+    CU_ASSERT_EQUAL(says(r, "PUT", "/v1/area", "nam"), -1);
+    CU_ASSERT_EQUAL(says(r, "PUT", "/v1/area", "name2"), -1);
+    CU_ASSERT_EQUAL(says(r, "", "", "name"), RECORD_MAC);
+    CU_ASSERT_EQUAL(says(NULL, "PUT", "/v1/area", "name"), -1);
+    veil_rules_free(r);
+    veil_rules_free(NULL);
+}
+
+static void test_paths(void)
+{
+    static const struct {
+        const char *pattern, *path;
+        bool match;
+    } CASES[] = {
+        {"/v1/area", "/v1/area", true},
+        {"/v1/area", "/v1/are", false},
+        {"/v1/area", "/v1/area/1", false},
+        {"/v1/area", "/v1/area/", false},
+        {"/v1/area", "", false},
+        {"/v1/area", "v1/area", false},
+        {"/v1/area/:id", "/v1/area/1", true},
+        {"/v1/area/:id", "/v1/area/x-y", true},
+        {"/v1/area/:id", "/v1/area", false},
+        {"/v1/area/:id", "/v1/area/", false},
+        {"/v1/area/:id", "/v1/area/1/2", false},
+        {"/v1/area/*", "/v1/area/1", true},
+        {"/v1/*/1", "/v1/area/1", true},
+        {"/v1/*/1", "/v1/area/2", false},
+        {"/v1/*/*", "/v1//1", false},
+        {"/v1/:a/:b/c", "/v1/x/y/c", true},
+        {"/v1/area/:id", "/s/televox/v1/area/1", false},
+    };
+
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct veil_rule_text rule = {NULL, CASES[i].pattern, "f", RECORD_OMIT};
+        struct veil_rules *r = rules(&rule, 1);
+        size_t n = strlen(CASES[i].path);
+        char *path = unit_guard(CASES[i].path, n);
+        const struct veil_rule *selected[VEIL_RULES_MAX];
+
+        CU_ASSERT_EQUAL(veil_rules_select(r, PUT, slice_of(path, n), selected), CASES[i].match);
+        unit_guard_free(path, n);
+        veil_rules_free(r);
+    }
+}
+
+static void test_fields(void)
+{
+    static const char *const GOOD[] = {"a",          "a.b",        "a[]",       "a[*].b",
+                                       "a[0][].b.c", "with space", "n\xc3\xa5", "a-b_c"};
+
+    for (size_t i = 0; i < sizeof(GOOD) / sizeof(GOOD[0]); i++) {
+        struct veil_rule_text rule = {NULL, NULL, GOOD[i], RECORD_MAC};
+        struct veil_rules *r = rules(&rule, 1);
+        char name[32] = "";
+
+        strncat(name, GOOD[i], strcspn(GOOD[i], ".["));
+        CU_ASSERT_EQUAL(says(r, "PUT", "/v1/x", name), RECORD_MAC);
+        veil_rules_free(r);
+    }
+}
+
+static void test_wrong(void)
+{
+    static char longest[VEIL_RULE_TEXT_MAX + 2];
+    static const struct {
+        struct veil_rule_text rule;
+        const char *where, *why;
+    } CASES[] = {
+        {{"GET", NULL, "f", RECORD_MAC}, "method", "\"POST\""},
+        {{"put", NULL, "f", RECORD_MAC}, "method", "\"POST\""},
+        {{"", NULL, "f", RECORD_MAC}, "method", "\"POST\""},
+        {{NULL, "", "f", RECORD_MAC}, "path", "/v1/areas/:id"},
+        {{NULL, "v1/area", "f", RECORD_MAC}, "path", "api-path"},
+        {{NULL, "/v2/area", "f", RECORD_MAC}, "path", "api-path"},
+        {{NULL, "/s/televox/v1/area", "f", RECORD_MAC}, "path", "api-path"},
+        {{NULL, "/v1/", "f", RECORD_MAC}, "path", "api-path"},
+        {{NULL, "/v1/area/", "f", RECORD_MAC}, "path", "api-path"},
+        {{NULL, "/v1//area", "f", RECORD_MAC}, "path", "api-path"},
+        {{NULL, "/v1/a*", "f", RECORD_MAC}, "path", "api-path"},
+        {{NULL, "/v1/:", "f", RECORD_MAC}, "path", "api-path"},
+        {{NULL, "/v1/**", "f", RECORD_MAC}, "path", "api-path"},
+        {{NULL, "/v1/a b", "f", RECORD_MAC}, "path", "api-path"},
+        {{NULL, "/v1/a?b", "f", RECORD_MAC}, "path", "api-path"},
+        {{NULL, NULL, "", RECORD_MAC}, "field", "path of a field"},
+        {{NULL, NULL, ".a", RECORD_MAC}, "field", "path of a field"},
+        {{NULL, NULL, "a.", RECORD_MAC}, "field", "path of a field"},
+        {{NULL, NULL, "a..b", RECORD_MAC}, "field", "path of a field"},
+        {{NULL, NULL, "[0]", RECORD_MAC}, "field", "path of a field"},
+        {{NULL, NULL, "a[", RECORD_MAC}, "field", "path of a field"},
+        {{NULL, NULL, "a[*", RECORD_MAC}, "field", "path of a field"},
+        {{NULL, NULL, "a[x]", RECORD_MAC}, "field", "path of a field"},
+        {{NULL, NULL, "a]", RECORD_MAC}, "field", "path of a field"},
+        {{NULL, NULL, "a[]b", RECORD_MAC}, "field", "path of a field"},
+        {{NULL, NULL, "a*", RECORD_MAC}, "field", "path of a field"},
+        {{NULL, NULL, "*.a", RECORD_MAC}, "field", "path of a field"},
+        {{NULL, NULL, "a\n", RECORD_MAC}, "field", "path of a field"},
+        {{NULL, NULL, longest, RECORD_MAC}, "field", "path of a field"},
+        {{NULL, NULL, "a[].b", RECORD_PLAIN}, "keep", "whole field"},
+        {{NULL, NULL, "a.b", RECORD_PLAIN}, "keep", "whole field"},
+    };
+    struct veil_rules *r = NULL;
+
+    memset(longest, 'a', sizeof(longest) - 1);
+    CU_ASSERT_EQUAL_FATAL(veil_rules_new(&r), 0);
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        const char *where = NULL, *why = NULL;
+
+        CU_ASSERT_EQUAL(veil_rules_add(r, &CASES[i].rule, &where, &why), -EINVAL);
+        CU_ASSERT_STRING_EQUAL(where, CASES[i].where);
+        CU_ASSERT_PTR_NOT_NULL(strstr(why, CASES[i].why));
+    }
+    CU_ASSERT_EQUAL(says(r, "PUT", "/v1/a", "a"), -1);
+    veil_rules_free(r);
+}
+
+static void test_many(void)
+{
+    struct veil_rule_text rule = {NULL, NULL, "f", RECORD_OMIT};
+    const char *where = NULL, *why = NULL;
+    struct veil_rules *r = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(veil_rules_new(&r), 0);
+    for (int i = 0; i < VEIL_RULES_MAX; i++)
+        CU_ASSERT_EQUAL(veil_rules_add(r, &rule, &where, &why), 0);
+    CU_ASSERT_EQUAL(veil_rules_add(r, &rule, &where, &why), -EINVAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(why, "256"));
+    CU_ASSERT_EQUAL(says(r, "PUT", "/v1/a", "f"), RECORD_OMIT);
+    veil_rules_free(r);
+}
+
+static const struct unit_case CASES[] = {
+    {"the first match wins", test_first_wins}, {"paths", test_paths}, {"fields", test_fields},
+    {"what is no rule", test_wrong},           {"many", test_many},
+};
+
+UNIT_MAIN("veil_rules", CASES)

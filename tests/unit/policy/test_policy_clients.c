@@ -1,0 +1,118 @@
+#include "policy/policy_clients.h"
+
+#include "unit/policy/policy_fixture.h"
+
+static const char CONF[] = "clients = (\n"
+                           "{ name = \"both\"; uid = 1001; token = \"" HASH_ONE "\"; },\n"
+                           "{ name = \"cert\"; certificate = \"site-a.example.com\"; },\n"
+                           "{ name = \"certuid\"; certificate = \"b.example.com\"; uid = 1002; },\n"
+                           "{ name = \"uid\"; uid = 1001; },\n"
+                           "{ name = \"token\"; token = \"" HASH_TWO "\"; },\n"
+                           "{ name = \"root\"; user = \"root\"; },\n"
+                           "{ name = \"late\"; uid = 1001; certificate = \"c\"; } );";
+
+static void test_matrix(void)
+{
+    static const struct {
+        uint32_t uid;
+        const char *token, *certificate, *is; /* NULL: nobody */
+    } CASES[] = {
+        {1001, NULL, NULL, "uid"},
+        {1002, NULL, NULL, NULL},
+        {1003, NULL, NULL, NULL},
+        {0, NULL, NULL, "root"},
+        {WIRE_UID_UNKNOWN, NULL, NULL, NULL},
+        {WIRE_UID_UNKNOWN - 1, NULL, NULL, NULL},
+        /* A token is never ignored. */
+        {1001, "cpt_one", NULL, "both"},
+        {1002, "cpt_one", NULL, NULL},
+        {WIRE_UID_UNKNOWN, "cpt_one", NULL, NULL},
+        {1001, "cpt_wrong", NULL, NULL},
+        {0, "cpt_wrong", NULL, NULL},
+        {0, "x", NULL, NULL},
+        {1001, "cpt_two", NULL, "token"},
+        {WIRE_UID_UNKNOWN, "cpt_two", NULL, "token"},
+        {0, "cpt_two", NULL, "token"},
+        {WIRE_UID_UNKNOWN, "cpt_two", "site-a.example.com", "token"},
+        {WIRE_UID_UNKNOWN, "cpt_wrong", "site-a.example.com", NULL},
+        {WIRE_UID_UNKNOWN, NULL, "site-a.example.com", "cert"},
+        {1001, NULL, "site-a.example.com", "cert"},
+        {1001, NULL, "other.example.com", "uid"},
+        {WIRE_UID_UNKNOWN, NULL, "other.example.com", NULL},
+        {1002, NULL, "b.example.com", "certuid"},
+        {1003, NULL, "b.example.com", NULL},
+        {WIRE_UID_UNKNOWN, NULL, "b.example.com", NULL},
+        {WIRE_UID_UNKNOWN, NULL, "B.example.com", NULL},
+        /* The first in the file wins. */
+        {1001, NULL, "c", "uid"},
+    };
+    struct policy *p = policy_of(CONF);
+
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct wire_client who = {.uid = CASES[i].uid,
+                                  .token = slice_str(CASES[i].token),
+                                  .certificate = slice_str(CASES[i].certificate)};
+        int found = policy_clients_find(&p->clients, &who);
+
+        if (CASES[i].is)
+            CU_ASSERT_STRING_EQUAL(found < 0 ? "nobody" : p->clients.list[found].name, CASES[i].is)
+        else
+            CU_ASSERT_EQUAL(found, POLICY_NOBODY);
+    }
+    policy_free(p);
+}
+
+static void test_group(void)
+{
+    uint32_t members[] = {3, 7, 9, 4000000000};
+    char name[] = "ops";
+    struct policy_client c = {.name = name, .group = name, .members = members, .n_members = 4};
+    struct policy_clients list = {&c, 1};
+
+    for (uint32_t uid = 0; uid < 12; uid++) {
+        struct wire_client who = {.uid = uid};
+
+        CU_ASSERT_EQUAL(policy_clients_find(&list, &who) == 0, uid == 3 || uid == 7 || uid == 9);
+    }
+    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct wire_client){.uid = 4000000000}), 0);
+    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct wire_client){.uid = WIRE_UID_UNKNOWN}),
+                    POLICY_NOBODY);
+    c.has_uid = true;
+    c.uid = 8;
+    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct wire_client){.uid = 8}), POLICY_NOBODY);
+    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct wire_client){.uid = 7}), POLICY_NOBODY);
+    c.uid = 7;
+    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct wire_client){.uid = 7}), 0);
+    /* Not even where the user database has that number. */
+    members[3] = c.uid = WIRE_UID_UNKNOWN;
+    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct wire_client){.uid = WIRE_UID_UNKNOWN}),
+                    POLICY_NOBODY);
+    c.n_members = 0;
+    c.members = NULL;
+    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct wire_client){.uid = 7}), POLICY_NOBODY);
+}
+
+static void test_names(void)
+{
+    static const char LONGEST[] =
+        "0123456789012345678901234567890123456789012345678901234567890123";
+
+    CU_ASSERT_TRUE(policy_client_name_ok("a"));
+    CU_ASSERT_TRUE(policy_client_name_ok("Crm_2.site-a@x"));
+    CU_ASSERT_TRUE(policy_client_name_ok(LONGEST));
+    CU_ASSERT_FALSE(policy_client_name_ok(""));
+    CU_ASSERT_FALSE(policy_client_name_ok("*"));
+    CU_ASSERT_FALSE(policy_client_name_ok("a b"));
+    CU_ASSERT_FALSE(policy_client_name_ok("a\"b"));
+    CU_ASSERT_FALSE(
+        policy_client_name_ok("0123456789012345678901234567890123456789012345678901234567"
+                              "8901234"));
+}
+
+static const struct unit_case CASES[] = {
+    {"who is who", test_matrix},
+    {"groups", test_group},
+    {"names", test_names},
+};
+
+UNIT_MAIN("policy_clients", CASES)
