@@ -35,9 +35,9 @@ symbols "$keeper" | grep -q '^signer_' || { echo "wall: no signer in $keeper?" >
 symbols "$proxy" | grep -q '^http_request_parse' || { echo "wall: no parser in $proxy?" >&2; exit 1; }
 
 symbols "$tool" | grep -q '^policy_decide' || { echo "wall: no policy in $tool?" >&2; exit 1; }
-none "$proxy" '^(signer|signing|keystore|keyfile|audit|keeper|epoch|record|chain|verify|seal|mac|veil|fields|policy|token|rate|users|permit)_' 'code of the keeper'
+none "$proxy" '^(signer|signing|keystore|keyfile|audit|keeper|epoch|record|chain|verify|seal|mac|redact|redaction|fields|policy|token|rate|users|authorize)_' 'code of the keeper'
 none "$proxy" '^(EVP_MAC|HMAC)' 'the means to sign'
-none "$tool" '^(signer|signing|keystore|keyfile|keeper|epoch|fields_key|permit)_' 'code of the keeper'
+none "$tool" '^(signer|signing|keystore|keyfile|keeper|epoch|fields_key|authorize)_' 'code of the keeper'
 # What the tool reads from elsewhere it reads through rooms of their own (centre/centre.h).
 if [ -f libctl.a ]; then
     none libctl.a '^(PQ[a-z]|js_|nats)' 'calls of a database or message library'
@@ -52,9 +52,9 @@ needs_not "$keeper" 'libssl|libnghttp2|libjson|libevent_extra|libevent-' 'a libr
 needs_not "$proxy" 'libcunit' 'a test library'
 # It parses records' fixed forms and the administrator's requests; it verifies, and makes no signature.
 symbols "$shipper" | grep -q '^tail_next' || { echo "wall: no tail in $shipper?" >&2; exit 1; }
-none "$shipper" '^(signer|signing|keystore|keyfile|audit|keeper|epoch|ledger|recover|restore|archive|veil|fields|permit|pending|gather|mac)_' 'code of the keeper'
+none "$shipper" '^(signer|signing|keystore|keyfile|audit|keeper|epoch|ledger|recover|restore|retention|redact|redaction|fields|authorize|pending|group_commit|mac)_' 'code of the keeper'
 none "$shipper" '^(policy|token|rate|users)_' 'code of the policy'
-none "$shipper" '^(upstream|pool|conn|dial|multi|call|client|clients|listener|exchange|forward|answer|crew|canon|json|api|schema|h2|caller|codec|tls)_' 'code of the proxy'
+none "$shipper" '^(upstream|pool|conn|dial|h2_conn|h2_pool|call|client|clients|listener|exchange|forward|answer|workers|canon|json|api|schema|h2|caller|codec|tls)_' 'code of the proxy'
 none "$shipper" '^(EVP_MAC|HMAC|EVP_DigestSign|EVP_PKEY_sign)' 'the means to sign'
 needs_not "$shipper" 'libnghttp2|libjson|libevent-|libcunit' 'a library from beyond the wall'
 none "$keeper" '^(shipper|tail|sink|pg|js|PQ|nats|natsConnection)_|^PQ' 'code of the shipper'

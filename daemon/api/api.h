@@ -12,6 +12,8 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+#include <limits.h>
+
 /* Bits: a path's methods are one mask. */
 enum api_method {
     API_POST = 1,
@@ -59,5 +61,15 @@ const char *api_method_name(unsigned method); /* of one bit; static */
 
 /* The value of an Allow field (RFC 9110, 10.2.1): "POST", "PUT, DELETE"; static. */
 const char *api_allow(unsigned methods);
+
+/*
+ * The installed description or, for a program that was never installed, the one of the source
+ * tree it was built in. The installed place when there is none: loading it will say so.
+ */
+void api_file_default(char out[PATH_MAX]);
+
+/* err says which file and, of a description that isn't good, where in it. */
+int api_file_load(struct api **out, const char *path, struct err *err)
+    __attribute__((warn_unused_result));
 
 #endif

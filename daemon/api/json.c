@@ -5,7 +5,6 @@
  */
 #include "api/json.h"
 
-#include "base/ascii.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -139,7 +138,7 @@ static int scan_string(struct scan *s)
     for (;;) {
         size_t n;
 
-        p = plain_end(p, s->end, true);
+        p = ascii_end(p, s->end, true);
         if (p == s->end)
             return bad(s, p, "the text ends inside a string");
         if (*p == '"')

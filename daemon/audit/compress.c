@@ -9,21 +9,21 @@
 #include <unistd.h>
 #include <zstd.h>
 
-struct packer {
+struct compressor {
     int from, to;
     uint64_t at;
     ZSTD_CCtx *ctx;
-    char in[PACK_STEP], out[PACK_STEP];
+    char in[COMPRESS_STEP], out[COMPRESS_STEP];
 };
 
-int packer_new(struct packer **out, int from, int to)
+int compressor_new(struct compressor **out, int from, int to)
 {
-    struct packer *p = calloc(1, sizeof(*p));
+    struct compressor *p = calloc(1, sizeof(*p));
 
     if (p)
         p->ctx = ZSTD_createCCtx();
     if (!p || !p->ctx || ZSTD_isError(ZSTD_CCtx_setParameter(p->ctx, ZSTD_c_checksumFlag, 1))) {
-        packer_free(p);
+        compressor_free(p);
         return -ENOMEM;
     }
     p->from = from;
@@ -32,7 +32,7 @@ int packer_new(struct packer **out, int from, int to)
     return 0;
 }
 
-void packer_free(struct packer *p)
+void compressor_free(struct compressor *p)
 {
     if (!p)
         return;
@@ -41,7 +41,7 @@ void packer_free(struct packer *p)
 }
 
 /* Hands over what was read, or with `end` finishes the frame. */
-static int compress(struct packer *p, size_t n, bool end)
+static int compress(struct compressor *p, size_t n, bool end)
 {
     ZSTD_inBuffer in = {p->in, n, 0};
     size_t left;
@@ -60,7 +60,7 @@ static int compress(struct packer *p, size_t n, bool end)
     return 0;
 }
 
-int packer_step(struct packer *p)
+int compressor_step(struct compressor *p)
 {
     ssize_t n;
     int r;
@@ -78,29 +78,29 @@ int packer_step(struct packer *p)
     return r < 0 ? r : n > 0;
 }
 
-struct unpacker {
+struct decompressor {
     ZSTD_DCtx *ctx;
     ZSTD_inBuffer in;
     bool ended; /* the frame has */
     char block[64 * 1024];
 };
 
-int unpacker_new(struct unpacker **out)
+int decompressor_new(struct decompressor **out)
 {
-    struct unpacker *u = calloc(1, sizeof(*u));
+    struct decompressor *u = calloc(1, sizeof(*u));
 
     if (u)
         u->ctx = ZSTD_createDCtx();
     if (!u || !u->ctx ||
-        ZSTD_isError(ZSTD_DCtx_setParameter(u->ctx, ZSTD_d_windowLogMax, PACK_WINDOW_LOG))) {
-        unpacker_free(u);
+        ZSTD_isError(ZSTD_DCtx_setParameter(u->ctx, ZSTD_d_windowLogMax, COMPRESS_WINDOW_LOG))) {
+        decompressor_free(u);
         return -ENOMEM;
     }
     *out = u;
     return 0;
 }
 
-void unpacker_free(struct unpacker *u)
+void decompressor_free(struct decompressor *u)
 {
     if (!u)
         return;
@@ -109,7 +109,7 @@ void unpacker_free(struct unpacker *u)
 }
 
 /* The next block of the compressed file: how many bytes. */
-static ssize_t more(struct unpacker *u, int fd, uint64_t *at)
+static ssize_t more(struct decompressor *u, int fd, uint64_t *at)
 {
     ssize_t n;
 
@@ -123,7 +123,7 @@ static ssize_t more(struct unpacker *u, int fd, uint64_t *at)
     return n;
 }
 
-ssize_t unpacker_read(struct unpacker *u, int fd, uint64_t *at, void *to, size_t n)
+ssize_t decompressor_read(struct decompressor *u, int fd, uint64_t *at, void *to, size_t n)
 {
     ZSTD_outBuffer out = {to, n, 0};
 

@@ -10,29 +10,30 @@
 #include <sys/types.h>
 
 enum {
-    PACK_STEP = 64 * 1024, /* bytes that one packer_step reads */
-    PACK_WINDOW_LOG = 23,  /* a file that needs more than 2^23 bytes of memory is not read */
+    COMPRESS_STEP = 64 * 1024, /* bytes that one compressor_step reads */
+    COMPRESS_WINDOW_LOG = 23,  /* a file that needs more than 2^23 bytes of memory is not read */
 };
 
-struct packer;
+struct compressor;
 
 /* Compresses all of `from` into `to`, an empty file; neither is owned. 0 or -ENOMEM. */
-int packer_new(struct packer **out, int from, int to) __attribute__((warn_unused_result));
-void packer_free(struct packer *packer); /* NULL is fine */
+int compressor_new(struct compressor **out, int from, int to) __attribute__((warn_unused_result));
+void compressor_free(struct compressor *compressor); /* NULL is fine */
 
 /* One piece: 1 when there is more to do, 0 when all is written (not yet durable), -errno. */
-int packer_step(struct packer *packer) __attribute__((warn_unused_result));
+int compressor_step(struct compressor *compressor) __attribute__((warn_unused_result));
 
-struct unpacker;
+struct decompressor;
 
-int unpacker_new(struct unpacker **out) __attribute__((warn_unused_result)); /* 0 or -ENOMEM */
-void unpacker_free(struct unpacker *unpacker);                               /* NULL is fine */
+int decompressor_new(struct decompressor **out)
+    __attribute__((warn_unused_result));                   /* 0 or -ENOMEM */
+void decompressor_free(struct decompressor *decompressor); /* NULL is fine */
 
 /*
  * Up to n bytes of what the file holds: how many, 0 at its end. -EBADMSG when it is not exactly one
  * sound and whole frame; -errno of read(2). *at is the place in the compressed file, at first 0.
  */
-ssize_t unpacker_read(struct unpacker *unpacker, int fd, uint64_t *at, void *out, size_t n)
-    __attribute__((warn_unused_result));
+ssize_t decompressor_read(struct decompressor *decompressor, int fd, uint64_t *at, void *out,
+                          size_t n) __attribute__((warn_unused_result));
 
 #endif

@@ -46,23 +46,26 @@ const char *head_read(struct slice s, struct verify_head *out)
     struct seal seal = {0};
     bool good;
 
-    if (!take(&s, SLICE_LIT("{\"log\":\"")) || !take_hex(&s, seal.log.bytes, SEAL_KEY) ||
-        !take(&s, SLICE_LIT(",\"epoch\":")) || !take_number(&s, &seal.epoch) ||
-        !take(&s, SLICE_LIT(",\"seq\":")) || !take_number(&s, &seal.seq) ||
-        !take(&s, SLICE_LIT(",\"hash\":\"")) || !take_hex(&s, seal.hash.bytes, CHAIN_HASH) ||
-        !take(&s, SLICE_LIT(",\"time\":\"")) || s.len < SEAL_TIME)
+    if (!parse_literal(&s, SLICE_LIT("{\"log\":\"")) || !parse_hex(&s, seal.log.bytes, SEAL_KEY) ||
+        !parse_literal(&s, SLICE_LIT(",\"epoch\":")) || !parse_number(&s, &seal.epoch) ||
+        !parse_literal(&s, SLICE_LIT(",\"seq\":")) || !parse_number(&s, &seal.seq) ||
+        !parse_literal(&s, SLICE_LIT(",\"hash\":\"")) ||
+        !parse_hex(&s, seal.hash.bytes, CHAIN_HASH) ||
+        !parse_literal(&s, SLICE_LIT(",\"time\":\"")) || s.len < SEAL_TIME)
         return "it is no head";
     memcpy(seal.time, s.data, SEAL_TIME);
     s = slice_of(s.data + SEAL_TIME, s.len - SEAL_TIME);
-    if (!take(&s, SLICE_LIT("\",\"public_key\":\"")) || !take_hex(&s, key.bytes, SEAL_KEY))
+    if (!parse_literal(&s, SLICE_LIT("\",\"public_key\":\"")) ||
+        !parse_hex(&s, key.bytes, SEAL_KEY))
         return "it is no head";
-    if (take(&s, SLICE_LIT(",\"next_key\":\""))) {
-        if (!take_hex(&s, next.bytes, SEAL_KEY))
+    if (parse_literal(&s, SLICE_LIT(",\"next_key\":\""))) {
+        if (!parse_hex(&s, next.bytes, SEAL_KEY))
             return "it is no head";
         seal.next = &next;
     }
-    if (!take(&s, SLICE_LIT(",\"signature\":\"")) || !take_hex(&s, signature, SEAL_SIGNATURE) ||
-        !take(&s, SLICE_LIT("}")) || (s.len && !slice_eq(s, SLICE_LIT("\n"))))
+    if (!parse_literal(&s, SLICE_LIT(",\"signature\":\"")) ||
+        !parse_hex(&s, signature, SEAL_SIGNATURE) || !parse_literal(&s, SLICE_LIT("}")) ||
+        (s.len && !slice_eq(s, SLICE_LIT("\n"))))
         return "it is no head";
     if (seal_verifier_new(&verifier, &key) < 0)
         return "its key is none";

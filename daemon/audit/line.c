@@ -58,8 +58,8 @@ static bool take_end(struct slice *bytes, struct chain_hash *hash)
         return false;
     bytes->len -= CHAIN_TAIL;
     end = slice_of(bytes->data + bytes->len, CHAIN_TAIL);
-    return take(&end, SLICE_LIT(",\"h\":\"")) && take_hex(&end, hash->bytes, CHAIN_HASH) &&
-           slice_eq(end, SLICE_LIT("}"));
+    return parse_literal(&end, SLICE_LIT(",\"h\":\"")) &&
+           parse_hex(&end, hash->bytes, CHAIN_HASH) && slice_eq(end, SLICE_LIT("}"));
 }
 
 static enum line_type type_of(struct slice word)
@@ -91,9 +91,9 @@ const char *line_read(struct slice bytes, struct line *out)
     if (!take_end(&out->covered, &out->hash))
         return "it doesn't end with a record's hash";
     s = out->covered;
-    if (!take(&s, SLICE_LIT("{\"seq\":")) || !take_number(&s, &out->seq) ||
-        !take(&s, SLICE_LIT(",\"time\":\"")) || !take_time(&s, &out->time) ||
-        !take(&s, SLICE_LIT("\",\"type\":\"")) || !take_quoted(&s, &out->word))
+    if (!parse_literal(&s, SLICE_LIT("{\"seq\":")) || !parse_number(&s, &out->seq) ||
+        !parse_literal(&s, SLICE_LIT(",\"time\":\"")) || !take_time(&s, &out->time) ||
+        !parse_literal(&s, SLICE_LIT("\",\"type\":\"")) || !parse_quoted(&s, &out->word))
         return "it doesn't begin as a record does";
     if (out->word.len == 0)
         return "it has no type";
@@ -102,7 +102,7 @@ const char *line_read(struct slice bytes, struct line *out)
             return "its type is no word";
     out->type = type_of(out->word);
     if (out->type == LINE_INTENT || out->type == LINE_OUTCOME) {
-        if (!take(&s, SLICE_LIT(",\"id\":\"")) || !take_quoted(&s, &out->id) ||
+        if (!parse_literal(&s, SLICE_LIT(",\"id\":\"")) || !parse_quoted(&s, &out->id) ||
             !record_request_id_ok(out->id))
             return "it has no request id";
     }
@@ -137,14 +137,15 @@ const char *line_segment(const struct line *line, struct record_segment *out)
     struct slice s = line->rest;
 
     *out = (struct record_segment){0};
-    if (!take(&s, SLICE_LIT(",\"format\":1,\"log\":\"")) ||
-        !take_hex(&s, out->log.bytes, SEAL_KEY) || !take(&s, SLICE_LIT(",\"epoch\":")) ||
-        !take_number(&s, &out->epoch) || !take(&s, SLICE_LIT(",\"public_key\":\"")) ||
-        !take_hex(&s, out->public_key.bytes, SEAL_KEY) ||
-        !take(&s, SLICE_LIT(",\"previous_seq\":")) || !take_number(&s, &out->previous_seq) ||
-        !take(&s, SLICE_LIT(",\"previous_hash\":\"")) ||
-        !take_hex(&s, out->previous.bytes, CHAIN_HASH) || !take(&s, SLICE_LIT(",\"open\":")) ||
-        !take_number(&s, &out->open) || s.len)
+    if (!parse_literal(&s, SLICE_LIT(",\"format\":1,\"log\":\"")) ||
+        !parse_hex(&s, out->log.bytes, SEAL_KEY) || !parse_literal(&s, SLICE_LIT(",\"epoch\":")) ||
+        !parse_number(&s, &out->epoch) || !parse_literal(&s, SLICE_LIT(",\"public_key\":\"")) ||
+        !parse_hex(&s, out->public_key.bytes, SEAL_KEY) ||
+        !parse_literal(&s, SLICE_LIT(",\"previous_seq\":")) ||
+        !parse_number(&s, &out->previous_seq) ||
+        !parse_literal(&s, SLICE_LIT(",\"previous_hash\":\"")) ||
+        !parse_hex(&s, out->previous.bytes, CHAIN_HASH) ||
+        !parse_literal(&s, SLICE_LIT(",\"open\":")) || !parse_number(&s, &out->open) || s.len)
         return "it is no segment header of format 1";
     return NULL;
 }
@@ -154,10 +155,11 @@ const char *line_retired(const struct line *line, struct record_retired *out)
     struct slice s = line->rest;
 
     *out = (struct record_retired){0};
-    if (!take(&s, SLICE_LIT(",\"first\":")) || !take_number(&s, &out->first) ||
-        !take(&s, SLICE_LIT(",\"last\":")) || !take_number(&s, &out->last) ||
-        !take(&s, SLICE_LIT(",\"hash\":\"")) || !take_hex(&s, out->hash.bytes, CHAIN_HASH) ||
-        !take(&s, SLICE_LIT(",\"segment\":\"")))
+    if (!parse_literal(&s, SLICE_LIT(",\"first\":")) || !parse_number(&s, &out->first) ||
+        !parse_literal(&s, SLICE_LIT(",\"last\":")) || !parse_number(&s, &out->last) ||
+        !parse_literal(&s, SLICE_LIT(",\"hash\":\"")) ||
+        !parse_hex(&s, out->hash.bytes, CHAIN_HASH) ||
+        !parse_literal(&s, SLICE_LIT(",\"segment\":\"")))
         return "it doesn't say what was retired";
     return NULL;
 }
@@ -170,12 +172,13 @@ const char *line_seal(const struct line *line, struct seal *out, struct seal_key
 
     out->seq = line->seq - 1;
     memcpy(out->time, line->time.data, SEAL_TIME);
-    if (!take(&s, SLICE_LIT(",\"epoch\":")) || !take_number(&s, &out->epoch) ||
-        !take(&s, SLICE_LIT(",\"hash\":\"")) || !take_hex(&s, out->hash.bytes, CHAIN_HASH) ||
-        (epoch &&
-         (!take(&s, SLICE_LIT(",\"next_key\":\"")) || !take_hex(&s, next->bytes, SEAL_KEY))) ||
-        !take(&s, SLICE_LIT(",\"signature\":\"")) || !take_hex(&s, signature, SEAL_SIGNATURE) ||
-        s.len)
+    if (!parse_literal(&s, SLICE_LIT(",\"epoch\":")) || !parse_number(&s, &out->epoch) ||
+        !parse_literal(&s, SLICE_LIT(",\"hash\":\"")) ||
+        !parse_hex(&s, out->hash.bytes, CHAIN_HASH) ||
+        (epoch && (!parse_literal(&s, SLICE_LIT(",\"next_key\":\"")) ||
+                   !parse_hex(&s, next->bytes, SEAL_KEY))) ||
+        !parse_literal(&s, SLICE_LIT(",\"signature\":\"")) ||
+        !parse_hex(&s, signature, SEAL_SIGNATURE) || s.len)
         return epoch ? "it is no epoch record" : "it is no checkpoint";
     return NULL;
 }

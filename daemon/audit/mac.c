@@ -113,7 +113,7 @@ static bool gather_counted(struct gather *g, struct slice s)
     return gather(g, length, sizeof(length)) && gather(g, s.data, s.len);
 }
 
-int mac_body(struct mac *m, const struct wire_field *fields, uint32_t n,
+int mac_body(struct mac *m, const struct request_field *fields, uint32_t n,
              unsigned char out[MAC_BYTES])
 {
     static const char LABEL[] = "cention-audit-body-1";

@@ -11,7 +11,7 @@
 #ifndef CENTION_AUDIT_MAC_H
 #define CENTION_AUDIT_MAC_H
 
-#include "wall/wire.h"
+#include "base/request.h"
 
 enum {
     MAC_KEY = 32,    /* bytes */
@@ -31,7 +31,7 @@ void mac_free(struct mac *mac); /* NULL is fine */
 /* 0, or -ENOMEM when the library failed. */
 int mac_field(struct mac *mac, struct slice value, unsigned char out[MAC_BYTES])
     __attribute__((warn_unused_result));
-int mac_body(struct mac *mac, const struct wire_field *fields, uint32_t n,
+int mac_body(struct mac *mac, const struct request_field *fields, uint32_t n,
              unsigned char out[MAC_BYTES]) __attribute__((warn_unused_result));
 /* Which key it is, without telling anything about it. No terminator. */
 int mac_key_id(struct mac *mac, char out[MAC_KEY_ID]) __attribute__((warn_unused_result));

@@ -2,7 +2,7 @@
 
 #include "base/hex.h"
 
-bool take(struct slice *s, struct slice lit)
+bool parse_literal(struct slice *s, struct slice lit)
 {
     if (s->len < lit.len || memcmp(s->data, lit.data, lit.len) != 0)
         return false;
@@ -10,7 +10,7 @@ bool take(struct slice *s, struct slice lit)
     return true;
 }
 
-bool take_number(struct slice *s, uint64_t *out)
+bool parse_number(struct slice *s, uint64_t *out)
 {
     uint64_t v = 0;
     size_t n = 0;
@@ -27,7 +27,7 @@ bool take_number(struct slice *s, uint64_t *out)
     return n > 0;
 }
 
-bool take_quoted(struct slice *s, struct slice *out)
+bool parse_quoted(struct slice *s, struct slice *out)
 {
     const char *quote = s->len ? memchr(s->data, '"', s->len) : NULL;
 
@@ -38,9 +38,9 @@ bool take_quoted(struct slice *s, struct slice *out)
     return true;
 }
 
-bool take_hex(struct slice *s, unsigned char *out, size_t n)
+bool parse_hex(struct slice *s, unsigned char *out, size_t n)
 {
     struct slice digits;
 
-    return take_quoted(s, &digits) && hex_get(out, n, digits);
+    return parse_quoted(s, &digits) && hex_get(out, n, digits);
 }

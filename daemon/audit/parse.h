@@ -9,15 +9,15 @@
 
 #include <stdint.h>
 
-bool take(struct slice *s, struct slice lit);
+bool parse_literal(struct slice *s, struct slice lit);
 
 /* Decimal digits without leading zeros, up to UINT64_MAX. */
-bool take_number(struct slice *s, uint64_t *out);
+bool parse_number(struct slice *s, uint64_t *out);
 
 /* What stands before the next quote, which is taken too. */
-bool take_quoted(struct slice *s, struct slice *out);
+bool parse_quoted(struct slice *s, struct slice *out);
 
 /* The same, being exactly 2 * n lower-case hexadecimal digits. */
-bool take_hex(struct slice *s, unsigned char *out, size_t n);
+bool parse_hex(struct slice *s, unsigned char *out, size_t n);
 
 #endif

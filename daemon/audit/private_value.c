@@ -4,7 +4,7 @@
  */
 #include "audit/private_value.h"
 
-#include "base/ascii.h"
+#include "base/utf8.h"
 
 enum {
     PHONE_MIN = 7, /* digits; E.164 allows 15 at most */
@@ -134,8 +134,8 @@ static bool number_at(struct slice s, const char *at)
  */
 static bool number_in(struct slice s, size_t at, uint64_t word)
 {
-    uint64_t zeros = plain_equal(word, '0');
-    uint64_t found = (zeros & ~(zeros << 8)) | plain_equal(word, '+');
+    uint64_t zeros = ascii_equal(word, '0');
+    uint64_t found = (zeros & ~(zeros << 8)) | ascii_equal(word, '+');
 
     for (; found; found &= found - 1)
         if (number_at(s, s.data + at + (__builtin_ctzll(found) >> 3)))
@@ -149,9 +149,9 @@ static bool has_number(struct slice s)
     size_t i = 0;
 
     for (; s.len - i >= 8; i += 8)
-        if (number_in(s, i, plain_load(p + i)))
+        if (number_in(s, i, ascii_load(p + i)))
             return true;
-    return i < s.len && number_in(s, i, plain_load_few(p + i, s.len - i));
+    return i < s.len && number_in(s, i, ascii_load_few(p + i, s.len - i));
 }
 
 bool private_value(struct slice value)
@@ -255,8 +255,8 @@ bool private_name(struct slice name)
     for (size_t i = 0; i < name.len; i += 8) {
         size_t left = name.len - i;
         const unsigned char *p = (const unsigned char *)name.data + i;
-        uint64_t v = (left < 8 ? plain_load_few(p, left) : plain_load(p)) | PLAIN_ONES * 0x20;
-        uint64_t found = plain_equal(v, 'm') | plain_equal(v, 'p');
+        uint64_t v = (left < 8 ? ascii_load_few(p, left) : ascii_load(p)) | ASCII_ONES * 0x20;
+        uint64_t found = ascii_equal(v, 'm') | ascii_equal(v, 'p');
 
         for (; found; found &= found - 1)
             if (telling(name, i + (__builtin_ctzll(found) >> 3)))

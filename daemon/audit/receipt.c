@@ -29,13 +29,14 @@ const char *receipt_read(struct slice s, struct receipt *out)
     struct slice name, time;
 
     *out = (struct receipt){0};
-    if (!take(&s, SLICE_LIT("{\"sink\":\"")) || !take_quoted(&s, &name) || !receipt_name(name) ||
-        !take(&s, SLICE_LIT(",\"log\":\"")) || !take_hex(&s, out->log.bytes, SEAL_KEY) ||
-        !take(&s, SLICE_LIT(",\"epoch\":")) || !take_number(&s, &out->epoch) ||
-        !take(&s, SLICE_LIT(",\"seq\":")) || !take_number(&s, &out->seq) ||
-        !take(&s, SLICE_LIT(",\"hash\":\"")) || !take_hex(&s, out->hash.bytes, CHAIN_HASH) ||
-        !take(&s, SLICE_LIT(",\"time\":\"")) || !take_quoted(&s, &time) || time.len != SEAL_TIME ||
-        !slice_eq(s, SLICE_LIT("}\n")))
+    if (!parse_literal(&s, SLICE_LIT("{\"sink\":\"")) || !parse_quoted(&s, &name) ||
+        !receipt_name(name) || !parse_literal(&s, SLICE_LIT(",\"log\":\"")) ||
+        !parse_hex(&s, out->log.bytes, SEAL_KEY) || !parse_literal(&s, SLICE_LIT(",\"epoch\":")) ||
+        !parse_number(&s, &out->epoch) || !parse_literal(&s, SLICE_LIT(",\"seq\":")) ||
+        !parse_number(&s, &out->seq) || !parse_literal(&s, SLICE_LIT(",\"hash\":\"")) ||
+        !parse_hex(&s, out->hash.bytes, CHAIN_HASH) ||
+        !parse_literal(&s, SLICE_LIT(",\"time\":\"")) || !parse_quoted(&s, &time) ||
+        time.len != SEAL_TIME || !slice_eq(s, SLICE_LIT("}\n")))
         return WHY;
     memcpy(out->sink, name.data, name.len);
     memcpy(out->time, time.data, SEAL_TIME);

@@ -4,7 +4,6 @@
  */
 #include "audit/record.h"
 
-#include "base/ascii.h"
 #include "base/hex.h"
 #include "base/utf8.h"
 
@@ -31,7 +30,7 @@ bool record_text_ok(struct slice s)
 {
     const unsigned char *p = (const unsigned char *)s.data, *end = p + s.len;
 
-    for (size_t n; (p = plain_ascii_end(p, end)) < end; p += n) {
+    for (size_t n; (p = ascii_run_end(p, end)) < end; p += n) {
         n = utf8_len(p, (size_t)(end - p));
         if (n == 0)
             return false;
@@ -55,7 +54,7 @@ static size_t put_usual(struct buf *out, const unsigned char *in, size_t n)
 
     while (p < end) {
         if (end - p >= 8) {
-            uint64_t found = plain_not(plain_load(p), false);
+            uint64_t found = ascii_not(ascii_load(p), false);
             size_t plain = found ? (size_t)__builtin_ctzll(found) >> 3 : 8;
 
             memcpy(to, p, 8); /* there is room for twice as many as are left */
@@ -121,7 +120,7 @@ static void put_string(struct writer *w, struct slice name, struct slice value)
     const unsigned char *data = (const unsigned char *)value.data;
     char *p;
 
-    if (value.len && plain_end(data, data + value.len, false) != data + value.len) {
+    if (value.len && ascii_end(data, data + value.len, false) != data + value.len) {
         put(w, name.data, name.len);
         put_quoted(w, value);
         return;
@@ -253,14 +252,14 @@ int record_seal(struct buf *out, const struct record_head *head, const struct se
     return w.failed;
 }
 
-static void put_client(struct writer *w, const struct wire_client *c)
+static void put_client(struct writer *w, const struct client_identity *c)
 {
     struct writer inner = *w;
     size_t before = buf_len(w->out);
 
     /* Each member brings a comma; the first one's is turned into the brace. */
     put_known(&inner, SLICE_LIT(",\"name\":"), c->name);
-    if (c->uid != WIRE_UID_UNKNOWN)
+    if (c->uid != CLIENT_UID_UNKNOWN)
         put_number(&inner, SLICE_LIT(",\"uid\":"), c->uid);
     put_known(&inner, SLICE_LIT(",\"user\":"), c->user);
     if (c->pid)
@@ -278,7 +277,7 @@ static void put_client(struct writer *w, const struct wire_client *c)
     *w = inner;
 }
 
-static void put_request(struct writer *w, const struct wire_client *client, struct slice method,
+static void put_request(struct writer *w, const struct client_identity *client, struct slice method,
                         struct slice workspace, struct slice path)
 {
     PUT_LIT(w, ",\"client\":");
@@ -288,7 +287,7 @@ static void put_request(struct writer *w, const struct wire_client *client, stru
     put_known(w, SLICE_LIT(",\"path\":"), path);
 }
 
-static void put_problems(struct writer *w, const struct wire_problem *problems, uint32_t n)
+static void put_problems(struct writer *w, const struct request_problem *problems, uint32_t n)
 {
     for (uint32_t i = 0; i < n && !w->failed; i++) {
         if (i == 0)
@@ -304,7 +303,7 @@ static void put_problems(struct writer *w, const struct wire_problem *problems, 
         PUT_LIT(w, "]");
 }
 
-static void put_field(struct writer *w, const struct wire_field *field,
+static void put_field(struct writer *w, const struct request_field *field,
                       const struct record_form *form)
 {
     put_string(w, SLICE_LIT(""), field->name);
@@ -322,8 +321,8 @@ static void put_field(struct writer *w, const struct wire_field *field,
     }
 }
 
-int record_intent(struct buf *out, const struct record_head *head, const struct wire_sign *sign,
-                  const struct record_veil *veil, struct slice key_id)
+int record_intent(struct buf *out, const struct record_head *head, const struct sign_request *sign,
+                  const struct record_redaction *redaction, struct slice key_id)
 {
     struct writer w = begin(out, head, SLICE_LIT("intent"));
 
@@ -333,9 +332,9 @@ int record_intent(struct buf *out, const struct record_head *head, const struct 
     for (uint32_t i = 0; i < sign->n_fields && !w.failed; i++) {
         if (i)
             PUT_LIT(&w, ",");
-        put_field(&w, &sign->fields[i], &veil->forms[i]);
+        put_field(&w, &sign->fields[i], &redaction->forms[i]);
     }
-    put_hex(&w, SLICE_LIT("},\"body_mac\":"), veil->body_mac, MAC_BYTES);
+    put_hex(&w, SLICE_LIT("},\"body_mac\":"), redaction->body_mac, MAC_BYTES);
     put_problems(&w, sign->problems, sign->n_problems);
     put_string(&w, SLICE_LIT(",\"key\":"), key_id);
     return w.failed;
@@ -355,7 +354,8 @@ int record_outcome(struct buf *out, const struct record_head *head, const struct
     return w.failed;
 }
 
-int record_reject(struct buf *out, const struct record_head *head, const struct wire_reject *reject)
+int record_reject(struct buf *out, const struct record_head *head,
+                  const struct reject_request *reject)
 {
     struct writer w = begin(out, head, SLICE_LIT("reject"));
 
@@ -413,14 +413,14 @@ int record_config(struct buf *out, const struct record_head *head, const char *r
 }
 
 int record_recovery(struct buf *out, const struct record_head *head, struct slice segment,
-                    uint64_t bytes, const struct chain_hash *sha256, struct slice torn)
+                    uint64_t bytes, const struct chain_hash *sha256, struct slice tail)
 {
     struct writer w = begin(out, head, SLICE_LIT("recovery"));
 
     put_string(&w, SLICE_LIT(",\"segment\":"), segment);
     put_number(&w, SLICE_LIT(",\"bytes\":"), bytes);
     put_hex(&w, SLICE_LIT(",\"sha256\":"), sha256->bytes, CHAIN_HASH);
-    put_string(&w, SLICE_LIT(",\"torn\":"), torn);
+    put_string(&w, SLICE_LIT(",\"torn\":"), tail);
     return w.failed;
 }
 
@@ -456,7 +456,7 @@ int record_stop(struct buf *out, const struct record_head *head)
 
 bool record_request_id_ok(struct slice s)
 {
-    if (s.len == 0 || s.len > WIRE_REQUEST_ID_MAX)
+    if (s.len == 0 || s.len > REQUEST_ID_MAX)
         return false;
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.data[i];

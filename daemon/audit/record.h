@@ -11,7 +11,7 @@
 #include "audit/mac.h"
 #include "audit/seal.h"
 #include "base/buf.h"
-#include "wall/wire.h"
+#include "base/request.h"
 
 struct record_head {
     uint64_t seq;     /* from 1, without a gap */
@@ -40,7 +40,7 @@ struct record_form {
 };
 
 /* How the values of an intent are written. */
-struct record_veil {
+struct record_redaction {
     const struct record_form *forms; /* as many as the request has fields */
     unsigned char body_mac[MAC_BYTES];
 };
@@ -71,13 +71,13 @@ int record_segment(struct buf *out, const struct record_head *head, const struct
 /* A signature over all records before this one; with `seal->next` the last act of its key. */
 int record_seal(struct buf *out, const struct record_head *head, const struct seal *seal,
                 const unsigned char signature[SEAL_SIGNATURE]) __attribute__((warn_unused_result));
-int record_intent(struct buf *out, const struct record_head *head, const struct wire_sign *sign,
-                  const struct record_veil *veil, struct slice key_id)
+int record_intent(struct buf *out, const struct record_head *head, const struct sign_request *sign,
+                  const struct record_redaction *redaction, struct slice key_id)
     __attribute__((warn_unused_result));
 int record_outcome(struct buf *out, const struct record_head *head, const struct record_outcome *o)
     __attribute__((warn_unused_result));
-int record_reject(struct buf *out, const struct record_head *head, const struct wire_reject *reject)
-    __attribute__((warn_unused_result));
+int record_reject(struct buf *out, const struct record_head *head,
+                  const struct reject_request *reject) __attribute__((warn_unused_result));
 /*
  * `fields_key` is the key id of the keyed hashes from here on; every `heartbeat` seconds at the
  * latest there is a record.
@@ -94,9 +94,9 @@ int record_key(struct buf *out, const struct record_head *head, struct slice wor
 /* `result` is "applied" or "refused". */
 int record_config(struct buf *out, const struct record_head *head, const char *result,
                   struct slice error) __attribute__((warn_unused_result));
-/* `bytes` of a torn end, of this SHA-256, were moved from `segment` to the file `torn`. */
+/* `bytes` of a torn end, of this SHA-256, were moved from `segment` to the file `tail`. */
 int record_recovery(struct buf *out, const struct record_head *head, struct slice segment,
-                    uint64_t bytes, const struct chain_hash *sha256, struct slice torn)
+                    uint64_t bytes, const struct chain_hash *sha256, struct slice tail)
     __attribute__((warn_unused_result));
 /* The live segment was `event` by someone; its `bytes` were put back, and what had its name by then
  * is kept in the file `kept` (empty: nothing had). */
@@ -118,7 +118,7 @@ void record_time(char out[SEAL_TIME], uint64_t time_us);
 /* Valid UTF-8 (RFC 3629): shortest form, no surrogate, nothing above U+10FFFF. */
 bool record_text_ok(struct slice s);
 
-/* One to WIRE_REQUEST_ID_MAX of [A-Za-z0-9._:+/=@-]: never needs an escape in a record. */
+/* One to REQUEST_ID_MAX of [A-Za-z0-9._:+/=@-]: never needs an escape in a record. */
 bool record_request_id_ok(struct slice s);
 
 #endif

@@ -44,4 +44,13 @@ void seal_verifier_free(struct seal_verifier *verifier); /* NULL is fine */
 bool seal_verify(const struct seal_verifier *verifier, const struct seal *seal,
                  const unsigned char signature[SEAL_SIGNATURE]) __attribute__((warn_unused_result));
 
+enum {
+    IDENTITY_TEXT = 2 * SEAL_KEY + 7 + 1, /* bytes, terminator included */
+};
+
+void identity_text(char out[IDENTITY_TEXT], const struct seal_key *key);
+
+/* With or without dashes, upper or lower case; false for anything else. */
+bool identity_read(struct seal_key *out, const char *text) __attribute__((warn_unused_result));
+
 #endif

@@ -1,7 +1,7 @@
 #include "audit/segments.h"
 
 #include "audit/compress.h"
-#include "base/folder.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -148,16 +148,17 @@ void segment_reader_init(struct segment_reader *r, int fd)
 void segment_reader_deinit(struct segment_reader *r)
 {
     buf_deinit(&r->in);
-    unpacker_free(r->unpacker);
-    r->unpacker = NULL;
+    decompressor_free(r->decompressor);
+    r->decompressor = NULL;
 }
 
 static ssize_t more_packed(struct segment_reader *r)
 {
-    int made = r->unpacker ? 0 : unpacker_new(&r->unpacker);
+    int made = r->decompressor ? 0 : decompressor_new(&r->decompressor);
 
-    return made < 0 ? made
-                    : unpacker_read(r->unpacker, r->fd, &r->at, buf_space(&r->in), SEGMENT_READ);
+    return made < 0
+               ? made
+               : decompressor_read(r->decompressor, r->fd, &r->at, buf_space(&r->in), SEGMENT_READ);
 }
 
 static ssize_t more_plain(struct segment_reader *r)

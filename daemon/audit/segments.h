@@ -15,7 +15,7 @@ enum {
     SEGMENT_LINE = 64 * 1024 * 1024, /* the longest line: the longest message, all of it escaped */
 };
 
-struct unpacker;
+struct decompressor;
 
 /* The number in a name, with or without .zst; 0 for any other name. */
 uint64_t segment_first(const char *name);
@@ -40,9 +40,9 @@ int segments_list(struct segments *out, int directory) __attribute__((warn_unuse
 void segments_deinit(struct segments *s); /* of a zeroed one is fine */
 
 struct segment_reader {
-    int fd;                    /* not owned */
-    bool packed;               /* the file is compressed; set it after the init */
-    struct unpacker *unpacker; /* made when it is needed */
+    int fd;                            /* not owned */
+    bool packed;                       /* the file is compressed; set it after the init */
+    struct decompressor *decompressor; /* made when it is needed */
     struct buf in;
     uint64_t line;   /* the line's number, from 1 */
     uint64_t offset; /* of its first byte in the segment (before compression) */

@@ -58,8 +58,8 @@ static const char *begin(struct verify *v, const struct line *line, const struct
     if (line->seq == 1 && (s->epoch != 1 || !same_key(&s->log, &s->public_key) || s->open ||
                            !chain_same(&s->previous, &ZEROS)))
         return "the header is not that of a new log";
-    if (v->proof_seq) {
-        if (v->proof_seq != s->previous_seq || !chain_same(&v->proof_hash, &s->previous) ||
+    if (v->chain_seq) {
+        if (v->chain_seq != s->previous_seq || !chain_same(&v->chain_hash_before, &s->previous) ||
             !same_key(&v->log, &s->log) || v->epoch != s->epoch ||
             !same_key(&v->key, &s->public_key))
             return "the header doesn't follow what was retired";
@@ -160,7 +160,7 @@ static const char *go_on_with_proof(struct verify *v, const struct line *line)
     struct chain_hash hash;
     const char *why;
 
-    if (line->type != LINE_EPOCH || line->seq <= v->proof_seq)
+    if (line->type != LINE_EPOCH || line->seq <= v->chain_seq)
         return "it holds something else than the epochs in their order";
     why = line_seal(line, &seal, &next, signature);
     if (why)
@@ -176,7 +176,7 @@ static const char *go_on_with_proof(struct verify *v, const struct line *line)
     return enter_epoch(v, seal.epoch + 1, &next);
 }
 
-const char *verify_proof(struct verify *v, struct slice bytes, uint64_t before)
+const char *verify_retired(struct verify *v, struct slice bytes, uint64_t before)
 {
     struct line line;
     const char *why = line_read(bytes, &line);
@@ -184,11 +184,11 @@ const char *verify_proof(struct verify *v, struct slice bytes, uint64_t before)
     if (!why && line.seq >= before)
         return NULL;
     if (!why)
-        why = v->proof_seq ? go_on_with_proof(v, &line) : begin_proof(v, &line);
+        why = v->chain_seq ? go_on_with_proof(v, &line) : begin_proof(v, &line);
     if (why)
         return why;
-    v->proof_seq = line.seq;
-    v->proof_hash = line.hash;
+    v->chain_seq = line.seq;
+    v->chain_hash_before = line.hash;
     return NULL;
 }
 

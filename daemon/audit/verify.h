@@ -46,9 +46,9 @@ struct verify {
     bool seal_hands_over;     /* it is that of an epoch record, to this key: */
     struct seal_key seal_next;
     unsigned char signature[SEAL_SIGNATURE];
-    bool proved;        /* the first header follows from verify_proof's lines */
-    uint64_t proof_seq; /* of the last of them */
-    struct chain_hash proof_hash;
+    bool proved;        /* the first header follows from verify_retired's lines */
+    uint64_t chain_seq; /* of the last of them */
+    struct chain_hash chain_hash_before;
     struct chain_hash before; /* the hash that the first header gives for the record before it */
     uint64_t retired;         /* the last seq that a `retired` record names */
     bool pin_seen;            /* an epoch of this log has the pinned key */
@@ -72,7 +72,7 @@ void verify_deinit(struct verify *v);                                  /* of a z
  * before the first segment, which begins with the record `before`: lines from there on are passed
  * over. NULL, or why the proof is broken.
  */
-const char *verify_proof(struct verify *v, struct slice bytes, uint64_t before)
+const char *verify_retired(struct verify *v, struct slice bytes, uint64_t before)
     __attribute__((warn_unused_result));
 
 /* The next line is the first of a segment. */

@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -62,4 +63,39 @@ int file_write_fd(int fd, const void *data, size_t n)
         n -= (size_t)w;
     }
     return 0;
+}
+
+int file_copy_fd(int to, int from, uint64_t offset, uint64_t n)
+{
+    char block[FILE_PIECE];
+    int r = 0;
+
+    while (r == 0 && n) {
+        ssize_t got = pread(from, block, n < FILE_PIECE ? (size_t)n : FILE_PIECE, (off_t)offset);
+
+        if (got <= 0)
+            return got < 0 ? -errno : -EIO;
+        r = file_write_fd(to, block, (size_t)got);
+        offset += (uint64_t)got;
+        n -= (uint64_t)got;
+    }
+    return r;
+}
+
+int folder_each(int directory, int (*each)(void *arg, const char *name), void *arg)
+{
+    int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *entry;
+
+    if (!dir) {
+        r = -errno;
+        if (fd >= 0)
+            (void)close(fd);
+        return r;
+    }
+    while (r == 0 && (entry = readdir(dir)))
+        r = each(arg, entry->d_name);
+    (void)closedir(dir);
+    return r;
 }

@@ -1,5 +1,6 @@
 /*
- * Reading a small file whole, and writing all of a block. Blocks: never for a request.
+ * Reading a small file whole, writing all of a block, copying a part of a file, and going through
+ * the names in a directory. Everything here blocks: it is not for the path of a request.
  */
 #ifndef CENTION_BASE_FILE_H
 #define CENTION_BASE_FILE_H
@@ -15,5 +16,18 @@ int file_read(struct buf *out, const char *path) __attribute__((warn_unused_resu
 
 /* All n bytes at the descriptor's place: 0; -EIO when it takes none; what write(2) says. */
 int file_write_fd(int fd, const void *data, size_t n) __attribute__((warn_unused_result));
+
+/*
+ * Writes bytes [offset, offset + n) of `from` at the place of `to`. 0; -EIO when there are fewer;
+ * what read(2) or write(2) says.
+ */
+int file_copy_fd(int to, int from, uint64_t offset, uint64_t n) __attribute__((warn_unused_result));
+
+/*
+ * Calls for every name in the open directory, in no order, until one call returns not 0: that, 0,
+ * or -errno. What is added or removed meanwhile may be seen or not.
+ */
+int folder_each(int directory, int (*each)(void *arg, const char *name), void *arg)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -6,6 +6,8 @@
 #ifndef CENTION_BASE_SERVICE_H
 #define CENTION_BASE_SERVICE_H
 
+#include "base/loop.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,5 +35,26 @@ void service_stopping(void);
  */
 uint64_t service_watchdog_us(void);
 void service_alive(void);
+
+/*
+ * Tells the service manager that the event loop still turns, so that it ends and restarts a daemon
+ * that hangs (WatchdogSec= of its unit). The word is given by a timer of the loop itself: a turn
+ * that does not come to its end gives none.
+ */
+
+struct watchdog {
+    struct loop_timer timer;
+    uint64_t every_us; /* half of what the manager allows; 0 when it doesn't watch */
+    /* Whether the rest of the process is well, too; NULL: there is none. */
+    bool (*well)(void *arg, uint64_t every_us);
+    void *arg;
+};
+
+/*
+ * Speaks at once, then twice in each of the manager's periods, unless `well`, if set by then, says
+ * no. *w is zeroed but for those. Without a manager: nothing.
+ */
+void watchdog_start(struct watchdog *w, struct loop *loop);
+void watchdog_stop(struct watchdog *w); /* before the loop goes; a zeroed one is fine */
 
 #endif

@@ -16,12 +16,12 @@
 #include <unistd.h>
 
 enum {
-    DOOR_BACKLOG = 64,
-    DOOR_TURN = 16,         /* connections taken in one turn */
-    DOOR_PAUSE_US = 100000, /* microseconds without accepting when descriptors run out */
+    UNIX_LISTENER_BACKLOG = 64,
+    UNIX_LISTENER_TURN = 16,         /* connections taken in one turn */
+    UNIX_LISTENER_PAUSE_US = 100000, /* microseconds without accepting when descriptors run out */
 };
 
-struct door {
+struct unix_listener {
     struct loop *loop;
     int fd;
     struct event *readable;
@@ -33,19 +33,19 @@ struct door {
     ino_t ino;
 };
 
-static void door_resume(void *arg)
+static void unix_listener_resume(void *arg)
 {
-    struct door *d = arg;
+    struct unix_listener *d = arg;
 
     (void)event_add(d->readable, NULL);
 }
 
-static void door_readable(evutil_socket_t fd, short what, void *arg)
+static void unix_listener_readable(evutil_socket_t fd, short what, void *arg)
 {
-    struct door *d = arg;
+    struct unix_listener *d = arg;
 
     (void)what;
-    for (unsigned i = 0; i < DOOR_TURN; i++) {
+    for (unsigned i = 0; i < UNIX_LISTENER_TURN; i++) {
         int got = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (got >= 0) {
@@ -57,27 +57,27 @@ static void door_readable(evutil_socket_t fd, short what, void *arg)
         if (errno != EAGAIN && errno != EWOULDBLOCK) {
             log_warning("accept_paused", "why=\"%s\"", strerror(errno));
             (void)event_del(d->readable);
-            loop_timer_set(&d->pause, DOOR_PAUSE_US);
+            loop_timer_set(&d->pause, UNIX_LISTENER_PAUSE_US);
         }
         return;
     }
 }
 
 /* Takes over a listening, non-blocking socket. */
-static int door_new(struct door **out, struct loop *loop, int fd,
-                    void (*arrived)(void *arg, int fd), void *arg, struct err *err)
+static int unix_listener_new(struct unix_listener **out, struct loop *loop, int fd,
+                             void (*arrived)(void *arg, int fd), void *arg, struct err *err)
 {
-    struct door *d = calloc(1, sizeof(*d));
+    struct unix_listener *d = calloc(1, sizeof(*d));
 
     if (!d) {
         (void)close(fd);
         return err_set(err, -ENOMEM, "out of memory");
     }
-    *d = (struct door){.loop = loop, .fd = fd, .arrived = arrived, .arg = arg};
-    loop_timer_init(&d->pause, loop, door_resume, d);
-    d->readable = event_new(loop_base(loop), fd, EV_READ | EV_PERSIST, door_readable, d);
+    *d = (struct unix_listener){.loop = loop, .fd = fd, .arrived = arrived, .arg = arg};
+    loop_timer_init(&d->pause, loop, unix_listener_resume, d);
+    d->readable = event_new(loop_base(loop), fd, EV_READ | EV_PERSIST, unix_listener_readable, d);
     if (!d->readable || event_add(d->readable, NULL) < 0) {
-        door_close(d);
+        unix_listener_close(d);
         return err_set(err, -ENOMEM, "out of memory");
     }
     *out = d;
@@ -119,11 +119,11 @@ static int bind_private(int fd, const struct sockaddr_un *address, mode_t mode)
     return r;
 }
 
-int door_open(struct door **out, struct loop *loop, const char *path, mode_t mode,
-              void (*arrived)(void *arg, int fd), void *arg, struct err *err)
+int unix_listener_open(struct unix_listener **out, struct loop *loop, const char *path, mode_t mode,
+                       void (*arrived)(void *arg, int fd), void *arg, struct err *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct door *d = NULL;
+    struct unix_listener *d = NULL;
     struct stat st;
     int fd, r;
 
@@ -142,15 +142,15 @@ int door_open(struct door **out, struct loop *loop, const char *path, mode_t mod
         (void)close(fd);
         return err_set(err, r, "%s: %s", path, strerror(-r));
     }
-    if (lstat(path, &st) < 0 || listen(fd, DOOR_BACKLOG) < 0) {
+    if (lstat(path, &st) < 0 || listen(fd, UNIX_LISTENER_BACKLOG) < 0) {
         r = err_set(err, -errno, "%s: %s", path, strerror(errno));
         (void)unlink(path);
         (void)close(fd);
         return r;
     }
-    r = door_new(&d, loop, fd, arrived, arg, err);
+    r = unix_listener_new(&d, loop, fd, arrived, arg, err);
     if (r == 0 && !(d->path = strdup(path))) {
-        door_close(d);
+        unix_listener_close(d);
         r = err_set(err, -ENOMEM, "out of memory");
     }
     if (r < 0) {
@@ -163,8 +163,8 @@ int door_open(struct door **out, struct loop *loop, const char *path, mode_t mod
     return 0;
 }
 
-int door_inherit(struct door **out, struct loop *loop, int fd, void (*arrived)(void *arg, int fd),
-                 void *arg, struct err *err)
+int unix_listener_inherit(struct unix_listener **out, struct loop *loop, int fd,
+                          void (*arrived)(void *arg, int fd), void *arg, struct err *err)
 {
     struct sockaddr_storage address = {0};
     socklen_t len = sizeof(address);
@@ -173,10 +173,10 @@ int door_inherit(struct door **out, struct loop *loop, int fd, void (*arrived)(v
         (void)close(fd);
         return err_set(err, -EINVAL, "the inherited socket is no Unix socket");
     }
-    return door_new(out, loop, fd, arrived, arg, err);
+    return unix_listener_new(out, loop, fd, arrived, arg, err);
 }
 
-void door_close(struct door *d)
+void unix_listener_close(struct unix_listener *d)
 {
     struct stat st;
 

@@ -9,7 +9,7 @@
 
 #include <sys/types.h>
 
-struct door;
+struct unix_listener;
 
 /*
  * Binds and listens. A socket file that nobody answers on any more is replaced; -EADDRINUSE when
@@ -17,18 +17,19 @@ struct door;
  * never open to more than `mode`, not even for a moment. `arrived` gets each new connection: a
  * non-blocking descriptor that is its own from then on.
  */
-int door_open(struct door **out, struct loop *loop, const char *path, mode_t mode,
-              void (*arrived)(void *arg, int fd), void *arg, struct err *err)
+int unix_listener_open(struct unix_listener **out, struct loop *loop, const char *path, mode_t mode,
+                       void (*arrived)(void *arg, int fd), void *arg, struct err *err)
     __attribute__((warn_unused_result));
 
 /*
  * The same on an inherited listening socket (taken over, on failure too), which stays when the
  * door is closed. -EINVAL when it is no Unix socket.
  */
-int door_inherit(struct door **out, struct loop *loop, int fd, void (*arrived)(void *arg, int fd),
-                 void *arg, struct err *err) __attribute__((warn_unused_result));
+int unix_listener_inherit(struct unix_listener **out, struct loop *loop, int fd,
+                          void (*arrived)(void *arg, int fd), void *arg, struct err *err)
+    __attribute__((warn_unused_result));
 
 /* Stops listening and removes the socket file if it is still the one that was made. NULL: fine. */
-void door_close(struct door *door);
+void unix_listener_close(struct unix_listener *listener);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * Reading what hosts have shipped, for the tool: one interface for every kind of centre. Blocking,
  * read-only, in memory that doesn't grow with the logs. Records come as they arrived: nothing is
- * proved here (ctl's centre_verify does that). centre_open.h chooses the kind.
+ * proved here (ctl's archive_verify does that). archive_open.h chooses the kind.
  */
 #ifndef CENTION_CENTRAL_ARCHIVE_H
 #define CENTION_CENTRAL_ARCHIVE_H
@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 /* A log that the centre knows. */
-struct centre_log {
+struct archive_log {
     struct seal_key log;
     const char *host;     /* the shipper's last word for it; may be "" */
     uint64_t records;     /* that are there; UINT64_MAX: not known without reading */
@@ -24,7 +24,7 @@ struct centre_log {
 };
 
 /* One record as it is kept. What stands beside the line is the centre's claim about it. */
-struct centre_record {
+struct archive_record {
     uint64_t epoch, seq;
     struct chain_hash hash;
     const char *host;
@@ -33,7 +33,7 @@ struct centre_record {
 };
 
 /* Evidence that a shipper left (central/sink.h). */
-struct centre_alarm {
+struct archive_alarm {
     struct seal_key log;
     const char *host;
     const char *kind; /* "truncated", "rewritten", "conflict", "broken", "missing", "behind" */
@@ -43,35 +43,36 @@ struct centre_alarm {
     const char *why;
 };
 
-struct centre;
+struct archive;
 
 /* What a kind of centre can do. Each callback returns 0, or a negative errno that ends the reading
  * and is returned; the centre can be read from again then, and reading on where it was left off
  * should not cost a reading of all. All arguments of a callback are valid during it only. */
-struct centre_kind {
+struct archive_kind {
     const char *const *schemes; /* of URLs, NULL-terminated: "postgresql", "postgres" */
     /* `url` may hold a password: it is never shown. Negative with err filled. */
-    int (*open)(struct centre **out, const char *url, struct err *err);
-    void (*close)(struct centre *centre);
-    int (*logs)(struct centre *centre, int (*each)(void *arg, const struct centre_log *log),
+    int (*open)(struct archive **out, const char *url, struct err *err);
+    void (*close)(struct archive *archive);
+    int (*logs)(struct archive *archive, int (*each)(void *arg, const struct archive_log *log),
                 void *arg, struct err *err);
     /* Those of one log from `first` on, in the order seq, epoch (in a stream: as they arrived). */
-    int (*records)(struct centre *centre, const struct seal_key *log, uint64_t first,
-                   int (*each)(void *arg, const struct centre_record *record), void *arg,
+    int (*records)(struct archive *archive, const struct seal_key *log, uint64_t first,
+                   int (*each)(void *arg, const struct archive_record *record), void *arg,
                    struct err *err);
-    int (*alarms)(struct centre *centre, int (*each)(void *arg, const struct centre_alarm *alarm),
-                  void *arg, struct err *err);
+    int (*alarms)(struct archive *archive,
+                  int (*each)(void *arg, const struct archive_alarm *alarm), void *arg,
+                  struct err *err);
     /*
-     * The lines of the file that stays of retired segments (verify_proof), where the log has one.
+     * The lines of the file that stays of retired segments (verify_retired), where the log has one.
      * NULL for a kind that holds every record: there a log has to begin with its first one.
      */
-    int (*proof)(struct centre *centre, const struct seal_key *log,
-                 int (*each)(void *arg, struct slice line), void *arg, struct err *err);
+    int (*retired)(struct archive *archive, const struct seal_key *log,
+                   int (*each)(void *arg, struct slice line), void *arg, struct err *err);
 };
 
 /* The first member of every kind's own structure. */
-struct centre {
-    const struct centre_kind *kind;
+struct archive {
+    const struct archive_kind *kind;
 };
 
 #endif

@@ -8,14 +8,14 @@ enum {
 };
 
 struct page_record {
-    struct centre_record record; /* its line and host follow, without their pointers */
+    struct archive_record record; /* its line and host follow, without their pointers */
     char host[HOST];
 };
 
-void pages_init(struct pages *p, struct centre *centre, const struct seal_key *log, size_t most)
+void pages_init(struct pages *p, struct archive *archive, const struct seal_key *log, size_t most)
 {
     *p = (struct pages){
-        .centre = centre, .log = *log, .most = most, .first = 1, .bytes = BUF_INIT(PAGES_MAX)};
+        .archive = archive, .log = *log, .most = most, .first = 1, .bytes = BUF_INIT(PAGES_MAX)};
 }
 
 void pages_deinit(struct pages *p)
@@ -24,7 +24,7 @@ void pages_deinit(struct pages *p)
 }
 
 /* A page ends between two numbers: records of one number stay together. */
-static int take(void *arg, const struct centre_record *record)
+static int take(void *arg, const struct archive_record *record)
 {
     struct page_record kept = {.record = *record};
     struct pages *p = arg;
@@ -53,14 +53,14 @@ static int load(struct pages *p, struct err *err)
         return 0;
     p->full = false;
     p->taken = 0;
-    r = p->centre->kind->records(p->centre, &p->log, first, take, p, err);
+    r = p->archive->kind->records(p->archive, &p->log, first, take, p, err);
     if (p->full)
         return 0;
     p->first = 0;
     return r;
 }
 
-int pages_next(struct pages *p, struct centre_record *out, struct err *err)
+int pages_next(struct pages *p, struct archive_record *out, struct err *err)
 {
     struct page_record kept;
     int r = 0;

@@ -9,7 +9,7 @@
 #include "central/archive.h"
 
 struct pages {
-    struct centre *centre; /* not owned */
+    struct archive *archive; /* not owned */
     struct seal_key log;
     size_t most; /* bytes to read ahead; one record may be longer */
 
@@ -19,14 +19,14 @@ struct pages {
     bool full;
 };
 
-void pages_init(struct pages *p, struct centre *centre, const struct seal_key *log, size_t most);
+void pages_init(struct pages *p, struct archive *archive, const struct seal_key *log, size_t most);
 void pages_deinit(struct pages *p); /* of a zeroed one is fine */
 
 /*
  * 1: the next record, valid until the next call; 0: there is none. A record whose seq is lower than
  * that of one before it is passed over. Negative with err filled.
  */
-int pages_next(struct pages *p, struct centre_record *out, struct err *err)
+int pages_next(struct pages *p, struct archive_record *out, struct err *err)
     __attribute__((warn_unused_result));
 
 #endif

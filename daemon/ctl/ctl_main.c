@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "base/leave.h"
+#include "base/process.h"
 #include "ctl/api/endpoints.h"
 #include "ctl/api/explain.h"
 #include "ctl/api/probe.h"
@@ -51,5 +51,5 @@ int main(int argc, char **argv)
         perror("cention-proxyctl: standard output");
         r = r == CTL_DONE ? CTL_FAILED : r;
     }
-    leave_now(r);
+    process_exit(r);
 }

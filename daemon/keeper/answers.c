@@ -71,3 +71,17 @@ void answers_deinit(struct answers *a)
     answers_clear(a);
     release(a);
 }
+
+bool group_commit_more(struct group_commit *g, size_t waiting, size_t others, uint64_t now)
+{
+    if (waiting == 0 || others == 0 || waiting >= GROUP_COMMIT_ENOUGH)
+        return false;
+    if (g->looks == 0)
+        g->since = now;
+    else if (waiting <= g->seen || g->looks == GROUP_COMMIT_LOOKS ||
+             now - g->since > GROUP_COMMIT_US)
+        return false;
+    g->looks++;
+    g->seen = waiting;
+    return true;
+}

@@ -9,6 +9,10 @@
 #include "keeper/keystore.h"
 #include "wall/wire.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 struct peer;
 
 struct answer {
@@ -40,5 +44,31 @@ void answers_forget(struct answers *answers, const struct peer *peer);
 
 void answers_clear(struct answers *answers);
 void answers_deinit(struct answers *answers); /* of a zeroed one is fine */
+
+/*
+ * When a batch is committed. A sync costs the same for one record as for hundreds, so where others
+ * are about to add theirs it is worth a look: the processor is offered to them once, and as long as
+ * that brings more, again, but never long. Who waits alone waits for nobody.
+ */
+
+enum {
+    GROUP_COMMIT_LOOKS = 16,   /* at most, for one batch */
+    GROUP_COMMIT_ENOUGH = 256, /* answers */
+    GROUP_COMMIT_US = 1000,    /* from the first look */
+};
+
+/* Zeroed for each batch. */
+struct group_commit {
+    unsigned looks;
+    size_t seen;
+    uint64_t since;
+};
+
+/*
+ * Whether to look for more messages before the batch is committed: `waiting` answers wait for it,
+ * `others` requests are under way beside them, `now` is in monotonic microseconds.
+ */
+bool group_commit_more(struct group_commit *group_commit, size_t waiting, size_t others,
+                       uint64_t now);
 
 #endif

@@ -1,21 +1,23 @@
 #include "keeper/authorize.h"
 
+#include "api/name.h"
+#include "audit/record.h"
 #include "base/log.h"
 #include "base/loop.h"
 
 #include <stdio.h>
 
-int permit_who(const struct policy *policy, struct wire_client *who)
+int authorize_client(const struct policy *policy, struct client_identity *client)
 {
-    int found = policy_who(policy, who);
+    int found = policy_client(policy, client);
 
-    who->name = policy_name(policy, found);
+    client->name = policy_name(policy, found);
     return found;
 }
 
 /* 0, or why the policy is against it. */
-static enum wire_reason ask_policy(struct permit *out, const struct policy *policy, int who,
-                                   const struct wire_sign *sign)
+static enum wire_reason ask_policy(struct authorization *out, const struct policy *policy,
+                                   int client, const struct sign_request *sign)
 {
     struct policy_request request = {
         .method = sign->method,
@@ -24,7 +26,7 @@ static enum wire_reason ask_policy(struct permit *out, const struct policy *poli
         .n_fields = sign->n_fields,
         .fields = sign->fields,
     };
-    struct policy_decision d = policy_decide(policy, who, &request);
+    struct policy_decision d = policy_decide(policy, client, &request);
 
     if (d.verdict == POLICY_ALLOWED)
         return 0;
@@ -32,14 +34,15 @@ static enum wire_reason ask_policy(struct permit *out, const struct policy *poli
         policy_say_unknown(out->text, &sign->client);
         return WIRE_REASON_UNKNOWN_CLIENT;
     }
-    policy_say_forbidden(out->text, policy, who, &request, &d);
+    policy_say_forbidden(out->text, policy, client, &request, &d);
     return WIRE_REASON_FORBIDDEN;
 }
 
-void permit_request(struct permit *out, struct policy *policy, int who, const struct keystore *keys,
-                    const struct wire_sign *sign, const struct keystore_key **key)
+void authorize_request(struct authorization *out, struct policy *policy, int client,
+                       const struct keystore *keys, const struct sign_request *sign,
+                       const struct keystore_key **key)
 {
-    out->reason = ask_policy(out, policy, who, sign);
+    out->reason = ask_policy(out, policy, client, sign);
     if (out->reason)
         return;
     *key = keystore_find(keys, sign->workspace);
@@ -47,14 +50,14 @@ void permit_request(struct permit *out, struct policy *policy, int who, const st
         (void)snprintf(out->text, sizeof(out->text), "no key is configured for workspace \"%.*s\"",
                        (int)sign->workspace.len, sign->workspace.data);
         out->reason = WIRE_REASON_FORBIDDEN;
-    } else if (!policy_take(policy, who, loop_now())) {
-        policy_say_limit(out->text, policy, who);
+    } else if (!policy_take(policy, client, loop_now())) {
+        policy_say_limit(out->text, policy, client);
         out->reason = WIRE_REASON_OVERLOADED;
     }
 }
 
-struct wire_reject permit_record(const struct wire_sign *sign, enum wire_reason reason,
-                                 const char *text)
+struct reject_request authorize_record(const struct sign_request *sign, enum wire_reason reason,
+                                       const char *text)
 {
     static const struct {
         unsigned status;
@@ -67,7 +70,7 @@ struct wire_reject permit_record(const struct wire_sign *sign, enum wire_reason 
         [WIRE_REASON_UNKNOWN_CLIENT] = {401, "unknown_client"},
     };
 
-    return (struct wire_reject){
+    return (struct reject_request){
         .request_id = sign->request_id,
         .client = sign->client,
         .method = sign->method,
@@ -79,9 +82,46 @@ struct wire_reject permit_record(const struct wire_sign *sign, enum wire_reason 
     };
 }
 
-void permit_log(const struct wire_sign *sign, const char *text)
+void authorize_log(const struct sign_request *sign, const char *text)
 {
     log_warning("refused", "id=%s client=%s workspace=%s why=%s", log_quote(sign->request_id).text,
                 log_quote(sign->client.name).text, log_quote(sign->workspace).text,
                 log_quote(slice_str(text)).text);
+}
+
+/*
+ * The keeper believes the proxy nothing that it can check itself. Field names are not signed, so
+ * their order is all that ties values to them: two equal names, or names out of order, would let
+ * one string to sign stand for two requests.
+ */
+static bool method_ok(struct slice method)
+{
+    return slice_eq(method, SLICE_LIT("POST")) || slice_eq(method, SLICE_LIT("PUT")) ||
+           slice_eq(method, SLICE_LIT("DELETE"));
+}
+
+static const char *check_fields(const struct request_field *fields, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (i > 0 && slice_cmp(fields[i - 1].name, fields[i].name) >= 0)
+            return "the field names are not in strictly ascending order";
+        if (!record_text_ok(fields[i].name))
+            return "a field name is not valid UTF-8";
+        if (!record_text_ok(fields[i].value))
+            return "a field value is not valid UTF-8";
+    }
+    return NULL;
+}
+
+const char *check_sign(const struct sign_request *sign)
+{
+    if (!record_request_id_ok(sign->request_id))
+        return "the request id is not 1 to 128 of A-Z a-z 0-9 . _ : + / = @ -";
+    if (!method_ok(sign->method))
+        return "the method is none of POST, PUT, DELETE";
+    if (!target_workspace_ok(sign->workspace))
+        return "the workspace is malformed";
+    if (!target_path_ok(sign->path))
+        return "the api-path is malformed";
+    return check_fields(sign->fields, sign->n_fields);
 }

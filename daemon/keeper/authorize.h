@@ -6,8 +6,9 @@
 
 #include "keeper/keystore.h"
 #include "policy/policy.h"
+#include "wall/wire.h"
 
-struct permit {
+struct authorization {
     enum wire_reason reason; /* 0: it is signed */
     char text[POLICY_TEXT_MAX];
 };
@@ -16,18 +17,30 @@ struct permit {
  * The client's place in the policy, or POLICY_NOBODY. Puts its name into who->name, whatever the
  * proxy wrote there: valid as long as the policy is.
  */
-int permit_who(const struct policy *policy, struct wire_client *who);
+int authorize_client(const struct policy *policy, struct client_identity *client);
 
 /*
  * Of a well-formed request (check_sign): fills *out, and *key when it is signed. Counts it against
  * the client's limit when nothing else is against it.
  */
-void permit_request(struct permit *out, struct policy *policy, int who, const struct keystore *keys,
-                    const struct wire_sign *sign, const struct keystore_key **key);
+void authorize_request(struct authorization *out, struct policy *policy, int client,
+                       const struct keystore *keys, const struct sign_request *sign,
+                       const struct keystore_key **key);
 
 /* The reject record of a request that isn't signed; borrows what it is given. */
-struct wire_reject permit_record(const struct wire_sign *sign, enum wire_reason reason,
-                                 const char *text);
-void permit_log(const struct wire_sign *sign, const char *text);
+struct reject_request authorize_record(const struct sign_request *sign, enum wire_reason reason,
+                                       const char *text);
+void authorize_log(const struct sign_request *sign, const char *text);
+
+/*
+ * What a request to sign must look like, whoever asks. The proxy has checked the same, so anything
+ * else means that it has a defect or is in the wrong hands.
+ */
+
+/*
+ * NULL, or a static sentence: the request id, the method (POST, PUT, DELETE), the workspace or the
+ * api-path is out of its grammar, names don't ascend strictly, or names or values aren't UTF-8.
+ */
+const char *check_sign(const struct sign_request *sign) __attribute__((warn_unused_result));
 
 #endif

@@ -10,9 +10,7 @@
 #include "keeper/answers.h"
 #include "keeper/audit/pending.h"
 #include "keeper/authorize.h"
-#include "keeper/check.h"
-#include "keeper/group_commit.h"
-#include "keeper/signing.h"
+#include "keeper/signer.h"
 #include "keeper/state.h"
 #include "wall/link.h"
 
@@ -35,7 +33,7 @@ struct peer {
     struct loop_timer greeting;
     struct pending pending;
     bool greeted;
-    struct ucred who;
+    struct ucred client;
 };
 
 struct keeper {
@@ -44,7 +42,7 @@ struct keeper {
     struct keystore *keys;
     struct policy *policy; /* NULL: everyone may everything */
     struct loop_hook commit;
-    struct gather gather;
+    struct group_commit group_commit;
     struct loop_hook tend;       /* after the answers have left */
     struct loop_timer tend_time; /* what the audit log has to do by the clock */
     struct peer *peers;
@@ -54,7 +52,7 @@ struct keeper {
     uint64_t signatures;
     void (*failed)(void *arg); /* NULL once called */
     void *failed_arg;
-    bool told_ok, told_passing, told_reason; /* what the proxies know of the audit log */
+    bool status_ok, status_passing, status_reason; /* what the proxies know of the audit log */
     bool stopped;
 };
 
@@ -79,8 +77,8 @@ static void peer_end(struct peer *p, const char *why)
 {
     struct keeper *k = p->keeper;
 
-    log_info("link_closed", "uid=%u pid=%d unanswered=%zu why=\"%s\"", (unsigned)p->who.uid,
-             (int)p->who.pid, p->pending.n, why);
+    log_info("link_closed", "uid=%u pid=%d unanswered=%zu why=\"%s\"", (unsigned)p->client.uid,
+             (int)p->client.pid, p->pending.n, why);
     answers_forget(&k->answers, p);
     pending_each(&p->pending, orphan, k);
     if (p->pending.n)
@@ -194,11 +192,11 @@ static void tell_trouble(struct keeper *k)
     bool reason = s.reason[0] != '\0';
     struct peer *next;
 
-    if (s.ok == k->told_ok && s.passing == k->told_passing && reason == k->told_reason)
+    if (s.ok == k->status_ok && s.passing == k->status_passing && reason == k->status_reason)
         return;
-    k->told_ok = s.ok;
-    k->told_passing = s.passing;
-    k->told_reason = reason;
+    k->status_ok = s.ok;
+    k->status_passing = s.passing;
+    k->status_reason = reason;
     for (struct peer *p = k->peers; p; p = next) {
         next = p->next;
         if (p->greeted)
@@ -217,7 +215,7 @@ static void keeper_commit(struct keeper *k)
 {
     bool durable = audit_commit(k->audit) == 0;
 
-    k->gather = (struct gather){0};
+    k->group_commit = (struct group_commit){0};
     for (size_t i = 0; i < k->answers.n; i++)
         answer_send(&k->answers.list[i], durable);
     answers_clear(&k->answers);
@@ -232,7 +230,8 @@ static void keeper_turn(void *arg)
     struct keeper *k = arg;
     size_t open = keeper_pending(k), asked = k->answers.n_signed;
 
-    if (!gather_more(&k->gather, k->answers.n, open > asked ? open - asked : 0, loop_now())) {
+    if (!group_commit_more(&k->group_commit, k->answers.n, open > asked ? open - asked : 0,
+                           loop_now())) {
         keeper_commit(k);
         return;
     }
@@ -270,14 +269,14 @@ static void keeper_tend(void *arg)
 /* ---- messages ---- */
 
 /* A reject record of our own making, and REFUSED once it is durable. */
-static void refuse(struct peer *p, const struct wire_sign *sign, enum wire_reason reason,
+static void refuse(struct peer *p, const struct sign_request *sign, enum wire_reason reason,
                    const char *text)
 {
-    struct wire_reject reject = permit_record(sign, reason, text);
+    struct reject_request reject = authorize_record(sign, reason, text);
     char *copy = strdup(text);
     struct answer *a;
 
-    permit_log(sign, text);
+    authorize_log(sign, text);
     if (!copy || answers_reserve(&p->keeper->answers) < 0 ||
         audit_reject(p->keeper->audit, &reject) < 0) {
         free(copy);
@@ -289,7 +288,7 @@ static void refuse(struct peer *p, const struct wire_sign *sign, enum wire_reaso
     a->text = copy;
 }
 
-static void accept_sign(struct peer *p, const struct wire_sign *sign,
+static void accept_sign(struct peer *p, const struct sign_request *sign,
                         const struct keystore_key *key)
 {
     struct keeper *k = p->keeper;
@@ -318,20 +317,20 @@ static void accept_sign(struct peer *p, const struct wire_sign *sign,
     explicit_bzero(signature, sizeof(signature));
 }
 
-static void on_sign(struct peer *p, const struct wire_sign *in)
+static void on_sign(struct peer *p, const struct sign_request *in)
 {
     struct keeper *k = p->keeper;
-    struct wire_sign sign = *in;
+    struct sign_request sign = *in;
     const struct keystore_key *key = NULL;
-    struct permit permit;
+    struct authorization authorization;
     const char *why;
-    int who;
+    int client;
 
     if (!audit_state(k->audit).ok) {
         refuse_unrecorded(p, in->id);
         return;
     }
-    who = permit_who(k->policy, &sign.client);
+    client = authorize_client(k->policy, &sign.client);
     why = check_sign(&sign);
     if (!why)
         why = pending_refusal(&p->pending, sign.id, WIRE_PENDING_MAX);
@@ -339,9 +338,9 @@ static void on_sign(struct peer *p, const struct wire_sign *in)
         refuse(p, &sign, WIRE_REASON_MALFORMED, why);
         return;
     }
-    permit_request(&permit, k->policy, who, k->keys, &sign, &key);
-    if (permit.reason)
-        refuse(p, &sign, permit.reason, permit.text);
+    authorize_request(&authorization, k->policy, client, k->keys, &sign, &key);
+    if (authorization.reason)
+        refuse(p, &sign, authorization.reason, authorization.text);
     else
         accept_sign(p, &sign, key);
 }
@@ -358,7 +357,7 @@ static void on_outcome(struct peer *p, const struct wire_outcome *outcome)
     };
 
     if (!request || !request->answered) {
-        log_warning("unknown_outcome", "pid=%d id=%" PRIu64, (int)p->who.pid, outcome->id);
+        log_warning("unknown_outcome", "pid=%d id=%" PRIu64, (int)p->client.pid, outcome->id);
         recorded_now(p, outcome->id, false);
         return;
     }
@@ -374,12 +373,12 @@ static void on_outcome(struct peer *p, const struct wire_outcome *outcome)
     (void)answer_later(p, WIRE_RECORDED, outcome->id);
 }
 
-static void on_reject(struct peer *p, const struct wire_reject *in)
+static void on_reject(struct peer *p, const struct reject_request *in)
 {
     struct keeper *k = p->keeper;
-    struct wire_reject reject = *in;
+    struct reject_request reject = *in;
 
-    (void)permit_who(k->policy, &reject.client);
+    (void)authorize_client(k->policy, &reject.client);
     if (answers_reserve(&k->answers) < 0 || audit_reject(k->audit, &reject) < 0) {
         recorded_now(p, in->id, false);
         return;
@@ -436,7 +435,7 @@ static const struct link_events PEER_EVENTS = {peer_message, peer_closed};
 void keeper_arrived(struct keeper *k, int fd)
 {
     struct peer *p = NULL;
-    socklen_t len = sizeof(p->who);
+    socklen_t len = sizeof(p->client);
 
     if (k->n_peers >= KEEPER_LINKS_MAX || k->stopped) {
         log_warning("link_refused", "why=\"%d links are open\"", KEEPER_LINKS_MAX);
@@ -449,8 +448,8 @@ void keeper_arrived(struct keeper *k, int fd)
         return;
     }
     p->keeper = k;
-    p->who = (struct ucred){.uid = WIRE_UID_UNKNOWN};
-    (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &p->who, &len);
+    p->client = (struct ucred){.uid = CLIENT_UID_UNKNOWN};
+    (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &p->client, &len);
     if (link_new(&p->link, k->loop, fd, &PEER_EVENTS, p) < 0) {
         log_error("link_refused", "why=\"%s\"", "out of memory");
         free(p);
@@ -464,7 +463,7 @@ void keeper_arrived(struct keeper *k, int fd)
         p->next->link_to_us = &p->next;
     k->peers = p;
     k->n_peers++;
-    log_info("link_opened", "uid=%u pid=%d", (unsigned)p->who.uid, (int)p->who.pid);
+    log_info("link_opened", "uid=%u pid=%d", (unsigned)p->client.uid, (int)p->client.pid);
 }
 
 /* ---- the keeper as a whole ---- */
@@ -479,7 +478,7 @@ int keeper_new(struct keeper **out, struct loop *loop, struct audit *audit,
     *k = (struct keeper){
         .loop = loop,
         .audit = audit,
-        .told_ok = true,
+        .status_ok = true,
     };
     if (signing_init(&k->signing, signer) < 0) {
         free(k);

@@ -68,7 +68,8 @@ static int read_sandbox(struct settings_node root, bool *out, struct err *err)
 }
 
 /* Left out, all of it is kept as it is. */
-static int read_archive(struct settings_node audit, struct archive_options *out, struct err *err)
+static int read_retention(struct settings_node audit, struct retention_options *out,
+                          struct err *err)
 {
     int64_t segments = 0, bytes = 0;
     int r = settings_bool(audit, "compress", &out->compress, err);
@@ -116,12 +117,12 @@ static int read_quota(struct settings_node audit, struct keeper_conf *out, struc
 }
 
 /* One element of audit.fields. */
-static int read_rule(struct settings_node node, struct veil_rules *rules, struct err *err)
+static int read_rule(struct settings_node node, struct redaction_rules *rules, struct err *err)
 {
     static const char *const KNOWN[] = {"method", "path", "field", "keep", NULL};
     static const char *const KEEP[] = {
         [RECORD_PLAIN] = "plain", [RECORD_MAC] = "mac", [RECORD_OMIT] = "omit", NULL};
-    struct veil_rule_text rule = {0};
+    struct redaction_rule_text rule = {0};
     unsigned keep = UINT_MAX;
     const char *where, *why;
     int r = settings_known(node, KNOWN, err);
@@ -141,18 +142,18 @@ static int read_rule(struct settings_node node, struct veil_rules *rules, struct
     if (r < 0)
         return r;
     rule.keep = (enum record_keep)keep;
-    r = veil_rules_add(rules, &rule, &where, &why);
+    r = redaction_rules_add(rules, &rule, &where, &why);
     return r == -EINVAL ? settings_fail(node, where, err, "%s", why) : r;
 }
 
-static int read_fields(struct settings_node audit, struct veil_rules **out, struct err *err)
+static int read_fields(struct settings_node audit, struct redaction_rules **out, struct err *err)
 {
     struct settings_node list;
     unsigned n = 0;
     int r = settings_list(audit, "fields", &list, &n, err);
 
     if (r == 0)
-        r = veil_rules_new(out);
+        r = redaction_rules_new(out);
     for (unsigned i = 0; r == 0 && i < n; i++)
         r = read_rule(settings_element(list, i), *out, err);
     return r == -ENOMEM ? err_set(err, r, "out of memory") : r;
@@ -190,7 +191,7 @@ static int read_audit(struct settings_node root, struct keeper_conf *out, struct
         r = read_fields(audit, &out->fields, err);
     out->segment_bytes = (uint64_t)bytes;
     if (r == 0)
-        r = read_archive(audit, &out->archive, err);
+        r = read_retention(audit, &out->retention, err);
     if (r == 0)
         r = read_receipts(audit, &out->receipts, err);
     return r < 0 ? r : read_quota(audit, out, err);
@@ -259,7 +260,7 @@ void keeper_conf_deinit(struct keeper_conf *c)
     free(c->keys);
     free(c->audit_directory);
     receipts_paths_deinit(&c->receipts);
-    veil_rules_free(c->fields);
+    redaction_rules_free(c->fields);
     policy_free(c->policy);
     *c = (struct keeper_conf){0};
 }

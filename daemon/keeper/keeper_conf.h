@@ -20,13 +20,13 @@ struct keeper_conf {
     mode_t socket_mode; /* its permissions; never any for others */
     char *keys;         /* path of the keys file */
     char *audit_directory;
-    struct archive_options archive;
+    struct retention_options retention;
     struct receipts_paths receipts; /* that retiring waits for; owned */
     uint64_t quota;                 /* bytes that may wait for them; 0: any number */
     uint64_t segment_bytes;         /* of the audit log, before it goes on in a new file */
     uint64_t segment_age_us;        /* microseconds; as that */
     uint64_t heartbeat_us;          /* microseconds; the audit log is signed at least this often */
-    struct veil_rules *fields;      /* how the audit log keeps field values; owned, never NULL */
+    struct redaction_rules *fields; /* how the audit log keeps field values; owned, never NULL */
     struct policy *policy;          /* who may do what; owned, never NULL */
     bool sandbox;                   /* "enforce" */
     enum log_level log_level;

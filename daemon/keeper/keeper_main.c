@@ -7,9 +7,7 @@
 #include "base/loop.h"
 #include "base/process.h"
 #include "base/service.h"
-#include "base/signals.h"
 #include "base/unix_listener.h"
-#include "base/watchdog.h"
 #include "keeper/audit/audit.h"
 #include "keeper/command.h"
 #include "keeper/keeper.h"
@@ -66,9 +64,9 @@ struct server {
     struct audit *audit;
     struct signer *signer;
     struct keeper *keeper;
-    struct door *door;
+    struct unix_listener *listener;
     struct command *command;
-    struct confine confine;
+    struct sandbox sandbox;
     struct loop_timer failing;
     struct watchdog watchdog;
     uint64_t failed_at; /* loop_now() when the audit log was lost; 0: it was not */
@@ -262,14 +260,14 @@ static void warn_of_no_policy(const struct server *s)
 /* Takes over what can be changed while running. */
 static void server_adopt(struct server *s, struct keeper_conf *conf)
 {
-    struct veil_rules *fields = s->conf.fields;
+    struct redaction_rules *fields = s->conf.fields;
     struct policy *policy = s->conf.policy;
 
     note_restart("socket", s->conf.socket, conf->socket);
     note_restart("audit.directory", s->conf.audit_directory, conf->audit_directory);
     if (s->conf.segment_bytes != conf->segment_bytes ||
         s->conf.segment_age_us != conf->segment_age_us ||
-        !archive_same(&s->conf.archive, &conf->archive) ||
+        !retention_same(&s->conf.retention, &conf->retention) ||
         !receipts_paths_same(&s->conf.receipts, &conf->receipts) || s->conf.quota != conf->quota ||
         s->conf.heartbeat_us != conf->heartbeat_us)
         log_warning("restart_needed", "setting=%s", "audit");
@@ -315,7 +313,7 @@ static void on_reload_signal(evutil_socket_t number, short what, void *arg)
         service_ready("reloaded");
     } else {
         log_error("reload_refused", "why=\"%s\"", err.text);
-        confine_explain(&s->confine, &err);
+        sandbox_explain(&s->sandbox, &err);
         keeper_reload_refused(s->keeper, err.text);
         service_ready("a reload was refused; the old settings are in use");
     }
@@ -344,8 +342,9 @@ static int start_door(struct server *s, struct err *err)
     if (n > 1)
         log_warning("sockets_closed", "n=%zu why=\"one is enough\"", n - 1);
     if (n > 0)
-        return door_inherit(&s->door, s->loop, sockets[0].fd, on_arrived, s, err);
-    return door_open(&s->door, s->loop, s->conf.socket, s->conf.socket_mode, on_arrived, s, err);
+        return unix_listener_inherit(&s->listener, s->loop, sockets[0].fd, on_arrived, s, err);
+    return unix_listener_open(&s->listener, s->loop, s->conf.socket, s->conf.socket_mode,
+                              on_arrived, s, err);
 }
 
 /* The audit log is locked before the socket is touched: two starts at once can't both win. */
@@ -354,7 +353,7 @@ static int server_open(struct server *s, struct keystore **keys, struct err *err
     struct audit_options options = {
         .segment_bytes = s->conf.segment_bytes,
         .segment_age_us = s->conf.segment_age_us,
-        .archive = s->conf.archive,
+        .retention = s->conf.retention,
         .receipts = &s->conf.receipts,
         .quota = s->conf.quota,
         .heartbeat_us = s->conf.heartbeat_us,
@@ -401,7 +400,7 @@ static int server_run(struct server *s, const struct options *o, struct keystore
     log_info("listening", "address=unix:%s", s->conf.socket);
     watchdog_start(&s->watchdog, s->loop);
     if ((o->command && command_start(&s->command, s->loop, o->command, on_ended, s, &err) < 0) ||
-        keeper_confine(&s->confine, &s->conf, s->conf_path,
+        keeper_sandbox(&s->sandbox, &s->conf, s->conf_path,
                        s->command ? command_pid(s->command) : 0, &err) < 0) {
         s->code = say(&err, EXIT_FAILED);
         loop_stop(s->loop);
@@ -422,13 +421,13 @@ static void server_deinit(struct server *s)
     command_free(s->command);
     loop_timer_deinit(&s->failing);
     watchdog_stop(&s->watchdog);
-    door_close(s->door);
+    unix_listener_close(s->listener);
     keeper_free(s->keeper);
     audit_free(s->audit);
     signer_free(s->signer);
     signals_deinit(&s->signals);
     loop_free(s->loop);
-    confine_deinit(&s->confine);
+    sandbox_deinit(&s->sandbox);
     keeper_conf_deinit(&s->conf);
 }
 
@@ -460,7 +459,7 @@ int main(int argc, char **argv)
 
     if (parse(argc, argv, &options, &code) < 0)
         return code;
-    if (sandbox_enter(&err) < 0 || keystore_init(&err) < 0)
+    if (process_harden(&err) < 0 || keystore_init(&err) < 0)
         return say(&err, EXIT_FAILED);
     code = options.test ? check(options.conf) : serve(&options);
     keystore_done();

@@ -14,7 +14,7 @@
  * `command` is the process that was started, 0 without one. *kept is filled, and owned by the
  * caller. -errno with err filled.
  */
-int keeper_confine(struct confine *kept, const struct keeper_conf *conf, const char *conf_path,
+int keeper_sandbox(struct sandbox *kept, const struct keeper_conf *conf, const char *conf_path,
                    pid_t command, struct err *err) __attribute__((warn_unused_result));
 
 #endif

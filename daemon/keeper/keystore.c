@@ -173,7 +173,7 @@ static void __attribute__((noreturn)) child(int file, int to, const char *path)
     (void)alarm(KEYSTORE_READ_S);
     if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         _exit(1);
-    confine_reader();
+    sandbox_reader();
     /* The descriptor that was checked, not the name, which may stand for another file by now. */
     (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", file);
     r = settings_open_named(&settings, name, path, &err);

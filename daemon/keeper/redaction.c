@@ -14,21 +14,21 @@
 
 #define WITHHELD SLICE_LIT("(withheld: the field is kept from the log)")
 
-struct veil {
+struct redaction {
     struct mac *mac;
-    const struct veil_rules *rules;
+    const struct redaction_rules *rules;
     char key_id[MAC_KEY_ID];
     bool created;
-    const struct veil_rule *selected[VEIL_RULES_MAX]; /* for the present request */
+    const struct redaction_rule *selected[REDACTION_RULES_MAX]; /* for the present request */
     size_t n_selected;
-    struct record_form forms[WIRE_FIELDS_MAX];
-    struct wire_problem problems[WIRE_PROBLEMS_MAX];
+    struct record_form forms[REQUEST_FIELDS_MAX];
+    struct request_problem problems[REQUEST_PROBLEMS_MAX];
 };
 
-int veil_open(struct veil **out, int directory, const char *path, struct err *err)
+int redact_open(struct redaction **out, int directory, const char *path, struct err *err)
 {
     unsigned char key[MAC_KEY];
-    struct veil *v = calloc(1, sizeof(*v));
+    struct redaction *v = calloc(1, sizeof(*v));
     int r;
 
     if (!v)
@@ -43,13 +43,13 @@ int veil_open(struct veil **out, int directory, const char *path, struct err *er
     }
     OPENSSL_cleanse(key, sizeof(key));
     if (r < 0)
-        veil_free(v);
+        redact_free(v);
     else
         *out = v;
     return r;
 }
 
-void veil_free(struct veil *v)
+void redact_free(struct redaction *v)
 {
     if (!v)
         return;
@@ -57,34 +57,34 @@ void veil_free(struct veil *v)
     free(v);
 }
 
-void veil_use(struct veil *v, const struct veil_rules *rules)
+void redact_use(struct redaction *v, const struct redaction_rules *rules)
 {
     v->rules = rules;
 }
 
-struct slice veil_key_id(const struct veil *v)
+struct slice redact_key_id(const struct redaction *v)
 {
     return slice_of(v->key_id, sizeof(v->key_id));
 }
 
-bool veil_key_created(const struct veil *v)
+bool redact_key_created(const struct redaction *v)
 {
     return v->created;
 }
 
-static void select_rules(struct veil *v, struct slice method, struct slice path)
+static void select_rules(struct redaction *v, struct slice method, struct slice path)
 {
-    v->n_selected = veil_rules_select(v->rules, method, path, v->selected);
+    v->n_selected = redaction_rules_select(v->rules, method, path, v->selected);
 }
 
-static const struct veil_rule *rule_for(const struct veil *v, struct slice name)
+static const struct redaction_rule *rule_for(const struct redaction *v, struct slice name)
 {
-    return veil_rules_find(v->selected, v->n_selected, name);
+    return redaction_rules_find(v->selected, v->n_selected, name);
 }
 
-static enum record_keep keep_of(const struct veil *v, const struct wire_field *field)
+static enum record_keep keep_of(const struct redaction *v, const struct request_field *field)
 {
-    const struct veil_rule *rule = rule_for(v, field->name);
+    const struct redaction_rule *rule = rule_for(v, field->name);
 
     if (rule)
         return rule->keep;
@@ -95,7 +95,7 @@ static enum record_keep keep_of(const struct veil *v, const struct wire_field *f
 
 /* ---- texts ---- */
 
-struct slice veil_text(struct slice text)
+struct slice redact_text(struct slice text)
 {
     return private_text(text) ? WITHHELD : text;
 }
@@ -104,13 +104,13 @@ struct slice veil_text(struct slice text)
  * The sentence about the field at `path`. That begins with the name of the body's member, which may
  * have dots in it: every beginning that could be the name is asked for.
  */
-static struct slice text_about(const struct veil *v, struct slice path, struct slice text)
+static struct slice text_about(const struct redaction *v, struct slice path, struct slice text)
 {
     bool by_name = false;
 
     for (size_t n = 1; n <= path.len; n++) {
         struct slice name = slice_of(path.data, n);
-        const struct veil_rule *rule;
+        const struct redaction_rule *rule;
 
         if (n < path.len && path.data[n] != '.' && path.data[n] != '[')
             continue;
@@ -119,13 +119,13 @@ static struct slice text_about(const struct veil *v, struct slice path, struct s
             return rule->keep == RECORD_PLAIN ? text : WITHHELD;
         by_name = by_name || private_name(name);
     }
-    return by_name ? WITHHELD : veil_text(text);
+    return by_name ? WITHHELD : redact_text(text);
 }
 
-static const struct wire_problem *problems(struct veil *v, const struct wire_problem *list,
-                                           uint32_t n)
+static const struct request_problem *problems(struct redaction *v,
+                                              const struct request_problem *list, uint32_t n)
 {
-    assert(n <= WIRE_PROBLEMS_MAX);
+    assert(n <= REQUEST_PROBLEMS_MAX);
     for (uint32_t i = 0; i < n; i++) {
         v->problems[i] = list[i];
         v->problems[i].error = text_about(v, list[i].field, list[i].error);
@@ -135,12 +135,12 @@ static const struct wire_problem *problems(struct veil *v, const struct wire_pro
 
 /* ---- requests ---- */
 
-int veil_intent(struct veil *v, const struct wire_sign *in, struct wire_sign *out,
-                struct record_veil *how)
+int redact_intent(struct redaction *v, const struct sign_request *in, struct sign_request *out,
+                  struct record_redaction *how)
 {
     int r;
 
-    assert(in->n_fields <= WIRE_FIELDS_MAX);
+    assert(in->n_fields <= REQUEST_FIELDS_MAX);
     select_rules(v, in->method, in->path);
     *out = *in;
     out->problems = problems(v, in->problems, in->n_problems);
@@ -154,7 +154,7 @@ int veil_intent(struct veil *v, const struct wire_sign *in, struct wire_sign *ou
     return r;
 }
 
-void veil_reject(struct veil *v, const struct wire_reject *in, struct wire_reject *out)
+void redact_reject(struct redaction *v, const struct reject_request *in, struct reject_request *out)
 {
     select_rules(v, in->method, in->path);
     *out = *in;

@@ -5,25 +5,25 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct veil_rules {
+struct redaction_rules {
     size_t n;
-    struct veil_rule list[VEIL_RULES_MAX];
+    struct redaction_rule list[REDACTION_RULES_MAX];
 };
 
-int veil_rules_new(struct veil_rules **out)
+int redaction_rules_new(struct redaction_rules **out)
 {
     *out = calloc(1, sizeof(**out));
     return *out ? 0 : -ENOMEM;
 }
 
-static void rule_deinit(struct veil_rule *r)
+static void rule_deinit(struct redaction_rule *r)
 {
     free(r->method);
     free(r->path);
     free(r->field);
 }
 
-void veil_rules_free(struct veil_rules *rules)
+void redaction_rules_free(struct redaction_rules *rules)
 {
     for (size_t i = 0; rules && i < rules->n; i++)
         rule_deinit(&rules->list[i]);
@@ -45,7 +45,7 @@ static bool field_ok(const char *field)
 {
     const char *p = field;
 
-    if (strlen(field) > VEIL_RULE_TEXT_MAX)
+    if (strlen(field) > REDACTION_RULE_TEXT_MAX)
         return false;
     for (;;) {
         size_t n = strcspn(p, ".[]*\"");
@@ -64,8 +64,8 @@ static bool field_ok(const char *field)
     }
 }
 
-static const char *wrong(const struct veil_rules *rules, const struct veil_rule_text *rule,
-                         const char **where)
+static const char *wrong(const struct redaction_rules *rules,
+                         const struct redaction_rule_text *rule, const char **where)
 {
     bool every = strcmp(rule->field, "*") == 0;
 
@@ -85,13 +85,13 @@ static const char *wrong(const struct veil_rules *rules, const struct veil_rule_
         return "a part of a value can't be kept plain by itself: name the whole field, which is "
                "one value in the log";
     *where = "field";
-    return rules->n == VEIL_RULES_MAX ? "there are more than 256 rules" : NULL;
+    return rules->n == REDACTION_RULES_MAX ? "there are more than 256 rules" : NULL;
 }
 
-int veil_rules_add(struct veil_rules *rules, const struct veil_rule_text *rule, const char **where,
-                   const char **why)
+int redaction_rules_add(struct redaction_rules *rules, const struct redaction_rule_text *rule,
+                        const char **where, const char **why)
 {
-    struct veil_rule r = {.keep = rule->keep};
+    struct redaction_rule r = {.keep = rule->keep};
     bool every = strcmp(rule->field, "*") == 0;
 
     *why = wrong(rules, rule, where);
@@ -110,13 +110,13 @@ int veil_rules_add(struct veil_rules *rules, const struct veil_rule_text *rule, 
 
 /* ---- which rule applies ---- */
 
-size_t veil_rules_select(const struct veil_rules *rules, struct slice method, struct slice path,
-                         const struct veil_rule **out)
+size_t redaction_rules_select(const struct redaction_rules *rules, struct slice method,
+                              struct slice path, const struct redaction_rule **out)
 {
     size_t n = 0;
 
     for (size_t i = 0; rules && i < rules->n; i++) {
-        const struct veil_rule *r = &rules->list[i];
+        const struct redaction_rule *r = &rules->list[i];
 
         if ((!r->method || slice_eq(slice_str(r->method), method)) &&
             (!r->path || path_matches(slice_str(r->path), path, PATH_WORD_ANY)))
@@ -125,8 +125,8 @@ size_t veil_rules_select(const struct veil_rules *rules, struct slice method, st
     return n;
 }
 
-const struct veil_rule *veil_rules_find(const struct veil_rule *const *selected, size_t n,
-                                        struct slice name)
+const struct redaction_rule *redaction_rules_find(const struct redaction_rule *const *selected,
+                                                  size_t n, struct slice name)
 {
     for (size_t i = 0; i < n; i++)
         if (!selected[i]->field || slice_eq(slice_str(selected[i]->field), name))

@@ -5,7 +5,11 @@
 #ifndef CENTION_KEEPER_SIGNER_H
 #define CENTION_KEEPER_SIGNER_H
 
+#include "api/string_to_sign.h"
+#include "base/buf.h"
 #include "base/slice.h"
+#include "keeper/keystore.h"
+#include "wall/wire.h"
 
 enum {
     SIGNER_HEX = 64, /* digits of a signature */
@@ -19,5 +23,26 @@ void signer_free(struct signer *signer); /* NULL is fine */
 /* Signs the text; `hex` isn't terminated. -EINVAL for an empty key, -ENOMEM; `hex` is zero then. */
 int signer_sign(const struct signer *signer, struct slice key, struct slice text,
                 char hex[SIGNER_HEX]) __attribute__((warn_unused_result));
+
+/*
+ * From a request's values to its signature: the keeper builds the string to sign itself. Holds the
+ * room for that, which is used again for the next one.
+ */
+
+struct signing {
+    const struct signer *signer;
+    struct sign_field *fields; /* room for REQUEST_FIELDS_MAX */
+    struct buf text;           /* the string to sign, while it is made */
+};
+
+/* The signer outlives it. -ENOMEM. */
+int signing_init(struct signing *signing, const struct signer *signer)
+    __attribute__((warn_unused_result));
+void signing_deinit(struct signing *signing);
+
+/* Of a request that check_sign is content with: 0, -EINVAL or -ENOMEM. */
+int signing_request(struct signing *signing, const struct sign_request *sign,
+                    const struct keystore_key *key, char signature[WIRE_SIGNATURE])
+    __attribute__((warn_unused_result));
 
 #endif

@@ -16,17 +16,17 @@ void policy_free(struct policy *policy)
     free(policy);
 }
 
-int policy_who(const struct policy *policy, const struct wire_client *who)
+int policy_client(const struct policy *policy, const struct client_identity *client)
 {
-    return policy ? policy_clients_find(&policy->clients, who) : POLICY_NOBODY;
+    return policy ? policy_clients_find(&policy->clients, client) : POLICY_NOBODY;
 }
 
-struct slice policy_name(const struct policy *policy, int who)
+struct slice policy_name(const struct policy *policy, int client)
 {
-    return policy && who >= 0 ? slice_str(policy->clients.list[who].name) : SLICE_NULL;
+    return policy && client >= 0 ? slice_str(policy->clients.list[client].name) : SLICE_NULL;
 }
 
-struct policy_decision policy_decide(const struct policy *policy, int who,
+struct policy_decision policy_decide(const struct policy *policy, int client,
                                      const struct policy_request *request)
 {
     struct policy_decision d = {.verdict = POLICY_ALLOWED};
@@ -34,7 +34,7 @@ struct policy_decision policy_decide(const struct policy *policy, int who,
 
     if (!policy || policy->clients.n == 0)
         return d;
-    if (who < 0) {
+    if (client < 0) {
         d.verdict = POLICY_UNKNOWN_CLIENT;
         return d;
     }
@@ -43,7 +43,7 @@ struct policy_decision policy_decide(const struct policy *policy, int who,
     for (size_t i = 0; i < policy->rules.n; i++) {
         const struct policy_rule *rule = &policy->rules.list[i];
         struct slice field = SLICE_NULL;
-        enum policy_miss miss = policy_rule_miss(rule, who, method, request, &field);
+        enum policy_miss miss = policy_rule_miss(rule, client, method, request, &field);
 
         if (miss == POLICY_MISS_NOTHING)
             return (struct policy_decision){.verdict = POLICY_ALLOWED, .rule = rule};
@@ -54,9 +54,9 @@ struct policy_decision policy_decide(const struct policy *policy, int who,
     return d;
 }
 
-bool policy_take(struct policy *policy, int who, uint64_t now_us)
+bool policy_take(struct policy *policy, int client, uint64_t now_us)
 {
-    return !policy || who < 0 || rate_take(&policy->clients.list[who].rate, now_us);
+    return !policy || client < 0 || rate_take(&policy->clients.list[client].rate, now_us);
 }
 
 void policy_continue(struct policy *policy, const struct policy *old)
@@ -70,23 +70,23 @@ void policy_continue(struct policy *policy, const struct policy *old)
     }
 }
 
-void policy_say_unknown(char out[POLICY_TEXT_MAX], const struct wire_client *who)
+void policy_say_unknown(char out[POLICY_TEXT_MAX], const struct client_identity *client)
 {
-    if (who->token.len)
+    if (client->token.len)
         (void)snprintf(out, POLICY_TEXT_MAX,
                        "the token is no client's, or not that of whoever sent it");
-    else if (who->uid != WIRE_UID_UNKNOWN)
+    else if (client->uid != CLIENT_UID_UNKNOWN)
         (void)snprintf(out, POLICY_TEXT_MAX, "uid %u without a token is none of the known clients",
-                       who->uid);
+                       client->uid);
     else
         (void)snprintf(out, POLICY_TEXT_MAX,
                        "none of the known clients: no token came, and the uid is not known");
 }
 
-void policy_say_forbidden(char out[POLICY_TEXT_MAX], const struct policy *policy, int who,
+void policy_say_forbidden(char out[POLICY_TEXT_MAX], const struct policy *policy, int client,
                           const struct policy_request *request, const struct policy_decision *d)
 {
-    struct slice name = policy_name(policy, who), path = slice_cut(request->path, SHOWN_PATH);
+    struct slice name = policy_name(policy, client), path = slice_cut(request->path, SHOWN_PATH);
     int n = snprintf(out, POLICY_TEXT_MAX, "client %.*s may not %.*s %.*s%s in workspace %.*s",
                      (int)name.len, name.data, (int)request->method.len, request->method.data,
                      (int)path.len, path.data, path.len < request->path.len ? "..." : "",
@@ -102,10 +102,10 @@ void policy_say_forbidden(char out[POLICY_TEXT_MAX], const struct policy *policy
                        (int)d->field.len, d->field.data);
 }
 
-void policy_say_limit(char out[POLICY_TEXT_MAX], const struct policy *policy, int who)
+void policy_say_limit(char out[POLICY_TEXT_MAX], const struct policy *policy, int client)
 {
-    struct slice name = policy_name(policy, who);
-    const struct rate *rate = &policy->clients.list[who].rate;
+    struct slice name = policy_name(policy, client);
+    const struct rate *rate = &policy->clients.list[client].rate;
 
     (void)snprintf(out, POLICY_TEXT_MAX,
                    "client %.*s is over its limit of %g requests a second (%g at once)",

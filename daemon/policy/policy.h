@@ -10,7 +10,7 @@
 #include "policy/policy_rules.h"
 
 enum {
-    POLICY_TEXT_MAX = 640, /* bytes of a sentence, terminator included; below WIRE_TEXT_MAX */
+    POLICY_TEXT_MAX = 640, /* bytes of a sentence, terminator included; below REQUEST_TEXT_MAX */
 };
 
 struct policy {
@@ -34,25 +34,25 @@ struct policy_decision {
 void policy_free(struct policy *policy); /* NULL is fine */
 
 /* The client's place, or POLICY_NOBODY. NULL has no clients. */
-int policy_who(const struct policy *policy, const struct wire_client *who);
+int policy_client(const struct policy *policy, const struct client_identity *client);
 
 /* The client's name; the empty slice for POLICY_NOBODY. Valid as long as the policy is. */
-struct slice policy_name(const struct policy *policy, int who);
+struct slice policy_name(const struct policy *policy, int client);
 
-struct policy_decision policy_decide(const struct policy *policy, int who,
+struct policy_decision policy_decide(const struct policy *policy, int client,
                                      const struct policy_request *request);
 
 /* Counts a request against the client's limit: false when it is over. `now_us` as rate_take. */
-bool policy_take(struct policy *policy, int who, uint64_t now_us)
+bool policy_take(struct policy *policy, int client, uint64_t now_us)
     __attribute__((warn_unused_result));
 
 /* The limits go on with what the clients of the same names and limits have left. */
 void policy_continue(struct policy *policy, const struct policy *old);
 
 /* Sentences for whoever asked, without any secret or value: why not. */
-void policy_say_unknown(char out[POLICY_TEXT_MAX], const struct wire_client *who);
-void policy_say_forbidden(char out[POLICY_TEXT_MAX], const struct policy *policy, int who,
+void policy_say_unknown(char out[POLICY_TEXT_MAX], const struct client_identity *client);
+void policy_say_forbidden(char out[POLICY_TEXT_MAX], const struct policy *policy, int client,
                           const struct policy_request *request, const struct policy_decision *d);
-void policy_say_limit(char out[POLICY_TEXT_MAX], const struct policy *policy, int who);
+void policy_say_limit(char out[POLICY_TEXT_MAX], const struct policy *policy, int client);
 
 #endif

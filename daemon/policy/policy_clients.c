@@ -25,23 +25,23 @@ static bool is_member(const struct policy_client *c, uint32_t uid)
 }
 
 /* All but the token. */
-static bool holds(const struct policy_client *c, const struct wire_client *who)
+static bool holds(const struct policy_client *c, const struct client_identity *client)
 {
     bool uid_needed = c->has_uid || c->group;
 
-    if (uid_needed && who->uid == WIRE_UID_UNKNOWN)
+    if (uid_needed && client->uid == CLIENT_UID_UNKNOWN)
         return false;
-    if (c->has_uid && c->uid != who->uid)
+    if (c->has_uid && c->uid != client->uid)
         return false;
-    if (c->group && !is_member(c, who->uid))
+    if (c->group && !is_member(c, client->uid))
         return false;
     return !c->certificate ||
-           (who->certificate.len && slice_eq(slice_str(c->certificate), who->certificate));
+           (client->certificate.len && slice_eq(slice_str(c->certificate), client->certificate));
 }
 
-int policy_clients_find(const struct policy_clients *clients, const struct wire_client *who)
+int policy_clients_find(const struct policy_clients *clients, const struct client_identity *client)
 {
-    bool carries = who->token.len > 0;
+    bool carries = client->token.len > 0;
     int found = POLICY_NOBODY;
 
     /* No early end: how long it takes says nothing of which hash was near. */
@@ -50,8 +50,8 @@ int policy_clients_find(const struct policy_clients *clients, const struct wire_
         bool good = c->has_token == carries;
 
         if (c->has_token && carries)
-            good = token_is(&c->token, who->token);
-        good &= holds(c, who);
+            good = token_is(&c->token, client->token);
+        good &= holds(c, client);
         if (good && found == POLICY_NOBODY)
             found = (int)i;
     }

@@ -5,9 +5,9 @@
 #ifndef CENTION_POLICY_POLICY_CLIENTS_H
 #define CENTION_POLICY_POLICY_CLIENTS_H
 
+#include "base/request.h"
 #include "policy/rate.h"
 #include "policy/token.h"
-#include "wall/wire.h"
 
 enum {
     POLICY_CLIENTS_MAX = 256,
@@ -42,9 +42,9 @@ bool policy_client_name_ok(const char *name);
 /*
  * The first client in the file's order that a request belongs to, or POLICY_NOBODY. A request with
  * a token belongs only to clients with that token, which is compared with every client's in the
- * same time. WIRE_UID_UNKNOWN is nobody's number.
+ * same time. CLIENT_UID_UNKNOWN is nobody's number.
  */
-int policy_clients_find(const struct policy_clients *clients, const struct wire_client *who);
+int policy_clients_find(const struct policy_clients *clients, const struct client_identity *client);
 
 /* By its name, or POLICY_NOBODY. */
 int policy_clients_named(const struct policy_clients *clients, const char *name);

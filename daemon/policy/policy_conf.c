@@ -32,7 +32,7 @@ static int lookup_failed(struct settings_node node, const char *setting, const c
 static int read_uid(struct settings_node node, struct policy_client *c, struct err *err)
 {
     int64_t uid = -1;
-    int r = settings_integer(node, "uid", 0, WIRE_UID_UNKNOWN - 1, &uid, err);
+    int r = settings_integer(node, "uid", 0, CLIENT_UID_UNKNOWN - 1, &uid, err);
 
     if (r < 0 || uid < 0)
         return r;
@@ -139,8 +139,8 @@ static int read_client(struct settings_node node, struct policy_clients *before,
         r = read_token(node, c, err);
     if (r == 0)
         r = settings_text(node, "certificate", &c->certificate, err);
-    if (r == 0 && c->certificate && strlen(c->certificate) > WIRE_NAME_MAX)
-        r = settings_fail(node, "certificate", err, "is longer than %d bytes", WIRE_NAME_MAX);
+    if (r == 0 && c->certificate && strlen(c->certificate) > REQUEST_NAME_MAX)
+        r = settings_fail(node, "certificate", err, "is longer than %d bytes", REQUEST_NAME_MAX);
     if (r == 0)
         r = read_rate(node, c, err);
     return r == 0 ? check_client(node, before, c, err) : r;
@@ -229,8 +229,8 @@ static int read_words(struct settings_node node, const char *name, word_wrong *w
     return r;
 }
 
-static int read_who(struct settings_node node, const struct policy_clients *clients,
-                    struct policy_rule *rule, struct err *err)
+static int read_rule_clients(struct settings_node node, const struct policy_clients *clients,
+                             struct policy_rule *rule, struct err *err)
 {
     struct settings_node words;
     unsigned n = 0;
@@ -240,18 +240,18 @@ static int read_who(struct settings_node node, const struct policy_clients *clie
         r = settings_fail(node, "client", err, "missing: a client's name, a list, or \"*\"");
     for (unsigned i = 0; r == 0 && i < n; i++) {
         const char *name = settings_string_at(words, i);
-        int who = policy_clients_named(clients, name);
+        int client = policy_clients_named(clients, name);
 
         if (strcmp(name, "*") == 0 && n == 1)
             rule->everyone = true;
         else if (strcmp(name, "*") == 0)
             r = settings_fail(node, "client", err, "\"*\" is everyone: it stands alone");
-        else if (who < 0)
+        else if (client < 0)
             r = settings_fail(node, "client", err, "there is no client \"%.64s\"", name);
-        else if (rule->clients[who / 64] >> (who % 64) & 1)
+        else if (rule->clients[client / 64] >> (client % 64) & 1)
             r = settings_fail(node, "client", err, "\"%.64s\" is there twice", name);
         else
-            rule->clients[who / 64] |= UINT64_C(1) << (who % 64);
+            rule->clients[client / 64] |= UINT64_C(1) << (client % 64);
     }
     return r;
 }
@@ -317,7 +317,7 @@ static int read_fields(struct settings_node node, struct policy_rule *rule, stru
 {
     struct settings_node list;
     unsigned n = 0;
-    int r = open_list(node, "fields", WIRE_FIELDS_MAX, &list, &n, err);
+    int r = open_list(node, "fields", REQUEST_FIELDS_MAX, &list, &n, err);
 
     if (r < 0 || n == 0)
         return r;
@@ -339,7 +339,7 @@ static int read_rule(struct settings_node node, const struct policy_clients *cli
 
     rule->line = settings_line(node);
     if (r == 0)
-        r = read_who(node, clients, rule, err);
+        r = read_rule_clients(node, clients, rule, err);
     if (r == 0)
         r = read_words(node, "workspaces", workspace_wrong, &rule->workspaces, err);
     if (r == 0)

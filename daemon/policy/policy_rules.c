@@ -87,10 +87,10 @@ static enum policy_miss fields_miss(const struct policy_rule *rule,
     return POLICY_MISS_NOTHING;
 }
 
-enum policy_miss policy_rule_miss(const struct policy_rule *rule, int who, unsigned method,
+enum policy_miss policy_rule_miss(const struct policy_rule *rule, int client, unsigned method,
                                   const struct policy_request *request, struct slice *field)
 {
-    if (who < 0 || (!rule->everyone && !(rule->clients[who / 64] >> (who % 64) & 1)))
+    if (client < 0 || (!rule->everyone && !(rule->clients[client / 64] >> (client % 64) & 1)))
         return POLICY_MISS_CLIENT;
     if (rule->workspaces.n && !policy_words_has(&rule->workspaces, request->workspace))
         return POLICY_MISS_WORKSPACE;

@@ -47,7 +47,7 @@ struct policy_rules {
 struct policy_request {
     struct slice method, workspace, path;
     uint32_t n_fields;
-    const struct wire_field *fields; /* names strictly ascending by bytes */
+    const struct request_field *fields; /* names strictly ascending by bytes */
 };
 
 /* In the order in which it is looked at: the higher, the nearer a request came to a rule. */
@@ -65,10 +65,10 @@ enum policy_miss {
 unsigned policy_method(struct slice method);
 
 /*
- * `who` is a client's place, `method` the policy_method of the request's. *field is the one meant
- * by the last two, valid as the rule is.
+ * `client` is a client's place, `method` the policy_method of the request's. *field is the one
+ * meant by the last two, valid as the rule is.
  */
-enum policy_miss policy_rule_miss(const struct policy_rule *rule, int who, unsigned method,
+enum policy_miss policy_rule_miss(const struct policy_rule *rule, int client, unsigned method,
                                   const struct policy_request *request, struct slice *field);
 
 /* Appends copies. -ENOMEM. */

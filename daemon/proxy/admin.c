@@ -22,7 +22,7 @@ static const char PROMETHEUS[] = "text/plain; version=0.0.4; charset=utf-8";
 /* A question at the first worker that waits for what the others say. */
 struct inquiry {
     enum exchange_attached attached;
-    struct crew_question question;
+    struct workers_question question;
     struct admin *admin;
     struct client *client; /* NULL once it is gone */
     enum admin_page page;
@@ -31,7 +31,7 @@ struct inquiry {
 
 static unsigned put_health(struct buf *body, const struct admin *admin)
 {
-    unsigned hung = crew_hung(admin->crew);
+    unsigned hung = workers_hung(admin->workers);
 
     if (hung)
         return buf_printf(body, "worker %u hangs\n", hung) < 0 ? 500 : 503;
@@ -40,12 +40,12 @@ static unsigned put_health(struct buf *body, const struct admin *admin)
 
 static unsigned put_ready(struct buf *body, const struct admin *admin)
 {
-    unsigned hung = crew_hung(admin->crew);
+    unsigned hung = workers_hung(admin->workers);
     struct report all;
     int r;
 
     report_take(&all, admin->worker);
-    crew_report(admin->crew, &all);
+    workers_report(admin->workers, &all);
     if (all.trouble[0])
         r = buf_printf(body, "%s: %s\n", all.trouble, all.why);
     else if (hung)
@@ -59,14 +59,14 @@ static unsigned put_ready(struct buf *body, const struct admin *admin)
 
 static unsigned put_metrics(struct buf *body, const struct admin *admin)
 {
-    unsigned workers = crew_workers(admin->crew);
+    unsigned workers = workers_workers(admin->workers);
     struct report all;
     uint64_t own;
     int r;
 
     report_take(&all, admin->worker);
     own = all.accepts;
-    crew_report(admin->crew, &all);
+    workers_report(admin->workers, &all);
     r = report_put(body, &all);
     if (r == 0)
         r = metrics_put(body, "cention_workers", "gauge", "Event loops.", workers);
@@ -76,7 +76,7 @@ static unsigned put_metrics(struct buf *body, const struct admin *admin)
                              "# TYPE cention_worker_connections_total counter\n");
     for (unsigned i = 0; r == 0 && i < workers; i++)
         r = buf_printf(body, "cention_worker_connections_total{worker=\"%u\"} %llu\n", i,
-                       (unsigned long long)(i ? crew_accepts(admin->crew, i) : own));
+                       (unsigned long long)(i ? workers_accepts(admin->workers, i) : own));
     return r < 0 ? 500 : 200;
 }
 
@@ -107,7 +107,7 @@ static void admin_page(const struct admin *admin, struct client *client, enum ad
     client_answered(client, to->keep_alive);
 }
 
-static void inquiry_answered(struct crew_question *question)
+static void inquiry_answered(struct workers_question *question)
 {
     struct inquiry *q = question->arg;
 
@@ -118,7 +118,8 @@ static void inquiry_answered(struct crew_question *question)
     free(q);
 }
 
-/* The others are asked first; the answer comes within CREW_PATIENCE_US, with or without theirs. */
+/* The others are asked first; the answer comes within WORKERS_PATIENCE_US, with or without theirs.
+ */
 static void admin_inquire(struct admin *admin, struct client *client, enum admin_page page,
                           const struct answer_to *to)
 {
@@ -135,7 +136,7 @@ static void admin_inquire(struct admin *admin, struct client *client, enum admin
                           .page = page,
                           .to = *to};
     client_attach(client, q);
-    crew_ask(admin->crew, &q->question);
+    workers_ask(admin->workers, &q->question);
 }
 
 /*
@@ -236,7 +237,7 @@ static void admin_request(void *arg, struct client *client, const struct http_he
         page = PAGE_READY;
     else if (slice_eq(head->target, SLICE_LIT("/metrics")))
         page = PAGE_METRICS;
-    if (admin->crew && page != PAGE_NONE)
+    if (admin->workers && page != PAGE_NONE)
         admin_inquire(admin, client, page, &to);
     else
         admin_page(admin, client, page, &to);

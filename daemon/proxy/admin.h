@@ -10,8 +10,8 @@
 #include "proxy/workers.h"
 
 struct admin {
-    struct worker *worker; /* the first: the admin listener is in its loop */
-    struct crew *crew;     /* the others, or NULL */
+    struct worker *worker;   /* the first: the admin listener is in its loop */
+    struct workers *workers; /* the others, or NULL */
 };
 
 /* For the clients of the admin listener; their handler's argument is the struct admin. */

@@ -5,7 +5,8 @@
 
 #include <stdio.h>
 
-_Static_assert((int)VALIDATE_PROBLEMS_MAX <= (int)WIRE_PROBLEMS_MAX, "every problem is recorded");
+_Static_assert((int)VALIDATE_PROBLEMS_MAX <= (int)REQUEST_PROBLEMS_MAX,
+               "every problem is recorded");
 
 static bool out_of_memory(struct refusal *why)
 {
@@ -77,14 +78,14 @@ bool body_check(struct proxy *proxy, const struct setup *setup, const struct htt
     return false;
 }
 
-uint32_t body_problems(struct proxy *proxy, const struct wire_problem **out)
+uint32_t body_problems(struct proxy *proxy, const struct request_problem **out)
 {
     const struct validate_report *report = &proxy->report;
 
     for (size_t i = 0; i < report->n; i++)
-        proxy->problems[i] = (struct wire_problem){slice_str(report->problems[i].field),
-                                                   slice_str(report->problems[i].code),
-                                                   slice_str(report->problems[i].text)};
+        proxy->problems[i] = (struct request_problem){slice_str(report->problems[i].field),
+                                                      slice_str(report->problems[i].code),
+                                                      slice_str(report->problems[i].text)};
     *out = proxy->problems;
     return (uint32_t)report->n;
 }

@@ -19,7 +19,7 @@ bool body_check(struct proxy *proxy, const struct setup *setup, const struct htt
                 struct refusal *why);
 
 /* The report's problems for the wire: *out points into `proxy` until the next body. */
-uint32_t body_problems(struct proxy *proxy, const struct wire_problem **out);
+uint32_t body_problems(struct proxy *proxy, const struct request_problem **out);
 
 /* The report as the members `errors` and, where some are not listed, `errors_omitted`. */
 int body_errors(struct buf *out, const struct validate_report *report)

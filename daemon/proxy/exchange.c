@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "proxy/answer.h"
 #include "proxy/body.h"
-#include "proxy/client_identity.h"
 #include "proxy/forward.h"
+#include "proxy/identify.h"
 #include "proxy/ready.h"
 
 #include <errno.h>
@@ -28,7 +28,7 @@ enum exchange_state {
 enum {
     EXCHANGE_HEAD_MAX = 128 * 1024, /* of a relayed answer's head */
     EXCHANGE_ERRORS_MAX = 512 * 1024,
-    EXCHANGE_REQUEST_MAX = WIRE_BODY_MAX + 1024 * 1024, /* head and body for the upstream */
+    EXCHANGE_REQUEST_MAX = REQUEST_BODY_MAX + 1024 * 1024, /* head and body for the upstream */
 };
 
 struct exchange {
@@ -45,7 +45,7 @@ struct exchange {
     struct buf head;            /* the relayed answer's head, until the outcome is durable */
     struct refusal refusal;     /* the answer, when the daemon makes it (status != 0) */
     struct buf errors;          /* and its list of what is wrong with the body */
-    char id[WIRE_REQUEST_ID_MAX + 1];
+    char id[REQUEST_ID_MAX + 1];
     unsigned minor;
     bool keep_alive, to_head; /* as answer_to */
     bool chunked;             /* the relayed body */
@@ -157,12 +157,12 @@ static struct exchange *exchange_new(struct proxy *proxy, struct client *client,
 static void exchange_reject(struct exchange *x, const struct http_head *head)
 {
     const struct refusal *no = &x->refusal;
-    struct wire_reject reject = {.request_id = slice_str(x->id),
-                                 .client = who_is(x->client, head),
-                                 .status = no->status,
-                                 .code = slice_str(no->code),
-                                 .error = slice_cut(slice_str(no->text), WIRE_TEXT_MAX),
-                                 .field = slice_str(no->field)};
+    struct reject_request reject = {.request_id = slice_str(x->id),
+                                    .client = identify_client(x->client, head),
+                                    .status = no->status,
+                                    .code = slice_str(no->code),
+                                    .error = slice_cut(slice_str(no->text), REQUEST_TEXT_MAX),
+                                    .field = slice_str(no->field)};
     struct target target = {0};
     const char *why;
 
@@ -173,7 +173,7 @@ static void exchange_reject(struct exchange *x, const struct http_head *head)
     }
     if (head) {
         reject.method = head->method;
-        reject.path = slice_cut(head->target, WIRE_PATH_MAX);
+        reject.path = slice_cut(head->target, REQUEST_PATH_MAX);
         if (target_parse(head->target, &target, &why) == 0) {
             reject.path = target.path;
             reject.workspace =
@@ -193,7 +193,7 @@ static bool exchange_check(void *arg, const struct http_head *head, struct refus
     struct proxy *proxy = arg;
     struct target target;
 
-    return who_check(head, why) && forward_check(proxy->setup, head, &target, why) &&
+    return identify_check(head, why) && forward_check(proxy->setup, head, &target, why) &&
            ready_for(proxy, why);
 }
 
@@ -208,8 +208,8 @@ static void exchange_refused(void *arg, struct client *client, const struct http
     exchange_reject(x, head);
 }
 
-_Static_assert(sizeof(struct wire_field) == sizeof(struct sign_field) &&
-                   offsetof(struct wire_field, value) == offsetof(struct sign_field, value),
+_Static_assert(sizeof(struct request_field) == sizeof(struct sign_field) &&
+                   offsetof(struct request_field, value) == offsetof(struct sign_field, value),
                "a canonical field crosses the wall as it is");
 
 /* The request is whole: ask the keeper to record the intent and to sign. */
@@ -218,7 +218,7 @@ static void exchange_start(struct proxy *proxy, struct client *client, const str
 {
     struct exchange *x = exchange_new(proxy, client, head);
     struct target target;
-    struct wire_sign sign;
+    struct sign_request sign;
     int r;
 
     if (!x)
@@ -233,13 +233,13 @@ static void exchange_start(struct proxy *proxy, struct client *client, const str
         exchange_reject(x, head);
         return;
     }
-    sign = (struct wire_sign){.request_id = slice_str(x->id),
-                              .client = who_is(x->client, head),
-                              .method = head->method,
-                              .workspace = target.workspace,
-                              .path = target.path,
-                              .n_fields = (uint32_t)proxy->canon.n,
-                              .fields = (const struct wire_field *)proxy->canon.fields};
+    sign = (struct sign_request){.request_id = slice_str(x->id),
+                                 .client = identify_client(x->client, head),
+                                 .method = head->method,
+                                 .workspace = target.workspace,
+                                 .path = target.path,
+                                 .n_fields = (uint32_t)proxy->canon.n,
+                                 .fields = (const struct request_field *)proxy->canon.fields};
     sign.n_problems = body_problems(proxy, &sign.problems);
     r = forward_head(&x->request, x->setup, head, &target, slice_str(x->id), body.len);
     if (r == 0)
@@ -275,7 +275,7 @@ static void exchange_record(struct exchange *x, unsigned status, enum wire_sent 
     struct wire_outcome outcome = {.status = status,
                                    .sent = sent,
                                    .duration_us = loop_now() - x->began,
-                                   .error = slice_cut(slice_str(error), WIRE_TEXT_MAX)};
+                                   .error = slice_cut(slice_str(error), REQUEST_TEXT_MAX)};
 
     x->state = EXCHANGE_RECORDING;
     if (caller_outcome(x->proxy->keeper, &x->ticket, &outcome) < 0)
@@ -285,7 +285,7 @@ static void exchange_record(struct exchange *x, unsigned status, enum wire_sent 
 /* The answer is the daemon's own: record it as the outcome first. */
 static void exchange_fail(struct exchange *x, enum wire_sent sent)
 {
-    char error[WIRE_TEXT_MAX];
+    char error[REQUEST_TEXT_MAX];
 
     if (sent != WIRE_SENT_NONE)
         x->refusal.outcome = "unknown";

@@ -35,7 +35,7 @@ struct proxy {
     struct setup *setup; /* for requests that begin now */
     struct canon canon;  /* scratch, reused by every request, as are the next two */
     struct validate_report report;
-    struct wire_problem problems[WIRE_PROBLEMS_MAX];
+    struct request_problem problems[REQUEST_PROBLEMS_MAX];
     struct metrics metrics;
     struct request_ids ids;
     bool draining; /* no new requests */

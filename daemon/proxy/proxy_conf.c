@@ -1,6 +1,6 @@
 #include "proxy/proxy_conf.h"
 
-#include "api/api_file.h"
+#include "api/api.h"
 #include "api/name.h"
 #include "base/settings.h"
 #include "wall/wire.h"
@@ -262,7 +262,7 @@ static int read_limits(struct proxy_conf *c, struct settings_node root, struct e
 
     if (r < 0 || (r = settings_known(g, LIMITS, err)) < 0 ||
         (r = read_size(g, "header_bytes", 256, 1024 * 1024, &l->header_bytes, err)) < 0 ||
-        (r = read_size(g, "body_bytes", 1, WIRE_BODY_MAX, &l->body_bytes, err)) < 0 ||
+        (r = read_size(g, "body_bytes", 1, REQUEST_BODY_MAX, &l->body_bytes, err)) < 0 ||
         (r = settings_seconds(g, "header_timeout", 10 * MS, 3600 * S, &l->header_timeout_us, err)) <
             0 ||
         (r = settings_seconds(g, "body_timeout", 10 * MS, 3600 * S, &l->body_timeout_us, err)) <

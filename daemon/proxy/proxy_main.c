@@ -2,11 +2,9 @@
  * cention-proxyd: everything that touches the network, and no key. This file puts the rooms
  * together and says how the process starts, reloads and ends.
  */
-#include "base/descriptors.h"
+#include "base/loop.h"
 #include "base/process.h"
 #include "base/service.h"
-#include "base/signals.h"
-#include "base/watchdog.h"
 #include "config.h"
 #include "proxy/admin.h"
 #include "proxy/proxy_sandbox.h"
@@ -36,9 +34,9 @@ struct daemon {
     const char *conf_path;
     struct loop *loop;
     struct worker first;
-    struct crew *crew; /* the other workers; NULL when there are none */
-    bool crew_ended;
-    struct confine confine;
+    struct workers *workers; /* the other workers; NULL when there are none */
+    bool workers_ended;
+    struct sandbox sandbox;
     struct admin admin;
     struct clients *admins;
     struct signals signals;
@@ -71,7 +69,7 @@ static void daemon_ended(void *arg)
 {
     struct daemon *d = arg;
 
-    if (d->first.done && (!d->crew || d->crew_ended))
+    if (d->first.done && (!d->workers || d->workers_ended))
         loop_stop(d->loop);
 }
 
@@ -79,7 +77,7 @@ static void daemon_crew_ended(void *arg)
 {
     struct daemon *d = arg;
 
-    d->crew_ended = true;
+    d->workers_ended = true;
     daemon_ended(d);
 }
 
@@ -114,15 +112,15 @@ static void daemon_drain(evutil_socket_t signal_number, short what, void *arg)
         d->drain_signal = (int)signal_number;
         worker_drain(&d->first);
     }
-    if (!d->crew) {
+    if (!d->workers) {
         if (!again)
             daemon_drained(d, 0, 0);
         return;
     }
     if (again)
-        crew_hurry(d->crew);
+        workers_hurry(d->workers);
     else
-        crew_drain(d->crew);
+        workers_drain(d->workers);
     loop_timer_set(&d->give_up,
                    GIVE_UP_US + (again ? 0 : d->first.proxy.setup->conf.drain_timeout_us));
 }
@@ -131,11 +129,11 @@ static void daemon_drain(evutil_socket_t signal_number, short what, void *arg)
 static unsigned daemon_limit(const struct daemon *d, struct setup *setup)
 {
     struct proxy_conf *conf = &setup->conf;
-    unsigned others = d->crew ? crew_workers(d->crew) - 1 : conf->workers - 1;
+    unsigned others = d->workers ? workers_workers(d->workers) - 1 : conf->workers - 1;
     unsigned reserve =
         OTHER_DESCRIPTORS + setup_upstream_connections(setup) + others * WORKER_DESCRIPTORS;
-    unsigned limit = descriptors_allow(conf->connections + reserve);
-    unsigned max = descriptors_share(limit, conf->connections, reserve);
+    unsigned limit = process_descriptors_allow(conf->connections + reserve);
+    unsigned max = process_descriptors_share(limit, conf->connections, reserve);
 
     if (max < conf->connections)
         log_warning("connections_limited",
@@ -157,7 +155,7 @@ static void daemon_reloaded(void *arg, const struct err *err)
     d->fresh = NULL;
     if (err->text[0]) {
         log_error("reload_refused", "error=%s", log_quote(slice_str(err->text)).text);
-        confine_explain(&d->confine, err);
+        sandbox_explain(&d->sandbox, err);
         setup_unref(fresh);
     } else {
         worker_use(&d->first, fresh);
@@ -181,7 +179,7 @@ static void daemon_compare(struct daemon *d)
 
     if (old->sandbox != conf->sandbox)
         log_warning("reload_partial", "why=\"a changed sandbox needs a restart\"");
-    if (crew_workers(d->crew) != conf->workers)
+    if (workers_workers(d->workers) != conf->workers)
         log_warning("reload_partial", "why=\"a changed number of workers needs a restart\"");
     d->renew = proxy_conf_same_sockets(old, conf);
     if (!d->renew)
@@ -201,15 +199,15 @@ static void daemon_reload(evutil_socket_t signal_number, short what, void *arg)
     if (d->again)
         return;
     service_reloading();
-    if (setup_load(&d->fresh, d->loop, d->conf_path, crew_workers(d->crew), &err) < 0 ||
-        proxy_confine_fits(&d->confine, &d->fresh->conf, &err) < 0) {
+    if (setup_load(&d->fresh, d->loop, d->conf_path, workers_workers(d->workers), &err) < 0 ||
+        proxy_sandbox_fits(&d->sandbox, &d->fresh->conf, &err) < 0) {
         daemon_reloaded(d, &err);
         return;
     }
     daemon_compare(d);
     connections = daemon_limit(d, d->fresh);
-    if (d->crew)
-        crew_reload(d->crew, d->fresh, connections, d->renew);
+    if (d->workers)
+        workers_reload(d->workers, d->fresh, connections, d->renew);
     else
         daemon_reloaded(d, &err);
 }
@@ -243,7 +241,7 @@ static int daemon_listen(struct daemon *d, struct err *err)
 /* In this order: everything is opened, files are confined, threads made, system calls confined. */
 static int daemon_open(struct daemon *d, struct setup *setup, struct err *err)
 {
-    const struct crew_owner owner = {daemon_drained, daemon_crew_ended, daemon_reloaded, d};
+    const struct workers_owner owner = {daemon_drained, daemon_crew_ended, daemon_reloaded, d};
     const struct proxy_conf *conf = &setup->conf;
     unsigned connections = daemon_limit(d, setup);
     int r;
@@ -262,25 +260,25 @@ static int daemon_open(struct daemon *d, struct setup *setup, struct err *err)
     clients_identify(d->admins, d->first.peers);
     clients_hosts(d->admins, &conf->hosts);
     if ((r = daemon_listen(d, err)) < 0 ||
-        (r = crew_new(&d->crew, &d->first, connections, &owner, err)) < 0 ||
-        (r = proxy_confine(&d->confine, conf, d->conf_path, err)) < 0 ||
-        (r = crew_start(d->crew, err)) < 0)
+        (r = workers_new(&d->workers, &d->first, connections, &owner, err)) < 0 ||
+        (r = proxy_sandbox(&d->sandbox, conf, d->conf_path, err)) < 0 ||
+        (r = workers_start(d->workers, err)) < 0)
         return r;
-    d->admin.crew = d->crew;
-    return confine_calls(&d->confine, err);
+    d->admin.workers = d->workers;
+    return sandbox_calls(&d->sandbox, err);
 }
 
 static void daemon_close(struct daemon *d)
 {
-    crew_end(d->crew);
+    workers_end(d->workers);
     clients_free(d->admins);
-    crew_free(d->crew);
+    workers_free(d->workers);
     setup_unref(d->fresh);
     worker_close(&d->first);
     signals_deinit(&d->signals);
     loop_timer_deinit(&d->give_up);
     watchdog_stop(&d->watchdog);
-    confine_deinit(&d->confine);
+    sandbox_deinit(&d->sandbox);
     loop_free(d->loop);
 }
 
@@ -291,15 +289,15 @@ static int daemon_serve(struct daemon *d)
     int r;
 
     log_info("started", "version=%s config=%s upstream=%s workers=%u", PACKAGE_VERSION,
-             d->conf_path, conf->upstream.url, crew_workers(d->crew));
-    d->watchdog = (struct watchdog){.well = crew_well, .arg = d->crew};
+             d->conf_path, conf->upstream.url, workers_workers(d->workers));
+    d->watchdog = (struct watchdog){.well = workers_well, .arg = d->workers};
     watchdog_start(&d->watchdog, d->loop);
-    crew_go(d->crew);
+    workers_go(d->workers);
     service_ready("serving");
     r = loop_run(d->loop);
-    crew_end(d->crew);
+    workers_end(d->workers);
     report_take(&all, &d->first);
-    crew_report(d->crew, &all);
+    workers_report(d->workers, &all);
     log_info("stopped", "requests=%llu answers_2xx=%llu refusals=%llu",
              (unsigned long long)all.metrics.requests, (unsigned long long)all.metrics.answers[2],
              (unsigned long long)all.metrics.refusals);
@@ -370,7 +368,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "cention-proxyd: unexpected argument: %s\n%s", argv[optind], USAGE);
         return EXIT_USAGE;
     }
-    if (sandbox_enter(&err) < 0) {
+    if (process_harden(&err) < 0) {
         (void)fprintf(stderr, "cention-proxyd: %s\n", err.text);
         return EXIT_FAILURE;
     }

@@ -8,17 +8,17 @@
 #include "sandbox/sandbox.h"
 
 /*
- * Enters the sandbox's first half, unless the settings turn it off; confine_calls, when all threads
+ * Enters the sandbox's first half, unless the settings turn it off; sandbox_calls, when all threads
  * are there, is the other. Files: reads the folders of the settings,
  * the API description, the CA store, the listeners' certificates, /etc (name servers, hosts) and
  * /proc, removes its sockets. Ports: the upstream's, or that of the proxy before it, and DNS when a
  * name has to be looked up. *kept is filled, and owned by the caller. -errno with err filled.
  */
-int proxy_confine(struct confine *kept, const struct proxy_conf *conf, const char *conf_path,
+int proxy_sandbox(struct sandbox *kept, const struct proxy_conf *conf, const char *conf_path,
                   struct err *err) __attribute__((warn_unused_result));
 
 /* For a reload: -EPERM with err filled when new settings need a port that is out of reach. */
-int proxy_confine_fits(const struct confine *kept, const struct proxy_conf *conf, struct err *err)
+int proxy_sandbox_fits(const struct sandbox *kept, const struct proxy_conf *conf, struct err *err)
     __attribute__((warn_unused_result));
 
 #endif

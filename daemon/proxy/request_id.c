@@ -22,7 +22,7 @@ static char *put_hex(char *out, uint64_t value, unsigned digits)
  */
 static bool is_plain(struct slice s)
 {
-    if (s.len == 0 || s.len > WIRE_REQUEST_ID_MAX)
+    if (s.len == 0 || s.len > REQUEST_ID_MAX)
         return false;
     for (size_t i = 0; i < s.len; i++) {
         char c = s.data[i];
@@ -34,7 +34,7 @@ static bool is_plain(struct slice s)
     return true;
 }
 
-void request_id_fill(char out[WIRE_REQUEST_ID_MAX + 1], const struct http_head *head,
+void request_id_fill(char out[REQUEST_ID_MAX + 1], const struct http_head *head,
                      struct request_ids *ids)
 {
     const struct http_field *field = head ? http_field(head, SLICE_LIT("x-request-id")) : NULL;

@@ -16,7 +16,7 @@ struct request_ids {
 int request_ids_init(struct request_ids *ids) __attribute__((warn_unused_result));
 
 /* Writes the terminated id; `head` may be NULL. */
-void request_id_fill(char out[WIRE_REQUEST_ID_MAX + 1], const struct http_head *head,
+void request_id_fill(char out[REQUEST_ID_MAX + 1], const struct http_head *head,
                      struct request_ids *ids);
 
 #endif

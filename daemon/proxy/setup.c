@@ -1,6 +1,6 @@
 #include "proxy/setup.h"
 
-#include "api/api_file.h"
+#include "api/api.h"
 #include "base/settings.h"
 #include "proxy/tls/tls.h"
 

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 struct member {
-    struct crew *crew;
+    struct workers *workers;
     struct worker worker;
     struct mailbox *box;
     pthread_t thread;
@@ -37,9 +37,9 @@ enum gate {
     GATE_NEVER, /* go home */
 };
 
-struct crew {
+struct workers {
     struct worker *first;
-    struct crew_owner owner;
+    struct workers_owner owner;
     struct mailbox *box; /* the first worker's */
     struct clients_shared connections;
     pthread_mutex_t lock; /* of the next two */
@@ -47,14 +47,14 @@ struct crew {
     unsigned waiting; /* threads at the gate */
     enum gate gate;
 
-    const struct setup *fresh; /* crew_reload's */
+    const struct setup *fresh; /* workers_reload's */
     unsigned max;              /* connections of clients, for all */
     bool renew, keep;
     unsigned reloading, draining, at_work; /* whose mail is not back */
     unsigned n_running, n_connections;     /* what was drained so far */
 
-    struct crew_question *now, *next, **end; /* of this round, and of the one to come */
-    unsigned round, awaited;                 /* awaited: answers of this round */
+    struct workers_question *now, *next, **end; /* of this round, and of the one to come */
+    unsigned round, awaited;                    /* awaited: answers of this round */
     bool asking;
     struct loop_timer patience;
 
@@ -67,7 +67,7 @@ static void post_first(struct mail *mail, void (*deliver)(struct mail *mail))
     struct member *m = mail->arg;
 
     mail->deliver = deliver;
-    mailbox_post(m->crew->box, mail);
+    mailbox_post(m->workers->box, mail);
 }
 
 static void post_member(struct mail *mail, void (*deliver)(struct mail *mail))
@@ -83,7 +83,7 @@ static void post_member(struct mail *mail, void (*deliver)(struct mail *mail))
 static void reload_used(struct mail *mail)
 {
     struct member *m = mail->arg;
-    struct crew *c = m->crew;
+    struct workers *c = m->workers;
     struct err none = ERR_INIT;
     const struct err *why = &none;
 
@@ -100,9 +100,9 @@ static void reload_use(struct mail *mail)
 {
     struct member *m = mail->arg;
 
-    if (m->crew->keep) {
+    if (m->workers->keep) {
         worker_use(&m->worker, m->fresh);
-        if (m->crew->renew)
+        if (m->workers->renew)
             worker_renew(&m->worker);
     } else {
         setup_unref(m->fresh);
@@ -114,7 +114,7 @@ static void reload_use(struct mail *mail)
 static void reload_prepared(struct mail *mail)
 {
     struct member *m = mail->arg;
-    struct crew *c = m->crew;
+    struct workers *c = m->workers;
 
     c->keep &= m->fresh != NULL;
     if (--c->reloading)
@@ -128,7 +128,7 @@ static void reload_prepared(struct mail *mail)
 static void reload_prepare(struct mail *mail)
 {
     struct member *m = mail->arg;
-    struct crew *c = m->crew;
+    struct workers *c = m->workers;
 
     m->why = (struct err)ERR_INIT;
     m->fresh = NULL;
@@ -137,7 +137,7 @@ static void reload_prepare(struct mail *mail)
     post_first(mail, reload_prepared);
 }
 
-void crew_reload(struct crew *c, const struct setup *fresh, unsigned connections, bool renew)
+void workers_reload(struct workers *c, const struct setup *fresh, unsigned connections, bool renew)
 {
     c->fresh = fresh;
     c->max = connections;
@@ -153,7 +153,7 @@ void crew_reload(struct crew *c, const struct setup *fresh, unsigned connections
 static void drain_drained(struct mail *mail)
 {
     struct member *m = mail->arg;
-    struct crew *c = m->crew;
+    struct workers *c = m->workers;
 
     c->n_running += m->n_running;
     c->n_connections += m->n_connections;
@@ -198,20 +198,20 @@ static void member_ended(void *arg)
 static void member_home(struct mail *mail)
 {
     struct member *m = mail->arg;
-    struct crew *c = m->crew;
+    struct workers *c = m->workers;
 
     if (--c->at_work == 0)
         c->owner.ended(c->owner.arg);
 }
 
-void crew_drain(struct crew *c)
+void workers_drain(struct workers *c)
 {
     c->draining = c->at_work = c->n;
     for (unsigned i = 0; i < c->n; i++)
         post_member(&c->members[i].drain, drain_begin);
 }
 
-void crew_hurry(struct crew *c)
+void workers_hurry(struct workers *c)
 {
     for (unsigned i = 0; i < c->n; i++)
         if (!c->members[i].hurry.deliver) /* once is enough, and it may be under way */
@@ -220,11 +220,11 @@ void crew_hurry(struct crew *c)
 
 /* ---- questions ---- */
 
-static void ask_begin(struct crew *c);
+static void ask_begin(struct workers *c);
 
-static void ask_end(struct crew *c)
+static void ask_end(struct workers *c)
 {
-    struct crew_question *q = c->now, *next;
+    struct workers_question *q = c->now, *next;
 
     c->asking = false;
     c->now = NULL;
@@ -240,7 +240,7 @@ static void ask_end(struct crew *c)
 static void ask_answered(struct mail *mail)
 {
     struct member *m = mail->arg;
-    struct crew *c = m->crew;
+    struct workers *c = m->workers;
 
     m->known = m->report;
     m->asked_at = 0;
@@ -262,7 +262,7 @@ static void ask_report(struct mail *mail)
 
 static void ask_late(void *arg)
 {
-    struct crew *c = arg;
+    struct workers *c = arg;
 
     for (unsigned i = 0; i < c->n; i++) {
         struct member *m = &c->members[i];
@@ -275,7 +275,7 @@ static void ask_late(void *arg)
     ask_end(c);
 }
 
-static void ask_begin(struct crew *c)
+static void ask_begin(struct workers *c)
 {
     c->now = c->next;
     c->next = NULL;
@@ -293,10 +293,10 @@ static void ask_begin(struct crew *c)
         c->awaited++;
         post_member(&m->ask, ask_report);
     }
-    loop_timer_set(&c->patience, c->awaited ? CREW_PATIENCE_US : 0);
+    loop_timer_set(&c->patience, c->awaited ? WORKERS_PATIENCE_US : 0);
 }
 
-void crew_ask(struct crew *c, struct crew_question *q)
+void workers_ask(struct workers *c, struct workers_question *q)
 {
     q->next = NULL;
     *c->end = q;
@@ -305,9 +305,9 @@ void crew_ask(struct crew *c, struct crew_question *q)
         ask_begin(c);
 }
 
-bool crew_well(void *crew, uint64_t within_us)
+bool workers_well(void *workers, uint64_t within_us)
 {
-    struct crew *c = crew;
+    struct workers *c = workers;
     uint64_t now = loop_now();
 
     for (unsigned i = 0; c && i < c->n; i++)
@@ -318,18 +318,18 @@ bool crew_well(void *crew, uint64_t within_us)
     return true;
 }
 
-void crew_report(const struct crew *c, struct report *sum)
+void workers_report(const struct workers *c, struct report *sum)
 {
     for (unsigned i = 0; c && i < c->n; i++)
         report_add(sum, &c->members[i].known);
 }
 
-uint64_t crew_accepts(const struct crew *c, unsigned number)
+uint64_t workers_accepts(const struct workers *c, unsigned number)
 {
     return c->members[number - 1].known.accepts;
 }
 
-unsigned crew_hung(const struct crew *c)
+unsigned workers_hung(const struct workers *c)
 {
     for (unsigned i = 0; c && i < c->n; i++)
         if (c->members[i].hung)
@@ -337,7 +337,7 @@ unsigned crew_hung(const struct crew *c)
     return 0;
 }
 
-unsigned crew_workers(const struct crew *c)
+unsigned workers_workers(const struct workers *c)
 {
     return c ? c->n + 1 : 1;
 }
@@ -347,7 +347,7 @@ unsigned crew_workers(const struct crew *c)
 static void *member_run(void *arg)
 {
     struct member *m = arg;
-    struct crew *c = m->crew;
+    struct workers *c = m->workers;
     char name[16];
     enum gate gate;
 
@@ -367,7 +367,7 @@ static void *member_run(void *arg)
     return NULL;
 }
 
-static int start_threads(struct crew *c)
+static int start_threads(struct workers *c)
 {
     int r = 0;
 
@@ -378,7 +378,7 @@ static int start_threads(struct crew *c)
     return -r;
 }
 
-int crew_start(struct crew *c, struct err *err)
+int workers_start(struct workers *c, struct err *err)
 {
     static const int OWN[] = {SIGSYS, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
     sigset_t all, before;
@@ -402,7 +402,7 @@ int crew_start(struct crew *c, struct err *err)
     return 0;
 }
 
-static void set_gate(struct crew *c, enum gate gate)
+static void set_gate(struct workers *c, enum gate gate)
 {
     (void)pthread_mutex_lock(&c->lock);
     c->gate = gate;
@@ -410,13 +410,13 @@ static void set_gate(struct crew *c, enum gate gate)
     (void)pthread_mutex_unlock(&c->lock);
 }
 
-void crew_go(struct crew *c)
+void workers_go(struct workers *c)
 {
     if (c)
         set_gate(c, GATE_OPEN);
 }
 
-void crew_end(struct crew *c)
+void workers_end(struct workers *c)
 {
     if (!c)
         return;
@@ -436,7 +436,7 @@ void crew_end(struct crew *c)
 
 /* ---- beginning and end of all ---- */
 
-static int member_init(struct crew *c, struct member *m, unsigned number, struct err *err)
+static int member_init(struct workers *c, struct member *m, unsigned number, struct err *err)
 {
     const struct setup *of = c->first->proxy.setup;
     struct mail *mails[] = {&m->prepare, &m->use,   &m->drain, &m->hurry,
@@ -446,7 +446,7 @@ static int member_init(struct crew *c, struct member *m, unsigned number, struct
 
     for (unsigned i = 0; i < sizeof(mails) / sizeof(mails[0]); i++)
         mails[i]->arg = m;
-    m->crew = c;
+    m->workers = c;
     m->worker = (struct worker){
         .number = number, .inherited = c->first->inherited, .ended = member_ended, .arg = m};
     if (loop_new(&m->worker.loop) < 0)
@@ -464,11 +464,11 @@ static int member_init(struct crew *c, struct member *m, unsigned number, struct
                : clients_share(m->worker.api, c->first->api, of->conf.listen, &c->connections, err);
 }
 
-int crew_new(struct crew **out, struct worker *first, unsigned connections,
-             const struct crew_owner *owner, struct err *err)
+int workers_new(struct workers **out, struct worker *first, unsigned connections,
+                const struct workers_owner *owner, struct err *err)
 {
     unsigned n = first->proxy.setup->conf.workers - 1;
-    struct crew *c;
+    struct workers *c;
     int r;
 
     *out = NULL;
@@ -491,7 +491,7 @@ int crew_new(struct crew **out, struct worker *first, unsigned connections,
     for (; r == 0 && c->n < n; c->n++)
         r = member_init(c, &c->members[c->n], c->n + 1, err);
     if (r < 0)
-        crew_free(c);
+        workers_free(c);
     else
         *out = c;
     return r;
@@ -506,14 +506,14 @@ static void member_free(struct member *m)
     loop_free(m->worker.loop);
 }
 
-void crew_free(struct crew *c)
+void workers_free(struct workers *c)
 {
     if (!c)
         return;
     for (unsigned i = 0; i < c->n; i++)
         member_free(&c->members[i]);
     while (c->now || c->next) {
-        struct crew_question *q = c->now ? c->now : c->next;
+        struct workers_question *q = c->now ? c->now : c->next;
 
         *(c->now ? &c->now : &c->next) = q->next;
         q->answered(q);

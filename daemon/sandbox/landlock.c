@@ -64,14 +64,14 @@ struct port_rule {
 };
 
 /* A service manager that listens at an abstract address has to hear us. */
-static uint64_t scopes(const struct confine *c)
+static uint64_t scopes(const struct sandbox *c)
 {
     const char *notify = getenv("NOTIFY_SOCKET");
 
     return (notify && notify[0] == '@' ? 0 : SCOPE_ABSTRACT) | (c->command ? 0 : SCOPE_SIGNAL);
 }
 
-static struct ruleset ruleset(const struct confine *c, int abi)
+static struct ruleset ruleset(const struct sandbox *c, int abi)
 {
     struct ruleset rules = {.fs = FS_FIRST};
 
@@ -81,29 +81,29 @@ static struct ruleset ruleset(const struct confine *c, int abi)
         rules.fs |= FS_TRUNCATE;
     if (abi >= ABI_IOCTL)
         rules.fs |= FS_IOCTL_DEV;
-    if (abi >= FENCE_ABI_PORTS)
+    if (abi >= LANDLOCK_ABI_PORTS)
         rules.net = c->any_port ? NET_BIND : NET_BIND | NET_CONNECT;
     if (abi >= ABI_SCOPE)
         rules.scope = scopes(c);
     return rules;
 }
 
-static uint64_t rights(enum confine_access access)
+static uint64_t rights(enum sandbox_access access)
 {
     switch (access) {
-    case CONFINE_READ:
+    case SANDBOX_READ:
         return FS_READ_FILE | FS_READ_DIR;
-    case CONFINE_WRITE:
+    case SANDBOX_WRITE:
         return FS_READ_FILE | FS_READ_DIR | FS_WRITE_FILE | FS_TRUNCATE | FS_MAKE_REG |
                FS_REMOVE_FILE;
-    case CONFINE_REMOVE:
+    case SANDBOX_REMOVE:
         return FS_REMOVE_FILE;
     }
     return 0;
 }
 
 /* What isn't there, or can't be reached anyway, needs no rule. */
-static int allow_path(int fd, const struct confine_path *p, uint64_t handled, struct err *err)
+static int allow_path(int fd, const struct sandbox_path *p, uint64_t handled, struct err *err)
 {
     struct path_rule rule = {.allowed = rights(p->access) & handled};
     struct stat st;
@@ -132,7 +132,7 @@ static int allow_port(int fd, uint16_t port, struct err *err)
                    strerror(errno));
 }
 
-int fence_enter(const struct confine *c, struct err *err)
+int landlock_enter(const struct sandbox *c, struct err *err)
 {
     int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, GET_VERSION), fd, r = 0;
     struct ruleset rules;
@@ -141,9 +141,9 @@ int fence_enter(const struct confine *c, struct err *err)
         return 0;
     rules = ruleset(c, abi);
     fd = (int)syscall(SYS_landlock_create_ruleset, &rules,
-                      abi >= ABI_SCOPE         ? sizeof(rules)
-                      : abi >= FENCE_ABI_PORTS ? 2 * sizeof(uint64_t)
-                                               : sizeof(uint64_t),
+                      abi >= ABI_SCOPE            ? sizeof(rules)
+                      : abi >= LANDLOCK_ABI_PORTS ? 2 * sizeof(uint64_t)
+                                                  : sizeof(uint64_t),
                       0);
     if (fd < 0)
         return err_set(err, -errno, "sandbox: Landlock %d can't be used: %s", abi, strerror(errno));

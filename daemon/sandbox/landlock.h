@@ -8,13 +8,13 @@
 #include "sandbox/sandbox.h"
 
 enum {
-    FENCE_ABI_PORTS = 4, /* from this version of Landlock on TCP ports are confined */
+    LANDLOCK_ABI_PORTS = 4, /* from this version of Landlock on TCP ports are confined */
 };
 
 /*
  * Confines the process to the paths and ports of *c. Returns the version of the kernel's Landlock,
  * or 0 when it has none and nothing was confined; -errno with err filled when it has, but refuses.
  */
-int fence_enter(const struct confine *c, struct err *err) __attribute__((warn_unused_result));
+int landlock_enter(const struct sandbox *c, struct err *err) __attribute__((warn_unused_result));
 
 #endif

@@ -11,20 +11,20 @@
 #include <string.h>
 #include <time.h>
 
-int confine_keep(struct confine *c, const char *path, enum confine_access access)
+int sandbox_keep(struct sandbox *c, const char *path, enum sandbox_access access)
 {
     char *copy;
 
-    if (c->n_paths == CONFINE_PATHS_MAX)
+    if (c->n_paths == SANDBOX_PATHS_MAX)
         return -ENOSPC;
     copy = strdup(path);
     if (!copy)
         return -ENOMEM;
-    c->paths[c->n_paths++] = (struct confine_path){.path = copy, .access = access};
+    c->paths[c->n_paths++] = (struct sandbox_path){.path = copy, .access = access};
     return 0;
 }
 
-static int keep_parent(struct confine *c, const char *file, enum confine_access access)
+static int keep_parent(struct sandbox *c, const char *file, enum sandbox_access access)
 {
     const char *slash = strrchr(file, '/');
     char folder[PATH_MAX] = ".";
@@ -36,10 +36,10 @@ static int keep_parent(struct confine *c, const char *file, enum confine_access 
         memcpy(folder, file, len);
         folder[len] = '\0';
     }
-    return confine_keep(c, slash == file ? "/" : folder, access);
+    return sandbox_keep(c, slash == file ? "/" : folder, access);
 }
 
-int confine_keep_folder(struct confine *c, const char *file, enum confine_access access)
+int sandbox_keep_folder(struct sandbox *c, const char *file, enum sandbox_access access)
 {
     char *real = realpath(file, NULL);
     int r = keep_parent(c, file, access);
@@ -50,43 +50,43 @@ int confine_keep_folder(struct confine *c, const char *file, enum confine_access
     return r;
 }
 
-int confine_keep_network(struct confine *c)
+int sandbox_keep_network(struct sandbox *c)
 {
     /* Where OpenSSL and Debian keep the system's store, links and what they lead to; and the whole
      * of /etc, because its files are replaced, not written, when the network changes. */
     static const char *const FOLDERS[] = {"/usr/lib/ssl", "/usr/share/ca-certificates",
                                           "/usr/local/share/ca-certificates", "/etc/pki", "/etc"};
     const char *file = getenv("SSL_CERT_FILE"), *folder = getenv("SSL_CERT_DIR");
-    int r = confine_keep_folder(c, "/etc/resolv.conf", CONFINE_READ);
+    int r = sandbox_keep_folder(c, "/etc/resolv.conf", SANDBOX_READ);
 
     for (unsigned i = 0; r == 0 && i < sizeof(FOLDERS) / sizeof(FOLDERS[0]); i++)
-        r = confine_keep(c, FOLDERS[i], CONFINE_READ);
+        r = sandbox_keep(c, FOLDERS[i], SANDBOX_READ);
     if (r == 0 && file)
-        r = confine_keep_folder(c, file, CONFINE_READ);
+        r = sandbox_keep_folder(c, file, SANDBOX_READ);
     if (r == 0 && folder)
-        r = confine_keep(c, folder, CONFINE_READ);
+        r = sandbox_keep(c, folder, SANDBOX_READ);
     return r;
 }
 
-int confine_keep_port(struct confine *c, unsigned port)
+int sandbox_keep_port(struct sandbox *c, unsigned port)
 {
     for (unsigned i = 0; i < c->n_ports; i++)
         if (c->ports[i] == port)
             return 0;
-    if (c->n_ports == CONFINE_PORTS_MAX)
+    if (c->n_ports == SANDBOX_PORTS_MAX)
         return -ENOSPC;
     c->ports[c->n_ports++] = (uint16_t)port;
     return 0;
 }
 
-void confine_deinit(struct confine *c)
+void sandbox_deinit(struct sandbox *c)
 {
     for (unsigned i = 0; i < c->n_paths; i++)
         free(c->paths[i].path);
     c->n_paths = 0;
 }
 
-bool confine_built_without(void)
+bool sandbox_built_without(void)
 {
 #ifdef CENTION_SANITIZERS
     return true;
@@ -95,7 +95,7 @@ bool confine_built_without(void)
 #endif
 }
 
-bool confine_has_port(const struct confine *c, unsigned port)
+bool sandbox_has_port(const struct sandbox *c, unsigned port)
 {
     for (unsigned i = 0; i < c->n_ports; i++)
         if (c->ports[i] == port)
@@ -103,7 +103,7 @@ bool confine_has_port(const struct confine *c, unsigned port)
     return !c->ports_confined;
 }
 
-void confine_explain(const struct confine *c, const struct err *why)
+void sandbox_explain(const struct sandbox *c, const struct err *why)
 {
     if (c->files_confined && strstr(why->text, strerror(EACCES)))
         log_warning("sandbox",
@@ -111,48 +111,48 @@ void confine_explain(const struct confine *c, const struct err *why)
                     "in another one needs a restart\"");
 }
 
-void confine_off(struct confine *c)
+void sandbox_off(struct sandbox *c)
 {
     c->off = true;
     log_warning("sandbox", "state=off why=\"the setting says so\"");
 }
 
-void confine_reader(void)
+void sandbox_reader(void)
 {
-    const struct confine reader = {.role = CONFINE_READER};
+    const struct sandbox reader = {.role = SANDBOX_READER};
     struct err err = ERR_INIT;
 
-    if (!confine_built_without() && filter_enter(&reader, &err) < 0)
+    if (!sandbox_built_without() && seccomp_filter_enter(&reader, &err) < 0)
         log_debug("sandbox", "why=\"%s\"", err.text);
 }
 
-int confine_files(struct confine *c, struct err *err)
+int sandbox_files(struct sandbox *c, struct err *err)
 {
     int abi;
 
-    if (c->off || confine_built_without())
+    if (c->off || sandbox_built_without())
         return 0;
     tzset(); /* reads a file, once; the log's clock would later */
-    abi = fence_enter(c, err);
+    abi = landlock_enter(c, err);
     if (abi < 0)
         return abi;
     c->landlock = abi;
     c->files_confined = abi > 0;
-    c->ports_confined = abi >= FENCE_ABI_PORTS && !c->any_port;
+    c->ports_confined = abi >= LANDLOCK_ABI_PORTS && !c->any_port;
     return 0;
 }
 
-int confine_calls(struct confine *c, struct err *err)
+int sandbox_calls(struct sandbox *c, struct err *err)
 {
     int r;
 
     if (c->off)
         return 0;
-    if (confine_built_without()) {
+    if (sandbox_built_without()) {
         log_warning("sandbox", "state=off why=\"this build has sanitizers\"");
         return 0;
     }
-    r = filter_enter(c, err);
+    r = seccomp_filter_enter(c, err);
     if (r < 0)
         return r;
     if (c->landlock == 0)
@@ -166,9 +166,9 @@ int confine_calls(struct confine *c, struct err *err)
 }
 
 /* The fence first: the filter does not let its system calls through. */
-int confine_enter(struct confine *c, struct err *err)
+int sandbox_enter(struct sandbox *c, struct err *err)
 {
-    int r = confine_files(c, err);
+    int r = sandbox_files(c, err);
 
-    return r < 0 ? r : confine_calls(c, err);
+    return r < 0 ? r : sandbox_calls(c, err);
 }

@@ -353,7 +353,7 @@ static void add_shipper(int *r, scmp_filter_ctx f)
     ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), IS(0, PR_SET_NAME));
 }
 
-static int build(scmp_filter_ctx *out, const struct confine *c)
+static int build(scmp_filter_ctx *out, const struct sandbox *c)
 {
     scmp_filter_ctx f = seccomp_init(DENIED);
     int r = 0;
@@ -365,20 +365,20 @@ static int build(scmp_filter_ctx *out, const struct confine *c)
     (void)seccomp_attr_set(f, SCMP_FLTATR_CTL_NNP, 0);
     r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     /* Workers, and threads of libraries, are there by now. */
-    if (r == 0 && (c->role == CONFINE_PROXY || c->role == CONFINE_SHIPPER))
+    if (r == 0 && (c->role == SANDBOX_PROXY || c->role == SANDBOX_SHIPPER))
         r = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1);
     add_everyone(&r, f);
     switch (c->role) {
-    case CONFINE_PROXY:
+    case SANDBOX_PROXY:
         add_proxy(&r, f);
         break;
-    case CONFINE_KEEPER:
+    case SANDBOX_KEEPER:
         add_keeper(&r, f, c->command);
         break;
-    case CONFINE_SHIPPER:
+    case SANDBOX_SHIPPER:
         add_shipper(&r, f);
         break;
-    case CONFINE_READER:
+    case SANDBOX_READER:
         add_read_only(&r, f);
         break;
     }
@@ -389,7 +389,7 @@ static int build(scmp_filter_ctx *out, const struct confine *c)
     return r;
 }
 
-int filter_enter(const struct confine *c, struct err *err)
+int seccomp_filter_enter(const struct sandbox *c, struct err *err)
 {
     scmp_filter_ctx f = NULL;
     int r = build(&f, c);

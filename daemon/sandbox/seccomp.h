@@ -12,6 +12,7 @@
  * need fails with EPERM. The proxy's and the shipper's cover all of their threads. -errno with err
  * filled when the kernel can't; it says what to do.
  */
-int filter_enter(const struct confine *c, struct err *err) __attribute__((warn_unused_result));
+int seccomp_filter_enter(const struct sandbox *c, struct err *err)
+    __attribute__((warn_unused_result));
 
 #endif

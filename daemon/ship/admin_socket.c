@@ -10,16 +10,16 @@
 #include <unistd.h>
 
 enum {
-    DESK_CALLERS = 16,
-    DESK_HEAD = 4096,       /* bytes of a request */
-    DESK_PAGE = 256 * 1024, /* of an answer */
-    DESK_US = 5000000,      /* for all of it */
-    DESK_MODE = 0660,
+    ADMIN_SOCKET_CALLERS = 16,
+    ADMIN_SOCKET_HEAD = 4096,       /* bytes of a request */
+    ADMIN_SOCKET_PAGE = 256 * 1024, /* of an answer */
+    ADMIN_SOCKET_US = 5000000,      /* for all of it */
+    ADMIN_SOCKET_MODE = 0660,
 };
 
 /* READING --a whole head, or a bad one--> WRITING --all of the answer is gone--> free */
 struct caller {
-    struct desk *desk;
+    struct admin_socket *admin_socket;
     int fd; /* -1: the place is free */
     struct event *event;
     struct loop_timer timer;
@@ -28,12 +28,12 @@ struct caller {
     bool writing;
 };
 
-struct desk {
+struct admin_socket {
     struct loop *loop;
-    struct door *door;
-    int (*put)(void *arg, enum desk_page page, struct buf *text);
+    struct unix_listener *listener;
+    int (*put)(void *arg, enum admin_socket_page page, struct buf *text);
     void *arg;
-    struct caller callers[DESK_CALLERS];
+    struct caller callers[ADMIN_SOCKET_CALLERS];
 };
 
 static void hang_up(struct caller *c)
@@ -46,7 +46,7 @@ static void hang_up(struct caller *c)
     (void)close(c->fd);
     buf_deinit(&c->in);
     buf_deinit(&c->out);
-    *c = (struct caller){.desk = c->desk, .fd = -1};
+    *c = (struct caller){.admin_socket = c->admin_socket, .fd = -1};
 }
 
 static void on_late(void *arg)
@@ -59,15 +59,15 @@ static void on_late(void *arg)
 static int put_page(struct caller *c, struct slice target, struct buf *body, const char **type)
 {
     static const char PROMETHEUS[] = "text/plain; version=0.0.4; charset=utf-8";
-    struct desk *d = c->desk;
+    struct admin_socket *d = c->admin_socket;
 
     if (slice_eq(target, SLICE_LIT("/healthz")))
         return buf_printf(body, "alive\n") < 0 ? 500 : 200;
     if (slice_eq(target, SLICE_LIT("/readyz")))
-        return d->put(d->arg, DESK_READY, body);
+        return d->put(d->arg, ADMIN_SOCKET_READY, body);
     if (slice_eq(target, SLICE_LIT("/metrics"))) {
         *type = PROMETHEUS;
-        return d->put(d->arg, DESK_METRICS, body);
+        return d->put(d->arg, ADMIN_SOCKET_METRICS, body);
     }
     return buf_printf(body, "here are /healthz, /readyz and /metrics\n") < 0 ? 500 : 404;
 }
@@ -87,7 +87,7 @@ static int put_answer(struct caller *c, int status, const char *type, const stru
 static int answer(struct caller *c, const struct http_head *head, const char *bad)
 {
     const char *type = "text/plain; charset=utf-8";
-    struct buf body = BUF_INIT(DESK_PAGE);
+    struct buf body = BUF_INIT(ADMIN_SOCKET_PAGE);
     int status, r;
 
     if (bad)
@@ -113,7 +113,7 @@ static int watch(struct caller *c, short what)
 {
     if (c->event)
         event_free(c->event);
-    c->event = event_new(loop_base(c->desk->loop), c->fd, what, on_event, c);
+    c->event = event_new(loop_base(c->admin_socket->loop), c->fd, what, on_event, c);
     return c->event && event_add(c->event, NULL) == 0 ? 0 : -ENOMEM;
 }
 
@@ -134,7 +134,7 @@ static void read_on(struct caller *c)
     const char *bad = NULL;
     struct http_head head;
     enum http_result result;
-    ssize_t n = buf_recv(&c->in, c->fd, DESK_HEAD);
+    ssize_t n = buf_recv(&c->in, c->fd, ADMIN_SOCKET_HEAD);
 
     if (n == -EAGAIN)
         n = watch(c, EV_READ);
@@ -178,10 +178,10 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 /* When all places are taken the newcomer goes: those who are there have seconds only. */
 static void on_arrived(void *arg, int fd)
 {
-    struct desk *d = arg;
+    struct admin_socket *d = arg;
     struct caller *c = NULL;
 
-    for (unsigned i = 0; i < DESK_CALLERS && !c; i++)
+    for (unsigned i = 0; i < ADMIN_SOCKET_CALLERS && !c; i++)
         if (d->callers[i].fd < 0)
             c = &d->callers[i];
     if (!c) {
@@ -189,40 +189,40 @@ static void on_arrived(void *arg, int fd)
         return;
     }
     c->fd = fd;
-    c->in = BUF_INIT(DESK_HEAD);
-    c->out = BUF_INIT(DESK_PAGE + 1024);
+    c->in = BUF_INIT(ADMIN_SOCKET_HEAD);
+    c->out = BUF_INIT(ADMIN_SOCKET_PAGE + 1024);
     loop_timer_init(&c->timer, d->loop, on_late, c);
-    loop_timer_set(&c->timer, DESK_US);
+    loop_timer_set(&c->timer, ADMIN_SOCKET_US);
     if (watch(c, EV_READ) < 0)
         hang_up(c);
 }
 
-int desk_open(struct desk **out, struct loop *loop, const char *path,
-              int (*put)(void *arg, enum desk_page page, struct buf *text), void *arg,
-              struct err *err)
+int admin_socket_open(struct admin_socket **out, struct loop *loop, const char *path,
+                      int (*put)(void *arg, enum admin_socket_page page, struct buf *text),
+                      void *arg, struct err *err)
 {
-    struct desk *d = calloc(1, sizeof(*d));
+    struct admin_socket *d = calloc(1, sizeof(*d));
     int r;
 
     if (!d)
         return err_set(err, -ENOMEM, "out of memory");
-    *d = (struct desk){.loop = loop, .put = put, .arg = arg};
-    for (unsigned i = 0; i < DESK_CALLERS; i++)
-        d->callers[i] = (struct caller){.desk = d, .fd = -1};
-    r = door_open(&d->door, loop, path, DESK_MODE, on_arrived, d, err);
+    *d = (struct admin_socket){.loop = loop, .put = put, .arg = arg};
+    for (unsigned i = 0; i < ADMIN_SOCKET_CALLERS; i++)
+        d->callers[i] = (struct caller){.admin_socket = d, .fd = -1};
+    r = unix_listener_open(&d->listener, loop, path, ADMIN_SOCKET_MODE, on_arrived, d, err);
     if (r < 0)
-        desk_close(d);
+        admin_socket_close(d);
     else
         *out = d;
     return r;
 }
 
-void desk_close(struct desk *d)
+void admin_socket_close(struct admin_socket *d)
 {
     if (!d)
         return;
-    door_close(d->door);
-    for (unsigned i = 0; i < DESK_CALLERS; i++)
+    unix_listener_close(d->listener);
+    for (unsigned i = 0; i < ADMIN_SOCKET_CALLERS; i++)
         hang_up(&d->callers[i]);
     free(d);
 }

@@ -10,19 +10,19 @@
 #include "base/err.h"
 #include "base/loop.h"
 
-enum desk_page {
-    DESK_READY,
-    DESK_METRICS,
+enum admin_socket_page {
+    ADMIN_SOCKET_READY,
+    ADMIN_SOCKET_METRICS,
 };
 
-struct desk;
+struct admin_socket;
 
-/* `put` appends a page's text and returns its status, or -errno. Errors as door_open
+/* `put` appends a page's text and returns its status, or -errno. Errors as unix_listener_open
  * (base/unix_listener.h).
  */
-int desk_open(struct desk **out, struct loop *loop, const char *path,
-              int (*put)(void *arg, enum desk_page page, struct buf *text), void *arg,
-              struct err *err) __attribute__((warn_unused_result));
-void desk_close(struct desk *desk); /* and all connections; NULL is fine */
+int admin_socket_open(struct admin_socket **out, struct loop *loop, const char *path,
+                      int (*put)(void *arg, enum admin_socket_page page, struct buf *text),
+                      void *arg, struct err *err) __attribute__((warn_unused_result));
+void admin_socket_close(struct admin_socket *admin_socket); /* and all connections; NULL is fine */
 
 #endif

@@ -190,7 +190,7 @@ static int read_all(struct settings_node root, struct ship_conf *out, struct err
     if (r == 0)
         r = settings_text(root, "admin", &out->admin, err);
     if (r == 0)
-        r = settings_seconds(root, "gather", 0, 10 * UINT64_C(1000000), &out->gather_us, err);
+        r = settings_seconds(root, "gather", 0, 10 * UINT64_C(1000000), &out->delay_us, err);
     if (r == 0)
         r = settings_choice(root, "sandbox", WORDS, &word, err);
     if (r == 0)
@@ -207,7 +207,7 @@ int ship_conf_load(struct ship_conf *out, const char *path, struct err *err)
     struct settings *settings = NULL;
     int r = settings_open(&settings, path, err);
 
-    *out = (struct ship_conf){.gather_us = 50000};
+    *out = (struct ship_conf){.delay_us = 50000};
     if (r == 0)
         r = read_all(settings_root(settings), out, err);
     settings_free(settings);

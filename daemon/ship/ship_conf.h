@@ -41,7 +41,7 @@ struct ship_conf {
     char *state; /* the folder of cursors */
     char *host;
     char *admin; /* the path of the Unix socket, or NULL */
-    uint64_t gather_us;
+    uint64_t delay_us;
     struct ship_sink_conf sinks[SHIP_SINKS_MAX];
     unsigned n_sinks;
     bool sandbox; /* "enforce" */

@@ -3,13 +3,10 @@
  * holds no key, and listens to nobody but the administrator. Each sink has its own shipper, its own
  * pace and its own memory. Everything it has hangs on one struct daemon.
  */
-#include "base/leave.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/process.h"
 #include "base/service.h"
-#include "base/signals.h"
-#include "base/watchdog.h"
 #include "ship/admin_socket.h"
 #include "ship/ship_conf.h"
 #include "ship/ship_sandbox.h"
@@ -54,11 +51,11 @@ struct daemon {
     bool begun; /* there is a log */
     bool unreadable;
     struct watch *watch;
-    struct desk *desk;
+    struct admin_socket *admin_socket;
     struct loop_timer measure, ending;
     uint64_t ending_at; /* loop_now() at the latest; 0: not yet */
     struct watchdog watchdog;
-    struct confine confine;
+    struct sandbox sandbox;
     int code;
 };
 
@@ -210,7 +207,7 @@ static void on_measure(void *arg)
 }
 
 /* What the administrator asks for. */
-static int on_asked(void *arg, enum desk_page page, struct buf *text)
+static int on_asked(void *arg, enum admin_socket_page page, struct buf *text)
 {
     struct daemon *d = arg;
     struct shipper_report reports[SHIP_SINKS_MAX];
@@ -222,7 +219,7 @@ static int on_asked(void *arg, enum desk_page page, struct buf *text)
     for (unsigned i = 0; i < d->conf.n_sinks; i++)
         if (d->shippers[i])
             shipper_report(&reports[told.n++], d->shippers[i]);
-    return page == DESK_READY ? told_ready(text, &told) : told_metrics(text, &told);
+    return page == ADMIN_SOCKET_READY ? status_ready(text, &told) : status_metrics(text, &told);
 }
 
 /* ---- beginning and end ---- */
@@ -272,7 +269,7 @@ static int keep_ports(struct daemon *d, struct err *err)
     int r = 0;
 
     for (unsigned i = 0; r == 0 && i < d->conf.n_sinks; i++)
-        r = ship_sink_ports(&d->confine, &d->conf.sinks[i], d->conf_path, err);
+        r = ship_sink_ports(&d->sandbox, &d->conf.sinks[i], d->conf_path, err);
     return r;
 }
 
@@ -286,10 +283,12 @@ static int start(struct daemon *d, struct err *err)
         r = signals_init(&d->signals, d->loop, on_stop_signal, on_reload_signal, d);
     }
     if (r == 0)
-        r = watch_new(&d->watch, d->loop, d->conf.audit, d->conf.gather_us, on_wake, d);
+        r = watch_new(&d->watch, d->loop, d->conf.audit, d->conf.delay_us, on_wake, d);
     if (r < 0)
         return err_set(err, r, "can't start: %s", strerror(-r));
-    return d->conf.admin ? desk_open(&d->desk, d->loop, d->conf.admin, on_asked, d, err) : 0;
+    return d->conf.admin
+               ? admin_socket_open(&d->admin_socket, d->loop, d->conf.admin, on_asked, d, err)
+               : 0;
 }
 
 /* Everything is opened, files are confined, then come the libraries with threads of their own, and
@@ -299,8 +298,8 @@ static int run(struct daemon *d)
     struct err err = ERR_INIT;
 
     if (open_folders(d, &err) < 0 || lock_state(d, &err) < 0 || start(d, &err) < 0 ||
-        keep_ports(d, &err) < 0 || ship_confine(&d->confine, &d->conf, d->conf_path, &err) < 0 ||
-        make_sinks(d, &err) < 0 || confine_calls(&d->confine, &err) < 0)
+        keep_ports(d, &err) < 0 || ship_sandbox(&d->sandbox, &d->conf, d->conf_path, &err) < 0 ||
+        make_sinks(d, &err) < 0 || sandbox_calls(&d->sandbox, &err) < 0)
         return say(&err, EXIT_FAILED);
     log_info("started", "version=%s config=%s", PACKAGE_VERSION, d->conf_path);
     watchdog_start(&d->watchdog, d->loop);
@@ -320,7 +319,7 @@ static void daemon_deinit(struct daemon *d)
         if (d->sinks[i])
             d->sinks[i]->kind->free(d->sinks[i]);
     }
-    desk_close(d->desk);
+    admin_socket_close(d->admin_socket);
     watch_free(d->watch);
     loop_timer_deinit(&d->measure);
     loop_timer_deinit(&d->ending);
@@ -331,7 +330,7 @@ static void daemon_deinit(struct daemon *d)
         (void)close(d->audit);
     if (d->state >= 0)
         (void)close(d->state);
-    confine_deinit(&d->confine);
+    sandbox_deinit(&d->sandbox);
     ship_conf_deinit(&d->conf);
 }
 
@@ -400,7 +399,7 @@ int main(int argc, char **argv)
         usage(stderr);
         return EXIT_USAGE;
     }
-    if (sandbox_enter(&err) < 0)
+    if (process_harden(&err) < 0)
         return say(&err, EXIT_FAILED);
-    leave_now(serve(path, test));
+    process_exit(serve(path, test));
 }

@@ -20,7 +20,7 @@ static void load_resolver(void)
  * counts, up to what may end it; one that holds other characters is to be given by a setting. The
  * folder of a server's Unix socket (host=) needs nothing: connecting is beyond the fence.
  */
-static int keep_named(struct confine *kept, const char *url)
+static int keep_named(struct sandbox *kept, const char *url)
 {
     int r = 0;
 
@@ -32,53 +32,53 @@ static int keep_named(struct confine *kept, const char *url)
         if (*from != '/' || (p - url >= 4 && memcmp(p - 4, "host", 4) == 0))
             continue;
         path = strndup(from, n);
-        r = path ? confine_keep_folder(kept, path, CONFINE_READ) : -ENOMEM;
+        r = path ? sandbox_keep_folder(kept, path, SANDBOX_READ) : -ENOMEM;
         free(path);
     }
     return r;
 }
 
-static int keep_sink(struct confine *kept, const struct ship_sink_conf *c)
+static int keep_sink(struct sandbox *kept, const struct ship_sink_conf *c)
 {
     const char *const files[] = {c->passfile, c->credentials, c->ca};
     int r = c->type == SHIP_POSTGRESQL ? keep_named(kept, c->url) : 0;
 
     for (unsigned i = 0; r == 0 && i < sizeof(files) / sizeof(files[0]); i++)
         if (files[i])
-            r = confine_keep_folder(kept, files[i], CONFINE_READ);
+            r = sandbox_keep_folder(kept, files[i], SANDBOX_READ);
     return r;
 }
 
-static int keep_files(struct confine *kept, const struct ship_conf *conf, const char *conf_path)
+static int keep_files(struct sandbox *kept, const struct ship_conf *conf, const char *conf_path)
 {
-    int r = confine_keep(kept, conf->audit, CONFINE_READ);
+    int r = sandbox_keep(kept, conf->audit, SANDBOX_READ);
 
     if (r == 0)
-        r = confine_keep(kept, conf->state, CONFINE_WRITE);
+        r = sandbox_keep(kept, conf->state, SANDBOX_WRITE);
     if (r == 0)
-        r = confine_keep_folder(kept, conf_path, CONFINE_READ);
+        r = sandbox_keep_folder(kept, conf_path, SANDBOX_READ);
     if (r == 0 && conf->admin)
-        r = confine_keep_folder(kept, conf->admin, CONFINE_REMOVE);
+        r = sandbox_keep_folder(kept, conf->admin, SANDBOX_REMOVE);
     if (r == 0)
-        r = confine_keep_network(kept);
+        r = sandbox_keep_network(kept);
     for (unsigned i = 0; r == 0 && i < conf->n_sinks; i++)
         r = keep_sink(kept, &conf->sinks[i]);
     return r;
 }
 
-int ship_confine(struct confine *kept, const struct ship_conf *conf, const char *conf_path,
+int ship_sandbox(struct sandbox *kept, const struct ship_conf *conf, const char *conf_path,
                  struct err *err)
 {
     int r;
 
-    kept->role = CONFINE_SHIPPER;
+    kept->role = SANDBOX_SHIPPER;
     if (!conf->sandbox) {
-        confine_off(kept);
+        sandbox_off(kept);
         return 0;
     }
     load_resolver();
     r = keep_files(kept, conf, conf_path);
     if (r == 0)
-        r = confine_keep_port(kept, CONFINE_DNS_PORT);
-    return r < 0 ? err_set(err, r, "sandbox: %s", strerror(-r)) : confine_files(kept, err);
+        r = sandbox_keep_port(kept, SANDBOX_DNS_PORT);
+    return r < 0 ? err_set(err, r, "sandbox: %s", strerror(-r)) : sandbox_files(kept, err);
 }

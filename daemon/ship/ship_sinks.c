@@ -56,15 +56,15 @@ int ship_sink_new(struct sink **out, const struct ship_sink_conf *c, const char 
 }
 
 #if defined(CENTION_POSTGRESQL) || defined(CENTION_NATS)
-static int keep_port(struct confine *kept, unsigned port, struct err *err)
+static int keep_port(struct sandbox *kept, unsigned port, struct err *err)
 {
-    int r = confine_keep_port(kept, port);
+    int r = sandbox_keep_port(kept, port);
 
-    return r < 0 ? err_set(err, r, "there are more than %d ports", CONFINE_PORTS_MAX) : 0;
+    return r < 0 ? err_set(err, r, "there are more than %d ports", SANDBOX_PORTS_MAX) : 0;
 }
 #endif
 
-static int postgresql_ports(struct confine *kept, const char *url, struct err *err)
+static int postgresql_ports(struct sandbox *kept, const char *url, struct err *err)
 {
 #ifdef CENTION_POSTGRESQL
     uint16_t ports[PG_HOSTS_MAX];
@@ -85,7 +85,7 @@ static int postgresql_ports(struct confine *kept, const char *url, struct err *e
 #endif
 }
 
-static int nats_ports(struct confine *kept, const char *text, struct err *err)
+static int nats_ports(struct sandbox *kept, const char *text, struct err *err)
 {
 #ifdef CENTION_NATS
     struct js_url url;
@@ -102,7 +102,7 @@ static int nats_ports(struct confine *kept, const char *text, struct err *err)
 #endif
 }
 
-int ship_sink_ports(struct confine *kept, const struct ship_sink_conf *c, const char *conf_path,
+int ship_sink_ports(struct sandbox *kept, const struct ship_sink_conf *c, const char *conf_path,
                     struct err *err)
 {
     struct err why = ERR_INIT;

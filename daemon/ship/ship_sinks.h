@@ -14,7 +14,7 @@ int ship_sink_new(struct sink **out, const struct ship_sink_conf *conf, const ch
  * Keeps the TCP ports of the sink's servers, or any port when they can't be told. Errors as above,
  * or -ENOSPC.
  */
-int ship_sink_ports(struct confine *kept, const struct ship_sink_conf *conf, const char *conf_path,
+int ship_sink_ports(struct sandbox *kept, const struct ship_sink_conf *conf, const char *conf_path,
                     struct err *err) __attribute__((warn_unused_result));
 
 #endif

@@ -40,15 +40,15 @@ void source_close(struct source *s)
 {
     if (s->fd >= 0)
         (void)close(s->fd);
-    unpacker_free(s->unpacker);
+    decompressor_free(s->decompressor);
     *s = SOURCE_INIT;
 }
 
 static ssize_t read_packed(struct source *s, void *to, size_t n)
 {
-    int made = s->unpacker ? 0 : unpacker_new(&s->unpacker);
+    int made = s->decompressor ? 0 : decompressor_new(&s->decompressor);
 
-    return made < 0 ? made : unpacker_read(s->unpacker, s->fd, &s->at, to, n);
+    return made < 0 ? made : decompressor_read(s->decompressor, s->fd, &s->at, to, n);
 }
 
 static ssize_t read_plain(struct source *s, void *to, size_t n)

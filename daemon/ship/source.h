@@ -15,9 +15,9 @@ struct source {
     int fd; /* -1: none */
     uint64_t first;
     bool packed;
-    struct unpacker *unpacker; /* of a packed one, made when it is needed */
-    uint64_t at;               /* bytes of the file read */
-    uint64_t synced;           /* bytes of the file that are durable for sure */
+    struct decompressor *decompressor; /* of a packed one, made when it is needed */
+    uint64_t at;                       /* bytes of the file read */
+    uint64_t synced;                   /* bytes of the file that are durable for sure */
     dev_t device;
     ino_t inode;
 };

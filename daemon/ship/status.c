@@ -21,7 +21,7 @@ static const char *trouble(const struct shipper_report *s)
     return s->cursor_failed ? "its cursor can't be written" : NULL;
 }
 
-int told_ready(struct buf *out, const struct told *p)
+int status_ready(struct buf *out, const struct told *p)
 {
     bool ready = p->begun;
     int r;
@@ -132,7 +132,7 @@ static int put_alarms(struct buf *out, const struct told *p)
     return r;
 }
 
-int told_metrics(struct buf *out, const struct told *p)
+int status_metrics(struct buf *out, const struct told *p)
 {
     int r = buf_printf(out,
                        "# HELP cention_ship_log Whether there is an audit log.\n"

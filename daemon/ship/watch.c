@@ -16,10 +16,10 @@ enum {
 struct watch {
     void (*wake)(void *arg);
     void *arg;
-    uint64_t gather_us;
+    uint64_t delay_us;
     int inotify; /* -1: none */
     struct event *told;
-    struct loop_timer gather, clock;
+    struct loop_timer delay, clock;
 };
 
 /* That something changed is all that counts. */
@@ -38,7 +38,7 @@ static void wake(struct watch *w)
 }
 
 /* What comes from here on is for the next time. */
-static void on_gathered(void *arg)
+static void on_delay_over(void *arg)
 {
     struct watch *w = arg;
 
@@ -55,10 +55,10 @@ static void on_told(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     (void)event_del(w->told);
-    if (w->gather_us)
-        loop_timer_set(&w->gather, w->gather_us);
+    if (w->delay_us)
+        loop_timer_set(&w->delay, w->delay_us);
     else
-        on_gathered(w);
+        on_delay_over(w);
 }
 
 static void on_clock(void *arg)
@@ -83,7 +83,7 @@ static int start_inotify(struct watch *w, struct loop *loop, const char *folder)
     return w->told && event_add(w->told, NULL) == 0 ? 0 : -ENOMEM;
 }
 
-int watch_new(struct watch **out, struct loop *loop, const char *folder, uint64_t gather_us,
+int watch_new(struct watch **out, struct loop *loop, const char *folder, uint64_t delay_us,
               void (*call)(void *arg), void *arg)
 {
     struct watch *w = calloc(1, sizeof(*w));
@@ -92,8 +92,8 @@ int watch_new(struct watch **out, struct loop *loop, const char *folder, uint64_
         return -ENOMEM;
     w->wake = call;
     w->arg = arg;
-    w->gather_us = gather_us;
-    loop_timer_init(&w->gather, loop, on_gathered, w);
+    w->delay_us = delay_us;
+    loop_timer_init(&w->delay, loop, on_delay_over, w);
     loop_timer_init(&w->clock, loop, on_clock, w);
     if (start_inotify(w, loop, folder) < 0) {
         watch_free(w);
@@ -112,7 +112,7 @@ void watch_free(struct watch *w)
         event_free(w->told);
     if (w->inotify >= 0)
         (void)close(w->inotify);
-    loop_timer_deinit(&w->gather);
+    loop_timer_deinit(&w->delay);
     loop_timer_deinit(&w->clock);
     free(w);
 }

@@ -1,7 +1,7 @@
 /*
  * Wakes the shippers when something may have changed in the audit folder: told by inotify(7) and,
  * since that can miss things, by a slow clock. However often the keeper writes, a wake comes at
- * most once in every `gather`, so that a steady trickle of records makes few batches.
+ * most once in every `delay`, so that a steady trickle of records makes few batches.
  */
 #ifndef CENTION_SHIP_WATCH_H
 #define CENTION_SHIP_WATCH_H
@@ -11,7 +11,7 @@
 struct watch;
 
 /* Without inotify the clock is quicker. 0 or -ENOMEM. `folder` is its path. */
-int watch_new(struct watch **out, struct loop *loop, const char *folder, uint64_t gather_us,
+int watch_new(struct watch **out, struct loop *loop, const char *folder, uint64_t delay_us,
               void (*wake)(void *arg), void *arg) __attribute__((warn_unused_result));
 void watch_free(struct watch *watch); /* NULL is fine */
 

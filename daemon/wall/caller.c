@@ -342,14 +342,14 @@ static int caller_open(struct caller *c, struct caller_ticket *t, struct wire_me
     return r;
 }
 
-int caller_sign(struct caller *c, struct caller_ticket *t, struct wire_sign *sign)
+int caller_sign(struct caller *c, struct caller_ticket *t, struct sign_request *sign)
 {
     struct wire_message m = {.type = WIRE_SIGN, .sign = *sign};
 
     return caller_open(c, t, &m, &m.sign.id);
 }
 
-int caller_reject(struct caller *c, struct caller_ticket *t, struct wire_reject *reject)
+int caller_reject(struct caller *c, struct caller_ticket *t, struct reject_request *reject)
 {
     struct wire_message m = {.type = WIRE_REJECT, .reject = *reject};
 

@@ -61,10 +61,10 @@ const struct caller_state *caller_state(const struct caller *caller);
  * something is too long, -ENOBUFS when too many are under way; the ticket is closed then
  * (caller_outcome leaves it as it is).
  */
-int caller_sign(struct caller *caller, struct caller_ticket *ticket, struct wire_sign *sign)
+int caller_sign(struct caller *caller, struct caller_ticket *ticket, struct sign_request *sign)
     __attribute__((warn_unused_result));
-int caller_reject(struct caller *caller, struct caller_ticket *ticket, struct wire_reject *reject)
-    __attribute__((warn_unused_result));
+int caller_reject(struct caller *caller, struct caller_ticket *ticket,
+                  struct reject_request *reject) __attribute__((warn_unused_result));
 int caller_outcome(struct caller *caller, struct caller_ticket *ticket,
                    struct wire_outcome *outcome) __attribute__((warn_unused_result));
 

@@ -67,43 +67,43 @@ static struct slice get_string(struct reader *r, size_t max)
     return p ? slice_of(p, len) : SLICE_NULL;
 }
 
-static void get_client(struct reader *r, struct wire_client *c)
+static void get_client(struct reader *r, struct client_identity *c)
 {
-    c->name = get_string(r, WIRE_NAME_MAX);
+    c->name = get_string(r, REQUEST_NAME_MAX);
     c->uid = get_u32(r);
-    c->user = get_string(r, WIRE_NAME_MAX);
+    c->user = get_string(r, REQUEST_NAME_MAX);
     c->pid = get_u32(r);
-    c->exe = get_string(r, WIRE_NAME_MAX);
-    c->via = get_string(r, WIRE_NAME_MAX);
-    c->address = get_string(r, WIRE_NAME_MAX);
-    c->unit = get_string(r, WIRE_NAME_MAX);
-    c->certificate = get_string(r, WIRE_NAME_MAX);
-    c->token = get_string(r, WIRE_NAME_MAX);
+    c->exe = get_string(r, REQUEST_NAME_MAX);
+    c->via = get_string(r, REQUEST_NAME_MAX);
+    c->address = get_string(r, REQUEST_NAME_MAX);
+    c->unit = get_string(r, REQUEST_NAME_MAX);
+    c->certificate = get_string(r, REQUEST_NAME_MAX);
+    c->token = get_string(r, REQUEST_NAME_MAX);
 }
 
-static uint32_t get_problems(struct reader *r, struct wire_problem *problems)
+static uint32_t get_problems(struct reader *r, struct request_problem *problems)
 {
-    uint32_t n = get_choice(r, 0, WIRE_PROBLEMS_MAX);
+    uint32_t n = get_choice(r, 0, REQUEST_PROBLEMS_MAX);
 
     for (uint32_t i = 0; !r->why && i < n; i++) {
-        problems[i].field = get_string(r, WIRE_NAME_MAX);
-        problems[i].code = get_string(r, WIRE_NAME_MAX);
-        problems[i].error = get_string(r, WIRE_TEXT_MAX);
+        problems[i].field = get_string(r, REQUEST_NAME_MAX);
+        problems[i].code = get_string(r, REQUEST_NAME_MAX);
+        problems[i].error = get_string(r, REQUEST_TEXT_MAX);
     }
     return n;
 }
 
-static void get_sign(struct reader *r, struct wire_sign *s, struct wire_space *space)
+static void get_sign(struct reader *r, struct sign_request *s, struct wire_space *space)
 {
-    struct wire_field *fields = space->fields;
+    struct request_field *fields = space->fields;
 
     s->id = get_u64(r);
-    s->request_id = get_string(r, WIRE_REQUEST_ID_MAX);
+    s->request_id = get_string(r, REQUEST_ID_MAX);
     get_client(r, &s->client);
-    s->method = get_string(r, WIRE_METHOD_MAX);
-    s->workspace = get_string(r, WIRE_WORKSPACE_MAX);
-    s->path = get_string(r, WIRE_PATH_MAX);
-    s->n_fields = get_choice(r, 0, WIRE_FIELDS_MAX);
+    s->method = get_string(r, REQUEST_METHOD_MAX);
+    s->workspace = get_string(r, REQUEST_WORKSPACE_MAX);
+    s->path = get_string(r, REQUEST_PATH_MAX);
+    s->n_fields = get_choice(r, 0, REQUEST_FIELDS_MAX);
     s->fields = fields;
     for (uint32_t i = 0; !r->why && i < s->n_fields; i++) {
         fields[i].name = get_string(r, WIRE_MESSAGE_MAX);
@@ -113,18 +113,18 @@ static void get_sign(struct reader *r, struct wire_sign *s, struct wire_space *s
     s->problems = space->problems;
 }
 
-static void get_reject(struct reader *r, struct wire_reject *x, struct wire_space *space)
+static void get_reject(struct reader *r, struct reject_request *x, struct wire_space *space)
 {
     x->id = get_u64(r);
-    x->request_id = get_string(r, WIRE_REQUEST_ID_MAX);
+    x->request_id = get_string(r, REQUEST_ID_MAX);
     get_client(r, &x->client);
-    x->method = get_string(r, WIRE_METHOD_MAX);
-    x->workspace = get_string(r, WIRE_WORKSPACE_MAX);
-    x->path = get_string(r, WIRE_PATH_MAX);
+    x->method = get_string(r, REQUEST_METHOD_MAX);
+    x->workspace = get_string(r, REQUEST_WORKSPACE_MAX);
+    x->path = get_string(r, REQUEST_PATH_MAX);
     x->status = get_choice(r, 100, 599);
-    x->code = get_string(r, WIRE_NAME_MAX);
-    x->error = get_string(r, WIRE_TEXT_MAX);
-    x->field = get_string(r, WIRE_NAME_MAX);
+    x->code = get_string(r, REQUEST_NAME_MAX);
+    x->error = get_string(r, REQUEST_TEXT_MAX);
+    x->field = get_string(r, REQUEST_NAME_MAX);
     x->n_problems = get_problems(r, space->problems);
     x->problems = space->problems;
 }
@@ -133,7 +133,7 @@ static void get_state(struct reader *r, struct wire_state *s, struct wire_space 
 {
     s->id = get_u64(r);
     s->audit_ok = get_choice(r, 0, 1);
-    s->reason = get_string(r, WIRE_TEXT_MAX);
+    s->reason = get_string(r, REQUEST_TEXT_MAX);
     s->records = get_u64(r);
     s->syncs = get_u64(r);
     s->signatures = get_u64(r);
@@ -142,7 +142,7 @@ static void get_state(struct reader *r, struct wire_state *s, struct wire_space 
     s->n_receipts = get_choice(r, 0, WIRE_RECEIPTS_MAX);
     s->receipts = space->receipts;
     for (uint32_t i = 0; !r->why && i < s->n_receipts; i++) {
-        space->receipts[i].name = get_string(r, WIRE_NAME_MAX);
+        space->receipts[i].name = get_string(r, REQUEST_NAME_MAX);
         space->receipts[i].records = get_u64(r);
         space->receipts[i].age_us = get_u64(r);
     }
@@ -151,7 +151,7 @@ static void get_state(struct reader *r, struct wire_state *s, struct wire_space 
 static void get_signed(struct reader *r, struct wire_signed *s)
 {
     s->id = get_u64(r);
-    s->key_id = get_string(r, WIRE_NAME_MAX);
+    s->key_id = get_string(r, REQUEST_NAME_MAX);
     s->signature = get_string(r, WIRE_SIGNATURE);
     if (!r->why && s->signature.len != WIRE_SIGNATURE)
         r->why = "a signature is too short";
@@ -163,7 +163,7 @@ static void get_outcome(struct reader *r, struct wire_outcome *o)
     o->status = get_choice(r, 0, 599);
     o->sent = get_choice(r, WIRE_SENT_NONE, WIRE_SENT_ALL);
     o->duration_us = get_u64(r);
-    o->error = get_string(r, WIRE_TEXT_MAX);
+    o->error = get_string(r, REQUEST_TEXT_MAX);
 }
 
 static void get_message(struct reader *r, struct wire_message *m, struct wire_space *space)
@@ -185,7 +185,7 @@ static void get_message(struct reader *r, struct wire_message *m, struct wire_sp
     case WIRE_REFUSED:
         m->refused.id = get_u64(r);
         m->refused.reason = get_choice(r, WIRE_REASON_FORBIDDEN, WIRE_REASON_UNKNOWN_CLIENT);
-        m->refused.text = get_string(r, WIRE_TEXT_MAX);
+        m->refused.text = get_string(r, REQUEST_TEXT_MAX);
         break;
     case WIRE_OUTCOME:
         get_outcome(r, &m->outcome);
@@ -278,41 +278,41 @@ static void put_string(struct writer *w, struct slice s, size_t max)
         w->failed = buf_append_slice(w->out, s);
 }
 
-static void put_client(struct writer *w, const struct wire_client *c)
+static void put_client(struct writer *w, const struct client_identity *c)
 {
-    put_string(w, c->name, WIRE_NAME_MAX);
+    put_string(w, c->name, REQUEST_NAME_MAX);
     put_u32(w, c->uid);
-    put_string(w, c->user, WIRE_NAME_MAX);
+    put_string(w, c->user, REQUEST_NAME_MAX);
     put_u32(w, c->pid);
-    put_string(w, c->exe, WIRE_NAME_MAX);
-    put_string(w, c->via, WIRE_NAME_MAX);
-    put_string(w, c->address, WIRE_NAME_MAX);
-    put_string(w, c->unit, WIRE_NAME_MAX);
-    put_string(w, c->certificate, WIRE_NAME_MAX);
-    put_string(w, c->token, WIRE_NAME_MAX);
+    put_string(w, c->exe, REQUEST_NAME_MAX);
+    put_string(w, c->via, REQUEST_NAME_MAX);
+    put_string(w, c->address, REQUEST_NAME_MAX);
+    put_string(w, c->unit, REQUEST_NAME_MAX);
+    put_string(w, c->certificate, REQUEST_NAME_MAX);
+    put_string(w, c->token, REQUEST_NAME_MAX);
 }
 
-static void put_problems(struct writer *w, const struct wire_problem *problems, uint32_t n)
+static void put_problems(struct writer *w, const struct request_problem *problems, uint32_t n)
 {
-    if (n > WIRE_PROBLEMS_MAX && !w->failed)
+    if (n > REQUEST_PROBLEMS_MAX && !w->failed)
         w->failed = -EMSGSIZE;
     put_u32(w, n);
     for (uint32_t i = 0; !w->failed && i < n; i++) {
-        put_string(w, problems[i].field, WIRE_NAME_MAX);
-        put_string(w, problems[i].code, WIRE_NAME_MAX);
-        put_string(w, problems[i].error, WIRE_TEXT_MAX);
+        put_string(w, problems[i].field, REQUEST_NAME_MAX);
+        put_string(w, problems[i].code, REQUEST_NAME_MAX);
+        put_string(w, problems[i].error, REQUEST_TEXT_MAX);
     }
 }
 
-static void put_sign(struct writer *w, const struct wire_sign *s)
+static void put_sign(struct writer *w, const struct sign_request *s)
 {
     put_u64(w, s->id);
-    put_string(w, s->request_id, WIRE_REQUEST_ID_MAX);
+    put_string(w, s->request_id, REQUEST_ID_MAX);
     put_client(w, &s->client);
-    put_string(w, s->method, WIRE_METHOD_MAX);
-    put_string(w, s->workspace, WIRE_WORKSPACE_MAX);
-    put_string(w, s->path, WIRE_PATH_MAX);
-    if (s->n_fields > WIRE_FIELDS_MAX && !w->failed)
+    put_string(w, s->method, REQUEST_METHOD_MAX);
+    put_string(w, s->workspace, REQUEST_WORKSPACE_MAX);
+    put_string(w, s->path, REQUEST_PATH_MAX);
+    if (s->n_fields > REQUEST_FIELDS_MAX && !w->failed)
         w->failed = -EMSGSIZE;
     put_u32(w, s->n_fields);
     for (uint32_t i = 0; !w->failed && i < s->n_fields; i++) {
@@ -322,18 +322,18 @@ static void put_sign(struct writer *w, const struct wire_sign *s)
     put_problems(w, s->problems, s->n_problems);
 }
 
-static void put_reject(struct writer *w, const struct wire_reject *x)
+static void put_reject(struct writer *w, const struct reject_request *x)
 {
     put_u64(w, x->id);
-    put_string(w, x->request_id, WIRE_REQUEST_ID_MAX);
+    put_string(w, x->request_id, REQUEST_ID_MAX);
     put_client(w, &x->client);
-    put_string(w, x->method, WIRE_METHOD_MAX);
-    put_string(w, x->workspace, WIRE_WORKSPACE_MAX);
-    put_string(w, x->path, WIRE_PATH_MAX);
+    put_string(w, x->method, REQUEST_METHOD_MAX);
+    put_string(w, x->workspace, REQUEST_WORKSPACE_MAX);
+    put_string(w, x->path, REQUEST_PATH_MAX);
     put_u32(w, x->status);
-    put_string(w, x->code, WIRE_NAME_MAX);
-    put_string(w, x->error, WIRE_TEXT_MAX);
-    put_string(w, x->field, WIRE_NAME_MAX);
+    put_string(w, x->code, REQUEST_NAME_MAX);
+    put_string(w, x->error, REQUEST_TEXT_MAX);
+    put_string(w, x->field, REQUEST_NAME_MAX);
     put_problems(w, x->problems, x->n_problems);
 }
 
@@ -341,7 +341,7 @@ static void put_state(struct writer *w, const struct wire_state *s)
 {
     put_u64(w, s->id);
     put_u32(w, s->audit_ok);
-    put_string(w, s->reason, WIRE_TEXT_MAX);
+    put_string(w, s->reason, REQUEST_TEXT_MAX);
     put_u64(w, s->records);
     put_u64(w, s->syncs);
     put_u64(w, s->signatures);
@@ -351,7 +351,7 @@ static void put_state(struct writer *w, const struct wire_state *s)
         w->failed = -EMSGSIZE;
     put_u32(w, s->n_receipts);
     for (uint32_t i = 0; !w->failed && i < s->n_receipts; i++) {
-        put_string(w, s->receipts[i].name, WIRE_NAME_MAX);
+        put_string(w, s->receipts[i].name, REQUEST_NAME_MAX);
         put_u64(w, s->receipts[i].records);
         put_u64(w, s->receipts[i].age_us);
     }
@@ -372,20 +372,20 @@ static void put_message(struct writer *w, const struct wire_message *m)
         break;
     case WIRE_SIGNED:
         put_u64(w, m->signed_.id);
-        put_string(w, m->signed_.key_id, WIRE_NAME_MAX);
+        put_string(w, m->signed_.key_id, REQUEST_NAME_MAX);
         put_string(w, m->signed_.signature, WIRE_SIGNATURE);
         break;
     case WIRE_REFUSED:
         put_u64(w, m->refused.id);
         put_u32(w, m->refused.reason);
-        put_string(w, m->refused.text, WIRE_TEXT_MAX);
+        put_string(w, m->refused.text, REQUEST_TEXT_MAX);
         break;
     case WIRE_OUTCOME:
         put_u64(w, m->outcome.id);
         put_u32(w, m->outcome.status);
         put_u32(w, m->outcome.sent);
         put_u64(w, m->outcome.duration_us);
-        put_string(w, m->outcome.error, WIRE_TEXT_MAX);
+        put_string(w, m->outcome.error, REQUEST_TEXT_MAX);
         break;
     case WIRE_REJECT:
         put_reject(w, &m->reject);

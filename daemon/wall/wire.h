@@ -20,7 +20,7 @@
 #ifndef CENTION_WALL_WIRE_H
 #define CENTION_WALL_WIRE_H
 
-#include "base/slice.h"
+#include "base/request.h"
 
 #include <stdint.h>
 
@@ -28,16 +28,7 @@ enum {
     WIRE_VERSION = 4,
     WIRE_HEADER = 8,                    /* u32 length of what follows the header, u8 type, 3 zero */
     WIRE_MESSAGE_MAX = 9 * 1024 * 1024, /* bytes after the header */
-    WIRE_BODY_MAX = 8 * 1024 * 1024,    /* the largest limits.body_bytes that fits a message */
-    WIRE_FIELDS_MAX = 4096,
-    WIRE_PROBLEMS_MAX = 256,
-    WIRE_REQUEST_ID_MAX = 128,
-    WIRE_WORKSPACE_MAX = 64,
-    WIRE_PATH_MAX = 1024,
-    WIRE_METHOD_MAX = 32,
-    WIRE_NAME_MAX = 256,  /* client name, exe, address, key id */
-    WIRE_TEXT_MAX = 1024, /* error sentences */
-    WIRE_SIGNATURE = 64,  /* hex digits of HMAC-SHA256 */
+    WIRE_SIGNATURE = 64,                /* hex digits of HMAC-SHA256 */
     WIRE_PENDING_MAX = 65536,
     WIRE_RECEIPTS_MAX = 8,
 };
@@ -70,46 +61,6 @@ enum wire_sent {
     WIRE_SENT_ALL,
 };
 
-#define WIRE_UID_UNKNOWN UINT32_MAX
-
-/*
- * Who asks, as far as known; empty slices and WIRE_UID_UNKNOWN / 0 where not. uid, token and
- * certificate are what the keeper finds the client by; the rest is information.
- */
-struct wire_client {
-    struct slice name; /* in records: what the keeper's configuration calls the client */
-    uint32_t uid;      /* WIRE_UID_UNKNOWN when not known */
-    struct slice user;
-    uint32_t pid; /* 0 when not known */
-    struct slice exe;
-    struct slice via;         /* "tcp", "unix" */
-    struct slice address;     /* peer's address and port, or the socket's path */
-    struct slice unit;        /* of the service manager */
-    struct slice certificate; /* the name in the client's TLS certificate, verified */
-    struct slice token;       /* as it was sent: a secret, never recorded or logged */
-};
-
-struct wire_field {
-    struct slice name, value; /* UTF-8; the canonical value as it is signed */
-};
-
-/* What the API description forbids of a request, and was let through or refused for. */
-struct wire_problem {
-    struct slice field; /* its path; empty when it is about the whole request */
-    struct slice code, error;
-};
-
-struct wire_sign {
-    uint64_t id;
-    struct slice request_id; /* X-Request-Id */
-    struct wire_client client;
-    struct slice method, workspace, path;
-    uint32_t n_fields;
-    const struct wire_field *fields; /* names strictly ascending by bytes */
-    uint32_t n_problems;
-    const struct wire_problem *problems; /* of a request that is signed all the same */
-};
-
 struct wire_signed {
     uint64_t id;
     struct slice key_id;
@@ -128,17 +79,6 @@ struct wire_outcome {
     uint32_t sent; /* enum wire_sent */
     uint64_t duration_us;
     struct slice error; /* empty when it went well */
-};
-
-struct wire_reject {
-    uint64_t id;
-    struct slice request_id;
-    struct wire_client client;
-    struct slice method, workspace, path; /* empty where it never got that far */
-    uint32_t status;
-    struct slice code, error, field;
-    uint32_t n_problems;
-    const struct wire_problem *problems;
 };
 
 struct wire_recorded {
@@ -165,8 +105,8 @@ struct wire_state {
 
 /* Where a decoded message keeps its lists. */
 struct wire_space {
-    struct wire_field fields[WIRE_FIELDS_MAX];
-    struct wire_problem problems[WIRE_PROBLEMS_MAX];
+    struct request_field fields[REQUEST_FIELDS_MAX];
+    struct request_problem problems[REQUEST_PROBLEMS_MAX];
     struct wire_receipt receipts[WIRE_RECEIPTS_MAX];
 };
 
@@ -175,11 +115,11 @@ struct wire_message {
     union {
         uint32_t version; /* HELLO, and in WELCOME beside `state` */
         uint64_t id;      /* PING */
-        struct wire_sign sign;
+        struct sign_request sign;
         struct wire_signed signed_;
         struct wire_refused refused;
         struct wire_outcome outcome;
-        struct wire_reject reject;
+        struct reject_request reject;
         struct wire_recorded recorded;
         struct wire_state state; /* STATE and WELCOME */
     };

@@ -91,9 +91,9 @@ static struct policy *load(bool tokens, char token[TOKEN_TEXT + 1])
 }
 
 /* The least of some rounds; negative when a request was not allowed. */
-static double measure(const char *what, struct policy *policy, const struct wire_client *client)
+static double measure(const char *what, struct policy *policy, const struct client_identity *client)
 {
-    static const struct wire_field FIELDS[] = {
+    static const struct request_field FIELDS[] = {
         {SLICE_LIT("name"), SLICE_LIT("Customer care")},
         {SLICE_LIT("organisation_id"), SLICE_LIT("2")},
         {SLICE_LIT("time_zone"), SLICE_LIT("CET")},
@@ -111,7 +111,7 @@ static double measure(const char *what, struct policy *policy, const struct wire
         double start = now_ns();
 
         for (int i = 0; i < TIMES; i++) {
-            int who = policy_who(policy, client);
+            int who = policy_client(policy, client);
 
             if (who != CLIENTS - 1 ||
                 policy_decide(policy, who, &request).verdict != POLICY_ALLOWED ||
@@ -130,8 +130,8 @@ static bool good(const char *what, bool tokens, double limit)
 {
     char token[TOKEN_TEXT + 1];
     struct policy *policy = load(tokens, token);
-    struct wire_client client = {.uid = 1000 + CLIENTS - 1,
-                                 .token = tokens ? slice_str(token) : SLICE_NULL};
+    struct client_identity client = {.uid = 1000 + CLIENTS - 1,
+                                     .token = tokens ? slice_str(token) : SLICE_NULL};
     double least = policy ? measure(what, policy, &client) : -1;
 
     policy_free(policy);

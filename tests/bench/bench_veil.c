@@ -1,5 +1,5 @@
 /*
- * What keeping values from the log costs a request: processor time of veil_intent() on a body of
+ * What keeping values from the log costs a request: processor time of redact_intent() on a body of
  * about 600 bytes with 8 fields, three of them addresses or numbers. Prints the least and the
  * median of some rounds; fails when the least is above the limit that the project gives itself,
  * times this machine's pace (pace.h),
@@ -34,7 +34,7 @@ static const bool SANITIZED = false;
     "answered here within two working days, at the latest on the third one of them, all year."
 
 /* Names and values have about 600 bytes together. */
-static const struct wire_field FIELDS[] = {
+static const struct request_field FIELDS[] = {
     {SLICE_LIT("active"), SLICE_LIT("true")},
     {SLICE_LIT("agent_groups"), SLICE_LIT("1:API Agents,2:Night shift,3:Back office,4:Weekend")},
     {SLICE_LIT("description"), SLICE_LIT(TEXT)},
@@ -63,17 +63,17 @@ static int ascending(const void *a, const void *b)
 }
 
 /* The least of some rounds; negative when a call failed. */
-static double measure(struct veil *veil, const struct wire_sign *sign)
+static double measure(struct redaction *redaction, const struct sign_request *sign)
 {
     double ns[ROUNDS];
-    struct wire_sign out;
-    struct record_veil how;
+    struct sign_request out;
+    struct record_redaction how;
 
     for (int round = 0; round < ROUNDS; round++) {
         double start = now_ns();
 
         for (int i = 0; i < TIMES; i++)
-            if (veil_intent(veil, sign, &out, &how) < 0)
+            if (redact_intent(redaction, sign, &out, &how) < 0)
                 return -1;
         ns[round] = (now_ns() - start) / TIMES;
     }
@@ -86,11 +86,11 @@ static double measure(struct veil *veil, const struct wire_sign *sign)
 int main(void)
 {
     char folder[] = "/tmp/bench_veil.XXXXXX";
-    struct wire_sign sign = {.method = SLICE_LIT("PUT"),
-                             .path = SLICE_LIT("/v1/area/7"),
-                             .n_fields = sizeof(FIELDS) / sizeof(FIELDS[0]),
-                             .fields = FIELDS};
-    struct veil *veil = NULL;
+    struct sign_request sign = {.method = SLICE_LIT("PUT"),
+                                .path = SLICE_LIT("/v1/area/7"),
+                                .n_fields = sizeof(FIELDS) / sizeof(FIELDS[0]),
+                                .fields = FIELDS};
+    struct redaction *redaction = NULL;
     struct err err = ERR_INIT;
     size_t bytes = 0;
     double least = -1, limit;
@@ -101,11 +101,11 @@ int main(void)
     directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (size_t i = 0; i < sign.n_fields; i++)
         bytes += FIELDS[i].name.len + FIELDS[i].value.len;
-    if (veil_open(&veil, directory, folder, &err) == 0) {
+    if (redact_open(&redaction, directory, folder, &err) == 0) {
         printf("%u fields, %zu bytes\n", sign.n_fields, bytes);
-        least = measure(veil, &sign);
+        least = measure(redaction, &sign);
     }
-    veil_free(veil);
+    redact_free(redaction);
     (void)unlinkat(directory, MAC_KEY_FILE, 0);
     (void)close(directory);
     (void)rmdir(folder);

@@ -17,7 +17,7 @@ enum {
 
 static int add_pair(struct audit *a, uint64_t i)
 {
-    static struct wire_field fields[] = {
+    static struct request_field fields[] = {
         {SLICE_LIT("active"), SLICE_LIT("true")},
         {SLICE_LIT("anonymize_day"), SLICE_LIT("365")},
         {SLICE_LIT("bright_settings.language_code"), SLICE_LIT("SE")},
@@ -30,7 +30,7 @@ static int add_pair(struct audit *a, uint64_t i)
     char id[64];
     int n = snprintf(id, sizeof(id), "019abc-%016" PRIx64, i);
     struct slice request_id = slice_of(id, (size_t)n);
-    struct wire_sign sign = {
+    struct sign_request sign = {
         .request_id = request_id,
         .client = {.uid = 1000,
                    .pid = 4711,

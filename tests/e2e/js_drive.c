@@ -13,7 +13,7 @@
 #include "audit/line.h"
 #include "base/buf.h"
 #include "base/hex.h"
-#include "base/leave.h"
+#include "base/process.h"
 #include "central/nats/js_read.h"
 #include "central/nats/js_sink.h"
 
@@ -266,7 +266,7 @@ struct reading {
     uint64_t n, first, last, last_time;
 };
 
-static int read_record(void *arg, const struct centre_record *record)
+static int read_record(void *arg, const struct archive_record *record)
 {
     struct reading *r = arg;
     struct chain_hash hash;
@@ -295,7 +295,7 @@ static int read_record(void *arg, const struct centre_record *record)
     return 0;
 }
 
-static int read_log(void *arg, const struct centre_log *log)
+static int read_log(void *arg, const struct archive_log *log)
 {
     char digits[2 * SEAL_KEY];
 
@@ -306,7 +306,7 @@ static int read_log(void *arg, const struct centre_log *log)
     return 0;
 }
 
-static int read_alarm(void *arg, const struct centre_alarm *alarm)
+static int read_alarm(void *arg, const struct archive_alarm *alarm)
 {
     (void)arg;
     if (alarm->received_us == 0)
@@ -318,40 +318,40 @@ static int read_alarm(void *arg, const struct centre_alarm *alarm)
 
 static int drive_read(const char *what, char **argv)
 {
-    struct centre *centre = NULL;
+    struct archive *archive = NULL;
     struct err err = ERR_INIT;
     struct reading reading = {0};
     struct seal_key log;
     uint64_t began;
     int r;
 
-    if (JS_CENTRE.open(&centre, argv[0], &err) < 0)
+    if (JS_ARCHIVE.open(&archive, argv[0], &err) < 0)
         die("open", err.text);
     if (strcmp(what, "logs") == 0) {
-        r = centre->kind->logs(centre, read_log, NULL, &err);
+        r = archive->kind->logs(archive, read_log, NULL, &err);
     } else if (strcmp(what, "alarms") == 0) {
-        r = centre->kind->alarms(centre, read_alarm, NULL, &err);
+        r = archive->kind->alarms(archive, read_alarm, NULL, &err);
     } else {
         if (chain_new(&reading.chain) < 0)
             die("read", "no memory");
         drive_log(&log, argv[1]);
         began = loop_now();
-        r = centre->kind->records(centre, &log, strtoull(argv[2], NULL, 10), read_record, &reading,
-                                  &err);
+        r = archive->kind->records(archive, &log, strtoull(argv[2], NULL, 10), read_record,
+                                   &reading, &err);
         (void)printf("records %" PRIu64 " first %" PRIu64 " last %" PRIu64 " seconds %.3f\n",
                      reading.n, reading.first, reading.last, (double)(loop_now() - began) / 1e6);
         chain_free(reading.chain);
     }
     if (r < 0)
         die(what, err.text);
-    centre->kind->close(centre);
+    archive->kind->close(archive);
     return 0;
 }
 
 static _Noreturn void done(int code)
 {
     (void)fflush(stdout);
-    leave_now(code);
+    process_exit(code);
 }
 
 int main(int argc, char **argv)

@@ -181,7 +181,7 @@ static int run(struct drive *d, const struct pg_sink_options *options, const cha
     return r;
 }
 
-static int print_record(void *arg, const struct centre_record *r)
+static int print_record(void *arg, const struct archive_record *r)
 {
     (void)arg;
     printf("record %" PRIu64 " %" PRIu64 " %s %s %" PRIu64 " %.*s\n", r->epoch, r->seq,
@@ -190,7 +190,7 @@ static int print_record(void *arg, const struct centre_record *r)
 }
 
 struct reading {
-    struct centre *centre;
+    struct archive *archive;
     struct seal_key logs[16];
     unsigned n;
 };
@@ -203,7 +203,7 @@ static const char *log_digits(const struct seal_key *log)
     return digits(&hash);
 }
 
-static int print_log(void *arg, const struct centre_log *log)
+static int print_log(void *arg, const struct archive_log *log)
 {
     struct reading *r = arg;
 
@@ -214,7 +214,7 @@ static int print_log(void *arg, const struct centre_log *log)
     return 0;
 }
 
-static int print_alarm(void *arg, const struct centre_alarm *a)
+static int print_alarm(void *arg, const struct archive_alarm *a)
 {
     (void)arg;
     printf("alarm %s %s %" PRIu64 " %" PRIu64 " %s\n", a->kind, log_digits(&a->log), a->here_seq,
@@ -222,7 +222,7 @@ static int print_alarm(void *arg, const struct centre_alarm *a)
     return 0;
 }
 
-static int stop_reading(void *arg, const struct centre_record *r)
+static int stop_reading(void *arg, const struct archive_record *r)
 {
     (void)r;
     return ++*(unsigned *)arg == 2 ? -ECANCELED : 0;
@@ -232,24 +232,24 @@ static int read_archive(const char *url)
 {
     struct reading reading = {0};
     struct err err = ERR_INIT;
-    int r = PG_CENTRE.open(&reading.centre, url, &err);
+    int r = PG_ARCHIVE.open(&reading.archive, url, &err);
 
     if (r == 0)
-        r = PG_CENTRE.logs(reading.centre, print_log, &reading, &err);
+        r = PG_ARCHIVE.logs(reading.archive, print_log, &reading, &err);
     for (unsigned i = 0; r == 0 && i < reading.n; i++) {
         unsigned n = 0;
 
         /* That a reading is given up early does no harm to the next. */
-        r = PG_CENTRE.records(reading.centre, &reading.logs[i], 2, stop_reading, &n, &err);
+        r = PG_ARCHIVE.records(reading.archive, &reading.logs[i], 2, stop_reading, &n, &err);
         if (r == -ECANCELED || r == 0)
-            r = PG_CENTRE.records(reading.centre, &reading.logs[i], 1, print_record, NULL, &err);
+            r = PG_ARCHIVE.records(reading.archive, &reading.logs[i], 1, print_record, NULL, &err);
     }
     if (r == 0)
-        r = PG_CENTRE.alarms(reading.centre, print_alarm, NULL, &err);
+        r = PG_ARCHIVE.alarms(reading.archive, print_alarm, NULL, &err);
     if (r < 0)
         printf("refused %s\n", err.text);
-    if (reading.centre)
-        PG_CENTRE.close(reading.centre);
+    if (reading.archive)
+        PG_ARCHIVE.close(reading.archive);
     return r;
 }
 

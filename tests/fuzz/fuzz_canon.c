@@ -153,7 +153,7 @@ static void expected(struct buf *out, struct slice body, bool json)
 static void signed_text(struct buf *out, const struct canon *canon)
 {
     static struct wire_space space;
-    struct wire_field *fields = calloc(canon->n + 1, sizeof(*fields));
+    struct request_field *fields = calloc(canon->n + 1, sizeof(*fields));
     struct wire_message m = {.type = WIRE_SIGN}, read;
     struct buf wire = BUF_INIT(WIRE_MESSAGE_MAX + WIRE_HEADER);
     const char *why;
@@ -161,15 +161,15 @@ static void signed_text(struct buf *out, const struct canon *canon)
 
     must(fields != NULL);
     for (size_t i = 0; i < canon->n; i++)
-        fields[i] = (struct wire_field){canon->fields[i].name, canon->fields[i].value};
-    m.sign = (struct wire_sign){.id = 1,
-                                .request_id = SLICE_LIT("r"),
-                                .client = {.uid = WIRE_UID_UNKNOWN},
-                                .method = SLICE_LIT("PUT"),
-                                .workspace = SLICE_LIT("space"),
-                                .path = SLICE_LIT("/v1/org"),
-                                .n_fields = (uint32_t)canon->n,
-                                .fields = fields};
+        fields[i] = (struct request_field){canon->fields[i].name, canon->fields[i].value};
+    m.sign = (struct sign_request){.id = 1,
+                                   .request_id = SLICE_LIT("r"),
+                                   .client = {.uid = CLIENT_UID_UNKNOWN},
+                                   .method = SLICE_LIT("PUT"),
+                                   .workspace = SLICE_LIT("space"),
+                                   .path = SLICE_LIT("/v1/org"),
+                                   .n_fields = (uint32_t)canon->n,
+                                   .fields = fields};
     must(codec_encode(&wire, &m) == 0);
     must(codec_decode(buf_slice(&wire), &read, &space, &used, &why) == CODEC_DONE);
     for (size_t i = 0; i < read.sign.n_fields; i++)

@@ -34,16 +34,16 @@ enum {
 
 struct row {
     struct seal_key log;
-    struct centre_record record;
+    struct archive_record record;
     char *bytes, *host; /* owned */
 };
 
 struct made {
-    struct centre centre;
+    struct archive archive;
     struct chain *chain;
     struct row rows[ROWS];
     size_t n;
-    struct centre_alarm alarms[ALARMS];
+    struct archive_alarm alarms[ALARMS];
     size_t n_alarms;
     struct verify_head heads[HEADS];
     size_t n_heads;
@@ -68,15 +68,15 @@ static bool is_first(const struct made *m, size_t i)
     return true;
 }
 
-static int made_logs(struct centre *centre, int (*each)(void *arg, const struct centre_log *log),
+static int made_logs(struct archive *archive, int (*each)(void *arg, const struct archive_log *log),
                      void *arg, struct err *err)
 {
-    struct made *m = (struct made *)centre;
+    struct made *m = (struct made *)archive;
     int r = 0;
 
     (void)err;
     for (size_t i = 0; r == 0 && i < m->n; i++) {
-        struct centre_log log = {
+        struct archive_log log = {
             .log = m->rows[i].log,
             .host = m->rows[i].host,
             .records = UINT64_MAX,
@@ -91,11 +91,11 @@ static int made_logs(struct centre *centre, int (*each)(void *arg, const struct 
     return r;
 }
 
-static int made_records(struct centre *centre, const struct seal_key *log, uint64_t first,
-                        int (*each)(void *arg, const struct centre_record *record), void *arg,
+static int made_records(struct archive *archive, const struct seal_key *log, uint64_t first,
+                        int (*each)(void *arg, const struct archive_record *record), void *arg,
                         struct err *err)
 {
-    struct made *m = (struct made *)centre;
+    struct made *m = (struct made *)archive;
     int r = 0;
 
     (void)err;
@@ -106,11 +106,11 @@ static int made_records(struct centre *centre, const struct seal_key *log, uint6
     return r;
 }
 
-static int made_alarms(struct centre *centre,
-                       int (*each)(void *arg, const struct centre_alarm *alarm), void *arg,
+static int made_alarms(struct archive *archive,
+                       int (*each)(void *arg, const struct archive_alarm *alarm), void *arg,
                        struct err *err)
 {
-    struct made *m = (struct made *)centre;
+    struct made *m = (struct made *)archive;
     int r = 0;
 
     (void)err;
@@ -119,7 +119,7 @@ static int made_alarms(struct centre *centre,
     return r;
 }
 
-static const struct centre_kind MADE = {
+static const struct archive_kind MADE = {
     .logs = made_logs, .records = made_records, .alarms = made_alarms};
 
 /* What lies behind the chain is reached by lines whose hash is made right. */
@@ -154,7 +154,7 @@ static void add_record(struct made *m, struct slice bytes)
     if (m->righted)
         right(m, row->bytes, bytes.len);
     row->record =
-        (struct centre_record){.host = row->host, .line = slice_of(row->bytes, bytes.len)};
+        (struct archive_record){.host = row->host, .line = slice_of(row->bytes, bytes.len)};
     if (!line_read(row->record.line, &line)) {
         if (line.type == LINE_SEGMENT && !line_segment(&line, &s)) {
             m->epoch = s.epoch;
@@ -177,7 +177,7 @@ static void add_record(struct made *m, struct slice bytes)
 static void add_alarm(struct made *m, struct slice text)
 {
     char *kind = must_copy(text), *why = strchr(kind, '|');
-    struct centre_alarm *alarm = &m->alarms[m->n_alarms];
+    struct archive_alarm *alarm = &m->alarms[m->n_alarms];
 
     if (why)
         *why = '\0';
@@ -185,7 +185,7 @@ static void add_alarm(struct made *m, struct slice text)
         free(kind);
         return;
     }
-    *alarm = (struct centre_alarm){.log = m->log, .kind = kind, .why = why + 1};
+    *alarm = (struct archive_alarm){.log = m->log, .kind = kind, .why = why + 1};
     alarm->host = why + 1;
     alarm->here_seq = alarm->received_us = text.len * UINT64_C(1000000000000);
     m->n_alarms++;
@@ -222,7 +222,7 @@ static void add_line(struct made *m, struct slice line)
 
 static void make(struct made *m, struct slice all, bool righted)
 {
-    *m = (struct made){.centre.kind = &MADE, .righted = righted, .fresh = true, .epoch = 1};
+    *m = (struct made){.archive.kind = &MADE, .righted = righted, .fresh = true, .epoch = 1};
     must(chain_new(&m->chain) == 0);
     while (all.len) {
         const char *newline = memchr(all.data, '\n', all.len);
@@ -262,7 +262,7 @@ static bool is_sound(const struct made *m, const struct seal_key *log)
 
     must(verify_init(&v) == 0);
     for (size_t i = 0; sound && i < m->n; i++) {
-        const struct centre_record *r = &m->rows[i].record;
+        const struct archive_record *r = &m->rows[i].record;
         struct line line;
 
         if (!same_log(&m->rows[i].log, log))
@@ -281,19 +281,19 @@ static bool is_sound(const struct made *m, const struct seal_key *log)
 static void check_log(struct made *m, const struct seal_key *log)
 {
     size_t findings = 0;
-    struct centre_check_options options = {
+    struct archive_check_options options = {
         .log = *log, .first = 1, .found = count, .arg = &findings};
-    struct centre_check c;
+    struct archive_check c;
 
-    must(centre_check_init(&c, &options) == 0);
+    must(archive_check_init(&c, &options) == 0);
     for (size_t i = 0; i < m->n; i++)
         if (same_log(&m->rows[i].log, log))
-            must(centre_check_record(&c, &m->rows[i].record) == 0);
-    centre_check_end(&c);
+            must(archive_check_record(&c, &m->rows[i].record) == 0);
+    archive_check_end(&c);
     must(findings <= 6 * c.records + 4);
     must((findings == 0) == is_sound(m, log));
     must(findings || verify_unsigned(&c.v) <= c.records);
-    centre_check_deinit(&c);
+    archive_check_deinit(&c);
 }
 
 /* One character of UTF-8, shortest form; 0 when it is none. */
@@ -343,8 +343,8 @@ static const char *file_of(const void *data, size_t n)
 
 static void report(struct made *m, bool expected, bool learn)
 {
-    struct centre_verify_options options = {
-        .centre = &m->centre,
+    struct archive_verify_options options = {
+        .archive = &m->archive,
         .identities = expected ? file_of("", 0) : NULL,
         .learn = expected && learn,
         .heads = m->heads,
@@ -359,7 +359,7 @@ static void report(struct made *m, bool expected, bool learn)
     int code;
 
     must(out != NULL);
-    code = centre_verify(&options, out, &err);
+    code = archive_verify(&options, out, &err);
     must(fclose(out) == 0);
     must(code == CTL_DONE || code == CTL_FAILED || code == CTL_USAGE);
     for (size_t i = 0; i < m->n; i++)

@@ -46,7 +46,7 @@ static int load_proxy(const char *path, struct err *err)
     if (c.admin.address || c.admin.path)
         check_listener(&c.admin);
     must(c.keeper && c.keeper[0] && c.workspace && c.api && c.upstream.url);
-    must(c.limits.body_bytes <= WIRE_BODY_MAX && c.limits.header_bytes > 0 && c.connections > 0);
+    must(c.limits.body_bytes <= REQUEST_BODY_MAX && c.limits.header_bytes > 0 && c.connections > 0);
     must(c.limits.header_timeout_us > 0 && c.limits.body_timeout_us > 0 && c.keeper_timeout_us > 0);
     must(c.upstream.connect_timeout_us > 0 && c.upstream.response_timeout_us > 0);
     must(proxy_conf_same_sockets(&c, &c));

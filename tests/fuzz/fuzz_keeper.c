@@ -205,7 +205,7 @@ static void compose(struct buf *out, const uint8_t *data, size_t size)
     }
 }
 
-static bool in_order(const struct wire_field *fields, uint32_t n)
+static bool in_order(const struct request_field *fields, uint32_t n)
 {
     for (uint32_t i = 1; i < n; i++)
         if (slice_cmp(fields[i - 1].name, fields[i].name) >= 0)
@@ -213,7 +213,7 @@ static bool in_order(const struct wire_field *fields, uint32_t n)
     return true;
 }
 
-static bool signature_of(const struct wire_sign *sign, const struct wire_field *fields,
+static bool signature_of(const struct sign_request *sign, const struct request_field *fields,
                          const struct wire_signed *answer)
 {
     struct buf text = BUF_INIT(WIRE_MESSAGE_MAX * 2);

@@ -41,7 +41,7 @@ static struct {
     int fd;
     struct chain *chain;
     struct loop *loop;
-    struct desk *desk;
+    struct admin_socket *admin_socket;
     struct sockaddr_un address;
 } f;
 
@@ -64,11 +64,11 @@ static void receipt(struct slice in)
 
 /* ---- the desk ---- */
 
-static int put(void *arg, enum desk_page page, struct buf *text)
+static int put(void *arg, enum admin_socket_page page, struct buf *text)
 {
     (void)arg;
     must(buf_printf(text, "page %d\n", page) == 0);
-    return page == DESK_READY ? 503 : 200;
+    return page == ADMIN_SOCKET_READY ? 503 : 200;
 }
 
 static void turn(void)
@@ -89,7 +89,7 @@ static int check_answer(const char *answer, size_t n)
     return status;
 }
 
-static void desk(struct slice in)
+static void admin_socket(struct slice in)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     size_t cut = in.len ? (unsigned char)in.data[0] : 0, n = 0;
@@ -208,15 +208,15 @@ static void put_bytes(int fd, struct slice s)
 static void put_packed(int fd, struct slice s)
 {
     int from = memfd_create("segment", MFD_CLOEXEC), r;
-    struct packer *packer = NULL;
+    struct compressor *compressor = NULL;
 
     must(from >= 0);
     put_bytes(from, s);
-    must(lseek(from, 0, SEEK_SET) == 0 && packer_new(&packer, from, fd) == 0);
-    while ((r = packer_step(packer)) == 1)
+    must(lseek(from, 0, SEEK_SET) == 0 && compressor_new(&compressor, from, fd) == 0);
+    while ((r = compressor_step(compressor)) == 1)
         ;
     must(r == 0);
-    packer_free(packer);
+    compressor_free(compressor);
     (void)close(from);
 }
 
@@ -394,7 +394,7 @@ static int no_sync(int fd)
 
 static void last(void)
 {
-    desk_close(f.desk);
+    admin_socket_close(f.admin_socket);
     loop_free(f.loop);
     chain_free(f.chain);
     (void)close(f.fd);
@@ -412,7 +412,7 @@ static void first(void)
     must(f.fd >= 0 && chain_new(&f.chain) == 0 && loop_new(&f.loop) == 0);
     f.address.sun_family = AF_UNIX;
     (void)snprintf(f.address.sun_path, sizeof(f.address.sun_path), "%s/admin", f.path);
-    must(desk_open(&f.desk, f.loop, f.address.sun_path, put, NULL, &err) == 0);
+    must(admin_socket_open(&f.admin_socket, f.loop, f.address.sun_path, put, NULL, &err) == 0);
     (void)atexit(last);
 }
 
@@ -423,7 +423,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size && data[0] == 'r')
         receipt(slice_of(data + 1, size - 1));
     else if (size && data[0] == 'd')
-        desk(slice_of(data + 1, size - 1));
+        admin_socket(slice_of(data + 1, size - 1));
     else if (size && data[0] == 't')
         folder(slice_of(data + 1, size - 1));
     return 0;

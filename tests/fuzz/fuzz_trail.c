@@ -34,13 +34,13 @@ static void feed(struct verify *v, struct slice bytes)
 
 static void feed_proof(struct verify *v, struct slice bytes)
 {
-    uint64_t seq = v->proof_seq;
+    uint64_t seq = v->chain_seq;
     struct line line;
 
     if (v->begun)
         return;
-    if (!verify_proof(v, bytes, UINT64_MAX))
-        must(!line_read(bytes, &line) && line.seq > seq && v->proof_seq == line.seq);
+    if (!verify_retired(v, bytes, UINT64_MAX))
+        must(!line_read(bytes, &line) && line.seq > seq && v->chain_seq == line.seq);
 }
 
 /* The hash before a header is the one that it names itself. */

@@ -1,7 +1,7 @@
 #include "central/folders/folder_archive.h"
 
 #include "audit/segments.h"
-#include "base/folder.h"
+#include "base/file.h"
 #include "central/folders/folder_log.h"
 
 #include <errno.h>
@@ -13,14 +13,14 @@
 
 struct host {
     struct folder_log *log;
-    struct centre_record record; /* the one that is due, when `has` */
+    struct archive_record record; /* the one that is due, when `has` */
     bool has, end;
     uint64_t
         left_at; /* of a log's first host: it stands at the record of that seq; 0: it doesn't */
 };
 
-struct folder_centre {
-    struct centre centre;
+struct folder_archive {
+    struct archive archive;
     const char *path;
     struct host *hosts; /* by identity, then by name: those of a log stand together */
     size_t n, room;
@@ -28,12 +28,12 @@ struct folder_centre {
     char copy[];
 };
 
-static struct folder_centre *of(struct centre *centre)
+static struct folder_archive *of(struct archive *archive)
 {
-    return (struct folder_centre *)centre;
+    return (struct folder_archive *)archive;
 }
 
-static int add(struct folder_centre *c, const char *path, const char *name)
+static int add(struct folder_archive *c, const char *path, const char *name)
 {
     struct folder_log *log = NULL;
     int r;
@@ -56,7 +56,7 @@ static int add(struct folder_centre *c, const char *path, const char *name)
 /* A sub-folder without a segment is none of a host. */
 static int add_host(void *arg, const char *name)
 {
-    struct folder_centre *c = arg;
+    struct folder_archive *c = arg;
     char *path = NULL;
     struct stat st;
     int r = 0;
@@ -85,14 +85,14 @@ static int by_log(const void *a, const void *b)
 }
 
 /* The path is one audit folder itself; its name stands for the host's. -ENOENT: it is none. */
-static int add_itself(struct folder_centre *c)
+static int add_itself(struct folder_archive *c)
 {
     const char *slash = strrchr(c->path, '/');
 
     return add(c, c->path, slash && slash[1] ? slash + 1 : c->path);
 }
 
-static int add_all(struct folder_centre *c)
+static int add_all(struct folder_archive *c)
 {
     int fd = open(c->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
 
@@ -110,9 +110,9 @@ static int add_all(struct folder_centre *c)
     return r;
 }
 
-static void folder_close(struct centre *centre)
+static void folder_close(struct archive *archive)
 {
-    struct folder_centre *c = of(centre);
+    struct folder_archive *c = of(archive);
 
     for (size_t i = 0; i < c->n; i++)
         folder_log_free(c->hosts[i].log);
@@ -133,11 +133,11 @@ static const char *path_of(const char *url)
     return path[0] ? path : NULL;
 }
 
-static int folder_open(struct centre **out, const char *url, struct err *err)
+static int folder_open(struct archive **out, const char *url, struct err *err)
 {
     const char *path = path_of(url);
     size_t n = path ? strlen(path) : 0;
-    struct folder_centre *c;
+    struct folder_archive *c;
     int r;
 
     if (!path)
@@ -145,7 +145,7 @@ static int folder_open(struct centre **out, const char *url, struct err *err)
     c = calloc(1, sizeof(*c) + n + 1);
     if (!c)
         return err_set(err, -ENOMEM, "out of memory");
-    *c = (struct folder_centre){.centre.kind = &FOLDER_CENTRE, .err = err};
+    *c = (struct folder_archive){.archive.kind = &FOLDER_ARCHIVE, .err = err};
     while (n > 1 && path[n - 1] == '/')
         n--;
     memcpy(c->copy, path, n);
@@ -154,14 +154,14 @@ static int folder_open(struct centre **out, const char *url, struct err *err)
     r = add_all(c);
     c->err = NULL;
     if (r < 0)
-        folder_close(&c->centre);
+        folder_close(&c->archive);
     else
-        *out = &c->centre;
+        *out = &c->archive;
     return r;
 }
 
 /* The end of the hosts with the log of the one at i. */
-static size_t run_end(const struct folder_centre *c, size_t i)
+static size_t run_end(const struct folder_archive *c, size_t i)
 {
     size_t end = i + 1;
 
@@ -171,19 +171,20 @@ static size_t run_end(const struct folder_centre *c, size_t i)
     return end;
 }
 
-static int folder_logs(struct centre *centre, int (*each)(void *arg, const struct centre_log *log),
-                       void *arg, struct err *err)
+static int folder_logs(struct archive *archive,
+                       int (*each)(void *arg, const struct archive_log *log), void *arg,
+                       struct err *err)
 {
-    struct folder_centre *c = of(centre);
+    struct folder_archive *c = of(archive);
     int r = 0;
 
     (void)err;
     for (size_t i = 0; r == 0 && i < c->n; i = run_end(c, i)) {
-        struct centre_log log = {.log = *folder_log_identity(c->hosts[i].log),
-                                 .host = folder_log_host(c->hosts[i].log),
-                                 .records = UINT64_MAX,
-                                 .first = UINT64_MAX,
-                                 .last = UINT64_MAX};
+        struct archive_log log = {.log = *folder_log_identity(c->hosts[i].log),
+                                  .host = folder_log_host(c->hosts[i].log),
+                                  .records = UINT64_MAX,
+                                  .first = UINT64_MAX,
+                                  .last = UINT64_MAX};
 
         for (size_t k = i; k < run_end(c, i); k++)
             if (folder_log_first(c->hosts[k].log) < log.first)
@@ -205,7 +206,7 @@ static int fill(struct host *h, struct err *err)
     return r < 0 ? r : 0;
 }
 
-static int compare_places(const struct centre_record *a, const struct centre_record *b)
+static int compare_places(const struct archive_record *a, const struct archive_record *b)
 {
     if (a->seq != b->seq)
         return a->seq < b->seq ? -1 : 1;
@@ -250,7 +251,7 @@ static void seek(struct host *hosts, size_t n, uint64_t first)
         hosts->left_at = 0;
 }
 
-static struct host *hosts_of(struct folder_centre *c, const struct seal_key *log, size_t *n)
+static struct host *hosts_of(struct folder_archive *c, const struct seal_key *log, size_t *n)
 {
     size_t i = 0;
 
@@ -260,15 +261,15 @@ static struct host *hosts_of(struct folder_centre *c, const struct seal_key *log
     return c->hosts + i;
 }
 
-static int folder_records(struct centre *centre, const struct seal_key *log, uint64_t first,
-                          int (*each)(void *arg, const struct centre_record *record), void *arg,
+static int folder_records(struct archive *archive, const struct seal_key *log, uint64_t first,
+                          int (*each)(void *arg, const struct archive_record *record), void *arg,
                           struct err *err)
 {
     struct host *h, *hosts;
     size_t n;
     int r = 0;
 
-    hosts = hosts_of(of(centre), log, &n);
+    hosts = hosts_of(of(archive), log, &n);
     seek(hosts, n, first);
     while ((h = lowest(hosts, n, &r, err))) {
         drop_copies(hosts, n, h);
@@ -282,34 +283,34 @@ static int folder_records(struct centre *centre, const struct seal_key *log, uin
     return r;
 }
 
-static int folder_alarms(struct centre *centre,
-                         int (*each)(void *arg, const struct centre_alarm *alarm), void *arg,
+static int folder_alarms(struct archive *archive,
+                         int (*each)(void *arg, const struct archive_alarm *alarm), void *arg,
                          struct err *err)
 {
-    (void)centre;
+    (void)archive;
     (void)each;
     (void)arg;
     (void)err;
     return 0;
 }
 
-static int folder_proof(struct centre *centre, const struct seal_key *log,
-                        int (*each)(void *arg, struct slice line), void *arg, struct err *err)
+static int folder_retired(struct archive *archive, const struct seal_key *log,
+                          int (*each)(void *arg, struct slice line), void *arg, struct err *err)
 {
     size_t n;
-    struct host *hosts = hosts_of(of(centre), log, &n);
+    struct host *hosts = hosts_of(of(archive), log, &n);
 
-    return n ? folder_log_proof(hosts[0].log, each, arg, err) : 0;
+    return n ? folder_log_retired(hosts[0].log, each, arg, err) : 0;
 }
 
 static const char *const SCHEMES[] = {"dir", "file", NULL};
 
-const struct centre_kind FOLDER_CENTRE = {
+const struct archive_kind FOLDER_ARCHIVE = {
     .schemes = SCHEMES,
     .open = folder_open,
     .close = folder_close,
     .logs = folder_logs,
     .records = folder_records,
     .alarms = folder_alarms,
-    .proof = folder_proof,
+    .retired = folder_retired,
 };

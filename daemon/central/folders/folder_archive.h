@@ -9,6 +9,6 @@
 
 #include "central/archive.h"
 
-extern const struct centre_kind FOLDER_CENTRE;
+extern const struct archive_kind FOLDER_ARCHIVE;
 
 #endif

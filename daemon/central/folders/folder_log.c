@@ -163,7 +163,7 @@ static void learn_epoch(struct folder_log *f, const struct line *line)
         f->epoch = seal.epoch;
 }
 
-static void give(struct folder_log *f, struct slice bytes, struct centre_record *out)
+static void give(struct folder_log *f, struct slice bytes, struct archive_record *out)
 {
     struct line line;
     bool is_record = line_read(bytes, &line) == NULL;
@@ -172,7 +172,7 @@ static void give(struct folder_log *f, struct slice bytes, struct centre_record 
         learn_epoch(f, &line);
     if (is_record)
         f->seq = line.seq;
-    *out = (struct centre_record){
+    *out = (struct archive_record){
         .epoch = f->epoch, .seq = f->seq, .hash = line.hash, .host = f->host, .line = bytes};
     if (!is_record)
         out->hash = (struct chain_hash){{0}};
@@ -196,7 +196,7 @@ static int at_end(struct folder_log *f, struct err *err)
     return r;
 }
 
-static int next(struct folder_log *f, struct centre_record *out, struct err *err)
+static int next(struct folder_log *f, struct archive_record *out, struct err *err)
 {
     struct slice line = SLICE_NULL;
     int r = f->fd < 0 ? enter_next(f, err) : 1;
@@ -219,7 +219,7 @@ static int next(struct folder_log *f, struct centre_record *out, struct err *err
     return r;
 }
 
-int folder_log_next(struct folder_log *f, struct centre_record *out, struct err *err)
+int folder_log_next(struct folder_log *f, struct archive_record *out, struct err *err)
 {
     int r;
 
@@ -308,8 +308,8 @@ uint64_t folder_log_first(const struct folder_log *f)
     return f->first;
 }
 
-int folder_log_proof(struct folder_log *f, int (*each)(void *arg, struct slice line), void *arg,
-                     struct err *err)
+int folder_log_retired(struct folder_log *f, int (*each)(void *arg, struct slice line), void *arg,
+                       struct err *err)
 {
     struct segment_reader reader;
     struct slice line;

@@ -55,7 +55,7 @@ static void ack_number(struct slice word, uint64_t *out)
 {
     uint64_t n;
 
-    if (take_number(&word, &n) && word.len == 0)
+    if (parse_number(&word, &n) && word.len == 0)
         *out = n;
 }
 

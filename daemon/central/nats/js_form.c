@@ -33,7 +33,7 @@ bool js_stream_read(const char *prefix, const char *name, struct seal_key *log)
     struct slice s = slice_str(name);
 
     *log = (struct seal_key){0};
-    return take(&s, slice_str(prefix)) && take(&s, SLICE_LIT("_")) &&
+    return parse_literal(&s, slice_str(prefix)) && parse_literal(&s, SLICE_LIT("_")) &&
            hex_get(log->bytes, SHORT / 2, s);
 }
 
@@ -55,7 +55,7 @@ bool js_subject_read(const char *subject, struct seal_key *log)
 {
     struct slice s = slice_str(subject);
 
-    return take(&s, SLICE_LIT(JS_AUDIT)) && hex_get(log->bytes, SEAL_KEY, s);
+    return parse_literal(&s, SLICE_LIT(JS_AUDIT)) && hex_get(log->bytes, SEAL_KEY, s);
 }
 
 void js_reply_prefix(char out[JS_SUBJECT], const struct seal_key *log)
@@ -78,9 +78,10 @@ bool js_id_read(const char *id, struct seal_key *log, struct ship_place *place)
     struct slice s = slice_str(id);
 
     return s.len > 2 * SEAL_KEY && hex_get(log->bytes, SEAL_KEY, slice_cut(s, 2 * SEAL_KEY)) &&
-           (s = slice_of(s.data + 2 * SEAL_KEY, s.len - 2 * SEAL_KEY), take(&s, SLICE_LIT("/"))) &&
-           take_number(&s, &place->epoch) && take(&s, SLICE_LIT("/")) &&
-           take_number(&s, &place->seq) && take(&s, SLICE_LIT("/")) &&
+           (s = slice_of(s.data + 2 * SEAL_KEY, s.len - 2 * SEAL_KEY),
+            parse_literal(&s, SLICE_LIT("/"))) &&
+           parse_number(&s, &place->epoch) && parse_literal(&s, SLICE_LIT("/")) &&
+           parse_number(&s, &place->seq) && parse_literal(&s, SLICE_LIT("/")) &&
            hex_get(place->hash.bytes, CHAIN_HASH, s);
 }
 
@@ -121,7 +122,7 @@ bool js_alarm_subject_read(const char *subject, struct seal_key *log)
 {
     struct slice s = slice_str(subject);
 
-    return take(&s, SLICE_LIT(JS_ALARM)) && s.len >= 2 * SEAL_KEY &&
+    return parse_literal(&s, SLICE_LIT(JS_ALARM)) && s.len >= 2 * SEAL_KEY &&
            hex_get(log->bytes, SEAL_KEY, slice_cut(s, 2 * SEAL_KEY)) &&
            (s.len == 2 * SEAL_KEY || s.data[2 * SEAL_KEY] == '.');
 }
@@ -151,7 +152,7 @@ static bool form_take_text(struct slice *s, char *out, size_t size)
 {
     struct slice text;
 
-    if (!take_quoted(s, &text) || text.len >= size)
+    if (!parse_quoted(s, &text) || text.len >= size)
         return false;
     for (size_t i = 0; i < text.len; i++)
         if ((unsigned char)text.data[i] < 0x20 || (unsigned char)text.data[i] > 0x7e)
@@ -164,18 +165,20 @@ static bool form_take_text(struct slice *s, char *out, size_t size)
 bool js_alarm_read(struct slice s, struct js_alarm *out)
 {
     *out = (struct js_alarm){0};
-    return take(&s, SLICE_LIT("{\"log\":\"")) && take_hex(&s, out->log.bytes, SEAL_KEY) &&
-           take(&s, SLICE_LIT(",\"host\":\"")) &&
+    return parse_literal(&s, SLICE_LIT("{\"log\":\"")) && parse_hex(&s, out->log.bytes, SEAL_KEY) &&
+           parse_literal(&s, SLICE_LIT(",\"host\":\"")) &&
            form_take_text(&s, out->host, sizeof(out->host)) &&
-           take(&s, SLICE_LIT(",\"kind\":\"")) &&
+           parse_literal(&s, SLICE_LIT(",\"kind\":\"")) &&
            form_take_text(&s, out->kind, sizeof(out->kind)) &&
-           take(&s, SLICE_LIT(",\"here_epoch\":")) && take_number(&s, &out->here.epoch) &&
-           take(&s, SLICE_LIT(",\"here_seq\":")) && take_number(&s, &out->here.seq) &&
-           take(&s, SLICE_LIT(",\"here_hash\":\"")) &&
-           take_hex(&s, out->here.hash.bytes, CHAIN_HASH) &&
-           take(&s, SLICE_LIT(",\"there_epoch\":")) && take_number(&s, &out->there.epoch) &&
-           take(&s, SLICE_LIT(",\"there_seq\":")) && take_number(&s, &out->there.seq) &&
-           take(&s, SLICE_LIT(",\"there_hash\":\"")) &&
-           take_hex(&s, out->there.hash.bytes, CHAIN_HASH) && take(&s, SLICE_LIT(",\"why\":\"")) &&
+           parse_literal(&s, SLICE_LIT(",\"here_epoch\":")) && parse_number(&s, &out->here.epoch) &&
+           parse_literal(&s, SLICE_LIT(",\"here_seq\":")) && parse_number(&s, &out->here.seq) &&
+           parse_literal(&s, SLICE_LIT(",\"here_hash\":\"")) &&
+           parse_hex(&s, out->here.hash.bytes, CHAIN_HASH) &&
+           parse_literal(&s, SLICE_LIT(",\"there_epoch\":")) &&
+           parse_number(&s, &out->there.epoch) && parse_literal(&s, SLICE_LIT(",\"there_seq\":")) &&
+           parse_number(&s, &out->there.seq) &&
+           parse_literal(&s, SLICE_LIT(",\"there_hash\":\"")) &&
+           parse_hex(&s, out->there.hash.bytes, CHAIN_HASH) &&
+           parse_literal(&s, SLICE_LIT(",\"why\":\"")) &&
            form_take_text(&s, out->why, sizeof(out->why)) && slice_eq(s, SLICE_LIT("}"));
 }

@@ -10,25 +10,25 @@ enum {
     STALL_MS = 10000, /* for the next message of a stream that has more */
 };
 
-struct js_centre {
-    struct centre centre;
+struct js_archive {
+    struct archive archive;
     struct js_url url;
     struct js_link link;
 };
 
-static struct js_centre *js_centre_of(struct centre *centre)
+static struct js_archive *js_archive_of(struct archive *archive)
 {
-    return (struct js_centre *)centre;
+    return (struct js_archive *)archive;
 }
 
-static const char *js_centre_prefix(const struct js_centre *c)
+static const char *js_archive_prefix(const struct js_archive *c)
 {
     return c->url.stream ? c->url.stream : JS_PREFIX;
 }
 
 /* After a call of the library that failed. */
-static int js_centre_fail(const struct js_centre *c, struct err *err, natsStatus status,
-                          const char *what)
+static int js_archive_fail(const struct js_archive *c, struct err *err, natsStatus status,
+                           const char *what)
 {
     char why[SHIP_WHY];
 
@@ -36,9 +36,9 @@ static int js_centre_fail(const struct js_centre *c, struct err *err, natsStatus
     return err_set(err, -EIO, "%s", why);
 }
 
-static void js_centre_close(struct centre *centre)
+static void js_archive_close(struct archive *archive)
 {
-    struct js_centre *c = js_centre_of(centre);
+    struct js_archive *c = js_archive_of(archive);
 
     if (!c)
         return;
@@ -47,7 +47,7 @@ static void js_centre_close(struct centre *centre)
     free(c);
 }
 
-static int js_centre_connect(struct js_centre *c, struct err *err)
+static int js_archive_connect(struct js_archive *c, struct err *err)
 {
     struct js_link_options options = {
         .ca = c->url.ca, .credentials = c->url.credentials, .name = "cention-proxyctl"};
@@ -59,29 +59,29 @@ static int js_centre_connect(struct js_centre *c, struct err *err)
     return r < 0 ? err_set(err, r, "%s", why) : 0;
 }
 
-static int js_centre_open(struct centre **out, const char *url, struct err *err)
+static int js_archive_open(struct archive **out, const char *url, struct err *err)
 {
-    struct js_centre *c = calloc(1, sizeof(*c));
+    struct js_archive *c = calloc(1, sizeof(*c));
     int r;
 
     if (!c)
         return err_set(err, -ENOMEM, "no memory");
-    c->centre.kind = &JS_CENTRE;
+    c->archive.kind = &JS_ARCHIVE;
     r = js_url_parse(&c->url, url, true, err);
     if (r == 0)
-        r = js_centre_connect(c, err);
+        r = js_archive_connect(c, err);
     if (r < 0) {
-        js_centre_close(&c->centre);
+        js_archive_close(&c->archive);
         return r;
     }
-    *out = &c->centre;
+    *out = &c->archive;
     return 0;
 }
 
 /* ---- single messages ---- */
 
 /* The place that a message claims for its record; false, and zeros, when it is none of the log. */
-static bool js_centre_place(natsMsg *msg, const struct seal_key *log, struct ship_place *place)
+static bool js_archive_place(natsMsg *msg, const struct seal_key *log, struct ship_place *place)
 {
     struct seal_key of;
     const char *id = NULL;
@@ -93,7 +93,7 @@ static bool js_centre_place(natsMsg *msg, const struct seal_key *log, struct shi
     return false;
 }
 
-static void js_centre_host(natsMsg *msg, char host[JS_HOST])
+static void js_archive_host(natsMsg *msg, char host[JS_HOST])
 {
     const char *name = NULL;
 
@@ -101,9 +101,9 @@ static void js_centre_host(natsMsg *msg, char host[JS_HOST])
 }
 
 /* One message's seq in the log; 0: none, or it isn't there. */
-static int js_centre_seq(struct js_centre *c, const char *stream, uint64_t number,
-                         const struct seal_key *log, uint64_t *seq, char host[JS_HOST],
-                         struct err *err)
+static int js_archive_seq(struct js_archive *c, const char *stream, uint64_t number,
+                          const struct seal_key *log, uint64_t *seq, char host[JS_HOST],
+                          struct err *err)
 {
     natsMsg *msg = NULL;
     jsErrCode code = 0;
@@ -115,9 +115,9 @@ static int js_centre_seq(struct js_centre *c, const char *stream, uint64_t numbe
     if (s != NATS_OK && code == JSNoMessageFoundErr)
         return 0;
     if (s != NATS_OK)
-        return js_centre_fail(c, err, s, stream);
-    (void)js_centre_place(msg, log, &place);
-    js_centre_host(msg, host);
+        return js_archive_fail(c, err, s, stream);
+    (void)js_archive_place(msg, log, &place);
+    js_archive_host(msg, host);
     natsMsg_Destroy(msg);
     *seq = place.seq;
     return 0;
@@ -126,23 +126,23 @@ static int js_centre_seq(struct js_centre *c, const char *stream, uint64_t numbe
 /* ---- logs ---- */
 
 /* Whether a log's stream has the log's subject, and no other: the log then. */
-static bool js_centre_subject(struct js_centre *c, const jsStreamConfig *config,
-                              struct seal_key *log)
+static bool js_archive_subject(struct js_archive *c, const jsStreamConfig *config,
+                               struct seal_key *log)
 {
     struct seal_key of;
     char name[JS_STREAM];
 
     if (config->SubjectsLen != 1 || !js_subject_read(config->Subjects[0], &of))
         return false;
-    js_stream_name(name, js_centre_prefix(c), &of);
+    js_stream_name(name, js_archive_prefix(c), &of);
     if (strcmp(name, config->Name) != 0)
         return false;
     *log = of;
     return true;
 }
 
-static int js_centre_log(struct js_centre *c, const char *stream, struct centre_log *out,
-                         char host[JS_HOST], struct err *err)
+static int js_archive_log(struct js_archive *c, const char *stream, struct archive_log *out,
+                          char host[JS_HOST], struct err *err)
 {
     jsStreamInfo *info = NULL;
     jsStreamState state;
@@ -152,8 +152,8 @@ static int js_centre_log(struct js_centre *c, const char *stream, struct centre_
     int r;
 
     if (s != NATS_OK)
-        return js_centre_fail(c, err, s, stream);
-    if (!js_centre_subject(c, info->Config, &out->log))
+        return js_archive_fail(c, err, s, stream);
+    if (!js_archive_subject(c, info->Config, &out->log))
         out->wrong = "its stream has not its subject, and no other: as its subjects are now, its "
                      "records can't be told from others";
     state = info->State;
@@ -161,15 +161,15 @@ static int js_centre_log(struct js_centre *c, const char *stream, struct centre_
     out->records = state.Msgs;
     if (state.Msgs == 0 || out->wrong)
         return 0;
-    r = js_centre_seq(c, stream, state.FirstSeq, &out->log, &out->first, other, err);
-    return r < 0 ? r : js_centre_seq(c, stream, state.LastSeq, &out->log, &out->last, host, err);
+    r = js_archive_seq(c, stream, state.FirstSeq, &out->log, &out->first, other, err);
+    return r < 0 ? r : js_archive_seq(c, stream, state.LastSeq, &out->log, &out->last, host, err);
 }
 
-static int js_centre_logs(struct centre *centre,
-                          int (*each)(void *arg, const struct centre_log *log), void *arg,
-                          struct err *err)
+static int js_archive_logs(struct archive *archive,
+                           int (*each)(void *arg, const struct archive_log *log), void *arg,
+                           struct err *err)
 {
-    struct js_centre *c = js_centre_of(centre);
+    struct js_archive *c = js_archive_of(archive);
     jsStreamNamesList *names = NULL;
     jsErrCode code = 0;
     natsStatus s = js_StreamNames(&names, c->link.js, NULL, &code);
@@ -178,14 +178,14 @@ static int js_centre_logs(struct centre *centre,
     if (s == NATS_NOT_FOUND)
         return 0;
     if (s != NATS_OK)
-        return js_centre_fail(c, err, s, "asking for the streams");
+        return js_archive_fail(c, err, s, "asking for the streams");
     for (int i = 0; i < names->Count && r == 0; i++) {
         char host[JS_HOST] = "";
-        struct centre_log log = {.host = host};
+        struct archive_log log = {.host = host};
 
-        if (!js_stream_read(js_centre_prefix(c), names->List[i], &log.log))
+        if (!js_stream_read(js_archive_prefix(c), names->List[i], &log.log))
             continue;
-        r = js_centre_log(c, names->List[i], &log, host, err);
+        r = js_archive_log(c, names->List[i], &log, host, err);
         if (r == 0)
             r = each(arg, &log);
     }
@@ -196,15 +196,15 @@ static int js_centre_logs(struct centre *centre,
 /* ---- a whole stream ---- */
 
 struct js_reading {
-    struct js_centre *c;
+    struct js_archive *c;
     const char *stream, *subject;
     /* A message, and the centre's time for it in microseconds. */
     int (*each)(struct js_reading *reading, natsMsg *msg, uint64_t received_us);
     /* Of records. */
     const struct seal_key *log;
     uint64_t first;
-    int (*record)(void *arg, const struct centre_record *record);
-    int (*alarm)(void *arg, const struct centre_alarm *alarm);
+    int (*record)(void *arg, const struct archive_record *record);
+    int (*alarm)(void *arg, const struct archive_alarm *alarm);
     void *arg;
 };
 
@@ -218,7 +218,7 @@ static int js_reading_stalled(struct js_reading *reading, uint64_t last, struct 
     natsMsg_Destroy(msg);
     if (s != NATS_OK && code == JSNoMessageFoundErr)
         return 0;
-    return js_centre_fail(reading->c, err, NATS_TIMEOUT, reading->stream);
+    return js_archive_fail(reading->c, err, NATS_TIMEOUT, reading->stream);
 }
 
 /* A reader may be served by a replica that is behind, so it is the number that ends it. */
@@ -241,7 +241,7 @@ static int js_reading_messages(struct js_reading *reading, natsSubscription *sub
             more = meta->Sequence.Stream < last;
             r = reading->each(reading, msg, (uint64_t)meta->Timestamp / 1000);
         } else {
-            r = js_centre_fail(reading->c, err, s, reading->stream);
+            r = js_archive_fail(reading->c, err, s, reading->stream);
         }
         jsMsgMetaData_Destroy(meta);
         natsMsg_Destroy(msg);
@@ -268,7 +268,7 @@ static int js_reading_run(struct js_reading *reading, uint64_t start, uint64_t l
     if (s == NATS_OK) /* the server's flow control is the limit */
         s = natsSubscription_SetPendingLimits(sub, -1, -1);
     if (s != NATS_OK)
-        r = js_centre_fail(reading->c, err, s, reading->stream);
+        r = js_archive_fail(reading->c, err, s, reading->stream);
     else
         r = js_reading_messages(reading, sub, last, err);
     js_link_forget(&reading->c->link, sub);
@@ -276,8 +276,8 @@ static int js_reading_run(struct js_reading *reading, uint64_t start, uint64_t l
 }
 
 /* > 0: there is no such stream. */
-static int js_centre_state(struct js_centre *c, const char *stream, jsStreamState *state,
-                           struct err *err)
+static int js_archive_state(struct js_archive *c, const char *stream, jsStreamState *state,
+                            struct err *err)
 {
     jsStreamInfo *info = NULL;
     jsErrCode code = 0;
@@ -286,7 +286,7 @@ static int js_centre_state(struct js_centre *c, const char *stream, jsStreamStat
     if (s != NATS_OK && code == JSStreamNotFoundErr)
         return 1;
     if (s != NATS_OK)
-        return js_centre_fail(c, err, s, stream);
+        return js_archive_fail(c, err, s, stream);
     *state = info->State;
     jsStreamInfo_Destroy(info);
     return 0;
@@ -305,7 +305,7 @@ static int js_reading_start(struct js_reading *reading, const jsStreamState *sta
     while (low < high) {
         uint64_t middle = low + (high - low) / 2, seq;
         char host[JS_HOST];
-        int r = js_centre_seq(reading->c, reading->stream, middle, reading->log, &seq, host, err);
+        int r = js_archive_seq(reading->c, reading->stream, middle, reading->log, &seq, host, err);
 
         if (r < 0)
             return r;
@@ -324,8 +324,8 @@ static int js_reading_record(struct js_reading *reading, natsMsg *msg, uint64_t 
 {
     char host[JS_HOST];
     struct ship_place place;
-    bool known = js_centre_place(msg, reading->log, &place);
-    struct centre_record record = {
+    bool known = js_archive_place(msg, reading->log, &place);
+    struct archive_record record = {
         .epoch = place.epoch,
         .seq = place.seq,
         .hash = place.hash,
@@ -336,15 +336,15 @@ static int js_reading_record(struct js_reading *reading, natsMsg *msg, uint64_t 
 
     if (known && record.seq < reading->first)
         return 0;
-    js_centre_host(msg, host);
+    js_archive_host(msg, host);
     return reading->record(reading->arg, &record);
 }
 
-static int js_centre_records(struct centre *centre, const struct seal_key *log, uint64_t first,
-                             int (*each)(void *arg, const struct centre_record *record), void *arg,
-                             struct err *err)
+static int js_archive_records(struct archive *archive, const struct seal_key *log, uint64_t first,
+                              int (*each)(void *arg, const struct archive_record *record),
+                              void *arg, struct err *err)
 {
-    struct js_centre *c = js_centre_of(centre);
+    struct js_archive *c = js_archive_of(archive);
     char stream[JS_STREAM], subject[JS_SUBJECT];
     struct js_reading reading = {.c = c,
                                  .stream = stream,
@@ -358,9 +358,9 @@ static int js_centre_records(struct centre *centre, const struct seal_key *log, 
     uint64_t start = 0;
     int r;
 
-    js_stream_name(stream, js_centre_prefix(c), log);
+    js_stream_name(stream, js_archive_prefix(c), log);
     js_subject(subject, log);
-    r = js_centre_state(c, stream, &state, err);
+    r = js_archive_state(c, stream, &state, err);
     if (r != 0 || state.Msgs == 0)
         return r < 0 ? r : 0;
     r = js_reading_start(&reading, &state, &start, err);
@@ -375,7 +375,7 @@ static int js_reading_alarm(struct js_reading *reading, natsMsg *msg, uint64_t r
 {
     struct seal_key log = {{0}};
     struct js_alarm a;
-    struct centre_alarm alarm;
+    struct archive_alarm alarm;
 
     /* Whose it is the subject tells, which a host's user may have no other of. */
     (void)js_alarm_subject_read(natsMsg_GetSubject(msg), &log);
@@ -383,27 +383,27 @@ static int js_reading_alarm(struct js_reading *reading, natsMsg *msg, uint64_t r
         memcmp(&a.log, &log, sizeof(log)) != 0) {
         a = (struct js_alarm){
             .log = log, .kind = "unreadable", .why = "a message that is no alarm of this log"};
-        js_centre_host(msg, a.host);
+        js_archive_host(msg, a.host);
     }
-    alarm = (struct centre_alarm){.log = a.log,
-                                  .host = a.host,
-                                  .kind = a.kind,
-                                  .here_epoch = a.here.epoch,
-                                  .here_seq = a.here.seq,
-                                  .there_epoch = a.there.epoch,
-                                  .there_seq = a.there.seq,
-                                  .here = a.here.hash,
-                                  .there = a.there.hash,
-                                  .received_us = received_us,
-                                  .why = a.why};
+    alarm = (struct archive_alarm){.log = a.log,
+                                   .host = a.host,
+                                   .kind = a.kind,
+                                   .here_epoch = a.here.epoch,
+                                   .here_seq = a.here.seq,
+                                   .there_epoch = a.there.epoch,
+                                   .there_seq = a.there.seq,
+                                   .here = a.here.hash,
+                                   .there = a.there.hash,
+                                   .received_us = received_us,
+                                   .why = a.why};
     return reading->alarm(reading->arg, &alarm);
 }
 
-static int js_centre_alarms(struct centre *centre,
-                            int (*each)(void *arg, const struct centre_alarm *alarm), void *arg,
-                            struct err *err)
+static int js_archive_alarms(struct archive *archive,
+                             int (*each)(void *arg, const struct archive_alarm *alarm), void *arg,
+                             struct err *err)
 {
-    struct js_centre *c = js_centre_of(centre);
+    struct js_archive *c = js_archive_of(archive);
     char stream[JS_STREAM];
     struct js_reading reading = {.c = c,
                                  .stream = stream,
@@ -414,8 +414,8 @@ static int js_centre_alarms(struct centre *centre,
     jsStreamState state;
     int r;
 
-    js_alarm_stream_name(stream, js_centre_prefix(c));
-    r = js_centre_state(c, stream, &state, err);
+    js_alarm_stream_name(stream, js_archive_prefix(c));
+    r = js_archive_state(c, stream, &state, err);
     if (r != 0 || state.Msgs == 0)
         return r < 0 ? r : 0;
     return js_reading_run(&reading, state.FirstSeq, state.LastSeq, err);
@@ -423,11 +423,11 @@ static int js_centre_alarms(struct centre *centre,
 
 static const char *const JS_SCHEMES[] = {"nats", "tls", NULL};
 
-const struct centre_kind JS_CENTRE = {
+const struct archive_kind JS_ARCHIVE = {
     .schemes = JS_SCHEMES,
-    .open = js_centre_open,
-    .close = js_centre_close,
-    .logs = js_centre_logs,
-    .records = js_centre_records,
-    .alarms = js_centre_alarms,
+    .open = js_archive_open,
+    .close = js_archive_close,
+    .logs = js_archive_logs,
+    .records = js_archive_records,
+    .alarms = js_archive_alarms,
 };

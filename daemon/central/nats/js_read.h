@@ -9,6 +9,6 @@
 
 #include "central/archive.h"
 
-extern const struct centre_kind JS_CENTRE;
+extern const struct archive_kind JS_ARCHIVE;
 
 #endif

@@ -43,7 +43,7 @@ static int session_answer(struct js_session *s, natsMsg *msg, uint64_t *seq, cha
     uint64_t number = 0;
     struct js_ack ack;
 
-    if (!take_number(&number_text, &number) || !js_flight_at(&s->flight, number))
+    if (!parse_number(&number_text, &number) || !js_flight_at(&s->flight, number))
         return 0; /* nobody asked for it */
     if (!js_ack_read(slice_of(natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg)), &ack)) {
         js_why(why, "%s answers what can't be read", s->stream);

@@ -1,6 +1,6 @@
 #include "central/postgres/pg_read.h"
 
-#include "central/postgres/pg_array.h"
+#include "central/postgres/pg_ship.h"
 
 #include <errno.h>
 #include <libpq-fe.h>
@@ -35,14 +35,14 @@ static const char ALARMS[] =
     "SELECT log, host, kind, here_epoch, here_seq, here_hash, there_epoch, there_seq, there_hash, "
     "received, why FROM cention_audit.alarm ORDER BY log, received, kind, here_seq, there_seq";
 
-struct pg_centre {
-    struct centre centre;
+struct pg_archive {
+    struct archive archive;
     PGconn *conn;
 };
 
-static struct pg_centre *of(struct centre *centre)
+static struct pg_archive *of(struct archive *archive)
 {
-    return (struct pg_centre *)centre;
+    return (struct pg_archive *)archive;
 }
 
 /* The first line of what went wrong: libpq's messages hold no password. */
@@ -101,7 +101,7 @@ static void bytes32(const PGresult *r, int row, int i, unsigned char out[CHAIN_H
         memcpy(out, s.data, CHAIN_HASH);
 }
 
-static int query(struct pg_centre *c, const char *text, PGresult **out, struct err *err)
+static int query(struct pg_archive *c, const char *text, PGresult **out, struct err *err)
 {
     *out = PQexecParams(c->conn, text, 0, NULL, NULL, NULL, NULL, 1);
     if (PQresultStatus(*out) == PGRES_TUPLES_OK || PQresultStatus(*out) == PGRES_COMMAND_OK)
@@ -109,10 +109,10 @@ static int query(struct pg_centre *c, const char *text, PGresult **out, struct e
     return failed_query(err, *out, c->conn);
 }
 
-static void pg_close(struct centre *centre)
+static void pg_close(struct archive *archive)
 {
-    PQfinish(of(centre)->conn);
-    free(centre);
+    PQfinish(of(archive)->conn);
+    free(archive);
 }
 
 /* libpq would write it to the terminal as it comes. */
@@ -122,18 +122,18 @@ static void ignore_notice(void *arg, const char *text)
     (void)text;
 }
 
-static int pg_open(struct centre **out, const char *url, struct err *err)
+static int pg_open(struct archive **out, const char *url, struct err *err)
 {
     const char *keywords[] = {"fallback_application_name", "connect_timeout", "dbname",
                               "client_encoding", NULL};
     const char *values[] = {"cention-proxyctl", "10", url, "UTF8", NULL};
-    struct pg_centre *c = calloc(1, sizeof(*c));
+    struct pg_archive *c = calloc(1, sizeof(*c));
     PGresult *result = NULL;
     int r;
 
     if (!c)
         return err_set(err, -ENOMEM, "no memory");
-    c->centre.kind = &PG_CENTRE;
+    c->archive.kind = &PG_ARCHIVE;
     c->conn = PQconnectdbParams(keywords, values, 1);
     (void)PQsetNoticeProcessor(c->conn, ignore_notice, NULL);
     if (PQstatus(c->conn) != CONNECTION_OK) {
@@ -143,30 +143,30 @@ static int pg_open(struct centre **out, const char *url, struct err *err)
         r = options ? failed(err, PQerrorMessage(c->conn))
                     : err_set(err, -EINVAL, "is no connection string of PostgreSQL");
         PQconninfoFree(options);
-        pg_close(&c->centre);
+        pg_close(&c->archive);
         return r;
     }
     r = query(c, BEGIN, &result, err);
     PQclear(result);
     if (r < 0) {
-        pg_close(&c->centre);
+        pg_close(&c->archive);
         return r;
     }
-    *out = &c->centre;
+    *out = &c->archive;
     return 0;
 }
 
-static int pg_logs(struct centre *centre, int (*each)(void *arg, const struct centre_log *log),
+static int pg_logs(struct archive *archive, int (*each)(void *arg, const struct archive_log *log),
                    void *arg, struct err *err)
 {
     PGresult *result = NULL;
-    int r = query(of(centre), LOGS, &result, err);
+    int r = query(of(archive), LOGS, &result, err);
 
     for (int i = 0; r == 0 && i < PQntuples(result); i++) {
-        struct centre_log log = {.host = PQgetvalue(result, i, 1),
-                                 .records = UINT64_MAX,
-                                 .first = number(result, i, 2),
-                                 .last = number(result, i, 3)};
+        struct archive_log log = {.host = PQgetvalue(result, i, 1),
+                                  .records = UINT64_MAX,
+                                  .first = number(result, i, 2),
+                                  .last = number(result, i, 3)};
 
         bytes32(result, i, 0, log.log.bytes);
         r = each(arg, &log);
@@ -175,14 +175,14 @@ static int pg_logs(struct centre *centre, int (*each)(void *arg, const struct ce
     return r;
 }
 
-static int take_record(const PGresult *result, int (*each)(void *, const struct centre_record *),
+static int take_record(const PGresult *result, int (*each)(void *, const struct archive_record *),
                        void *arg)
 {
-    struct centre_record record = {.epoch = number(result, 0, 0),
-                                   .seq = number(result, 0, 1),
-                                   .host = PQgetvalue(result, 0, 3),
-                                   .received_us = time_us(result, 0, 4),
-                                   .line = column(result, 0, 5)};
+    struct archive_record record = {.epoch = number(result, 0, 0),
+                                    .seq = number(result, 0, 1),
+                                    .host = PQgetvalue(result, 0, 3),
+                                    .received_us = time_us(result, 0, 4),
+                                    .line = column(result, 0, 5)};
 
     bytes32(result, 0, 2, record.hash.bytes);
     return each(arg, &record);
@@ -190,7 +190,7 @@ static int take_record(const PGresult *result, int (*each)(void *, const struct 
 
 /* The next records behind that place, which moves on. How many there were, or negative. */
 static int some_records(PGconn *conn, const struct seal_key *log, int64_t *seq, int64_t *epoch,
-                        int (*each)(void *, const struct centre_record *), void *arg,
+                        int (*each)(void *, const struct archive_record *), void *arg,
                         struct err *err)
 {
     static const Oid TYPES[] = {PG_BYTEA, PG_INT8, PG_INT8};
@@ -220,29 +220,29 @@ static int some_records(PGconn *conn, const struct seal_key *log, int64_t *seq, 
     return r < 0 ? r : n;
 }
 
-static int pg_records(struct centre *centre, const struct seal_key *log, uint64_t first,
-                      int (*each)(void *arg, const struct centre_record *record), void *arg,
+static int pg_records(struct archive *archive, const struct seal_key *log, uint64_t first,
+                      int (*each)(void *arg, const struct archive_record *record), void *arg,
                       struct err *err)
 {
     int64_t seq = (int64_t)first - 1, epoch = INT64_MAX;
     int r = first <= INT64_MAX;
 
     while (r > 0)
-        r = some_records(of(centre)->conn, log, &seq, &epoch, each, arg, err);
+        r = some_records(of(archive)->conn, log, &seq, &epoch, each, arg, err);
     return r;
 }
 
-static int take_alarm(const PGresult *result, int (*each)(void *, const struct centre_alarm *),
+static int take_alarm(const PGresult *result, int (*each)(void *, const struct archive_alarm *),
                       void *arg)
 {
-    struct centre_alarm alarm = {.host = PQgetvalue(result, 0, 1),
-                                 .kind = PQgetvalue(result, 0, 2),
-                                 .here_epoch = number(result, 0, 3),
-                                 .here_seq = number(result, 0, 4),
-                                 .there_epoch = number(result, 0, 6),
-                                 .there_seq = number(result, 0, 7),
-                                 .received_us = time_us(result, 0, 9),
-                                 .why = PQgetvalue(result, 0, 10)};
+    struct archive_alarm alarm = {.host = PQgetvalue(result, 0, 1),
+                                  .kind = PQgetvalue(result, 0, 2),
+                                  .here_epoch = number(result, 0, 3),
+                                  .here_seq = number(result, 0, 4),
+                                  .there_epoch = number(result, 0, 6),
+                                  .there_seq = number(result, 0, 7),
+                                  .received_us = time_us(result, 0, 9),
+                                  .why = PQgetvalue(result, 0, 10)};
 
     bytes32(result, 0, 0, alarm.log.bytes);
     bytes32(result, 0, 5, alarm.here.bytes);
@@ -251,11 +251,11 @@ static int take_alarm(const PGresult *result, int (*each)(void *, const struct c
 }
 
 /* Row by row: whoever ships may have left any number. */
-static int pg_alarms(struct centre *centre,
-                     int (*each)(void *arg, const struct centre_alarm *alarm), void *arg,
+static int pg_alarms(struct archive *archive,
+                     int (*each)(void *arg, const struct archive_alarm *alarm), void *arg,
                      struct err *err)
 {
-    PGconn *conn = of(centre)->conn;
+    PGconn *conn = of(archive)->conn;
     int r = 0;
 
     if (PQsendQueryParams(conn, ALARMS, 0, NULL, NULL, NULL, NULL, 1) != 1)
@@ -274,7 +274,7 @@ static int pg_alarms(struct centre *centre,
 
 static const char *const SCHEMES[] = {"postgresql", "postgres", NULL};
 
-const struct centre_kind PG_CENTRE = {
+const struct archive_kind PG_ARCHIVE = {
     .schemes = SCHEMES,
     .open = pg_open,
     .close = pg_close,

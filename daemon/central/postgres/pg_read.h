@@ -8,6 +8,6 @@
 
 #include "central/archive.h"
 
-extern const struct centre_kind PG_CENTRE;
+extern const struct archive_kind PG_ARCHIVE;
 
 #endif

@@ -4,7 +4,7 @@
  */
 #include "ctl/api/endpoints.h"
 
-#include "api/api_file.h"
+#include "api/api.h"
 #include "api/json.h"
 #include "ctl/ctl.h"
 #include "ctl/show.h"

@@ -4,7 +4,7 @@
  */
 #include "ctl/api/explain.h"
 
-#include "api/api_file.h"
+#include "api/api.h"
 #include "api/canon.h"
 #include "api/name.h"
 #include "api/target.h"

@@ -1,8 +1,8 @@
 #include "ctl/audit/audit_diff.h"
 
 #include "ctl/audit/audit.h"
+#include "ctl/audit/audit_filter.h"
 #include "ctl/audit/audit_found.h"
-#include "ctl/audit/audit_time.h"
 #include "ctl/ctl.h"
 #include "ctl/show.h"
 

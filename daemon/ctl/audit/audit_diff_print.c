@@ -1,7 +1,7 @@
 #include "ctl/audit/audit_diff.h"
 
-#include "ctl/audit/audit_cell.h"
 #include "ctl/audit/audit_history.h"
+#include "ctl/audit/audit_table.h"
 #include "ctl/show.h"
 
 #include <inttypes.h>

@@ -3,7 +3,7 @@
  * which every segment's header repeats.
  */
 #include "audit/head.h"
-#include "audit/identity.h"
+#include "audit/seal.h"
 #include "ctl/audit/audit.h"
 #include "ctl/audit/audit_log.h"
 #include "ctl/central/archive_head.h"
@@ -111,14 +111,14 @@ static int print_identity(const struct verify *v)
 /* The newest of every log at a centre; of one that has none, why. */
 static int print_heads(const struct options *o)
 {
-    struct centre_entries logs = {0};
-    struct centre *centre = NULL;
+    struct archive_entries logs = {0};
+    struct archive *archive = NULL;
     struct err err = ERR_INIT;
     int code = CTL_DONE;
 
-    if (centre_open(&centre, o->from, &err) < 0)
+    if (archive_open(&archive, o->from, &err) < 0)
         return show_failure(err.text, CTL_FAILED);
-    if (centre_entries_read(&logs, centre, o->log, &err) < 0)
+    if (archive_entries_read(&logs, archive, o->log, &err) < 0)
         code = show_failure(err.text, CTL_FAILED);
     else if (logs.n == 0)
         code = show_failure("the centre has no such log", CTL_FAILED);
@@ -127,7 +127,7 @@ static int print_heads(const struct options *o)
         struct verify v;
 
         err = ERR_INIT;
-        if (centre_head(&v, centre, &logs.list[i], &err) < 0) {
+        if (archive_head(&v, archive, &logs.list[i], &err) < 0) {
             (void)snprintf(why, sizeof(why), "%.255s: %s", logs.list[i].host, err.text);
             code = show_failure(why, CTL_FAILED);
         } else if (print_head(&v) != CTL_DONE) {
@@ -135,8 +135,8 @@ static int print_heads(const struct options *o)
         }
         verify_deinit(&v);
     }
-    centre_entries_deinit(&logs);
-    centre_close(centre);
+    archive_entries_deinit(&logs);
+    archive_close(archive);
     return code;
 }
 

@@ -243,7 +243,7 @@ static int scan_proof(struct scan *s, const char *path, uint64_t before)
         return err_set(s->err, -errno, "%s: %s", path, strerror(errno));
     segment_reader_init(&reader, fd);
     while (!why && (got = segment_read(&reader, &line)) == 1)
-        why = verify_proof(s->v, line, before);
+        why = verify_retired(s->v, line, before);
     got = told(s, path, &reader, why, got);
     segment_reader_deinit(&reader);
     (void)close(fd);

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 enum {
-    INPUT_MAX = 2 * WIRE_BODY_MAX, /* bytes of standard input */
+    INPUT_MAX = 2 * REQUEST_BODY_MAX, /* bytes of standard input */
 };
 
 static const char HELP[] =

@@ -1,8 +1,8 @@
 /* Reads this host's log, or those of a centre, once, for what was asked for (audit_select.h). */
 #include "ctl/audit/audit.h"
+#include "ctl/audit/audit_filter.h"
 #include "ctl/audit/audit_follow.h"
 #include "ctl/audit/audit_select.h"
-#include "ctl/audit/audit_time.h"
 #include "ctl/central/archive_open.h"
 #include "ctl/central/audit_merge.h"
 #include "ctl/ctl.h"
@@ -267,12 +267,12 @@ static int show_log(struct show *s, const struct audit_log *log, bool *damaged, 
 
 struct show_from {
     struct show *show;
-    const struct centre_entries *logs;
+    const struct archive_entries *logs;
     struct audit_pairs *open; /* one for each log */
     bool damaged;
 };
 
-static void report(struct show_from *f, const struct centre_record *record, const char *why)
+static void report(struct show_from *f, const struct archive_record *record, const char *why)
 {
     char text[512];
 
@@ -283,7 +283,7 @@ static void report(struct show_from *f, const struct centre_record *record, cons
     (void)show_failure(text, 0);
 }
 
-static int on_centre_record(void *arg, size_t of, const struct centre_record *record)
+static int on_centre_record(void *arg, size_t of, const struct archive_record *record)
 {
     struct show_from *f = arg;
     const struct options *o = f->show->o;
@@ -319,26 +319,26 @@ static int show_open(struct show_from *f)
     return r;
 }
 
-static int show_centre(struct show *s, struct centre *centre, bool *damaged, struct err *err)
+static int show_centre(struct show *s, struct archive *archive, bool *damaged, struct err *err)
 {
-    struct centre_entries logs = {0};
+    struct archive_entries logs = {0};
     struct show_from f = {.show = s, .logs = &logs};
-    int r = centre_entries_read(&logs, centre, s->o->log, err);
+    int r = archive_entries_read(&logs, archive, s->o->log, err);
 
     for (size_t i = 0; r == 0 && i < logs.n; i++)
-        r = centre_entry_sound(&logs.list[i], err);
+        r = archive_entry_sound(&logs.list[i], err);
     if (r < 0) {
-        centre_entries_deinit(&logs);
+        archive_entries_deinit(&logs);
         return r;
     }
     f.open = calloc(logs.n + 1, sizeof(*f.open));
-    r = f.open ? audit_merge(centre, &logs, on_centre_record, &f, err) : -ENOMEM;
+    r = f.open ? audit_merge(archive, &logs, on_centre_record, &f, err) : -ENOMEM;
     if (r == 0)
         r = show_open(&f);
     for (size_t i = 0; f.open && i < logs.n; i++)
         audit_pairs_deinit(&f.open[i]);
     free(f.open);
-    centre_entries_deinit(&logs);
+    archive_entries_deinit(&logs);
     *damaged = f.damaged;
     return r;
 }
@@ -353,7 +353,7 @@ static size_t terminal_width(void)
 }
 
 /* Of one of the two. */
-static int show(const struct options *o, const struct audit_log *log, struct centre *centre)
+static int show(const struct options *o, const struct audit_log *log, struct archive *archive)
 {
     bool terminal = isatty(STDOUT_FILENO), damaged = false;
     struct show s = {
@@ -371,7 +371,7 @@ static int show(const struct options *o, const struct audit_log *log, struct cen
     struct err err = ERR_INIT;
     int r;
 
-    r = log ? show_log(&s, log, &damaged, &err) : show_centre(&s, centre, &damaged, &err);
+    r = log ? show_log(&s, log, &damaged, &err) : show_centre(&s, archive, &damaged, &err);
     if (r == 0)
         r = audit_print_kept(&s.select.print);
     audit_select_deinit(&s.select);
@@ -383,14 +383,14 @@ static int show(const struct options *o, const struct audit_log *log, struct cen
 
 static int show_from(const struct options *o)
 {
-    struct centre *centre = NULL;
+    struct archive *archive = NULL;
     struct err err = ERR_INIT;
     int code;
 
-    if (centre_open(&centre, o->from, &err) < 0)
+    if (archive_open(&archive, o->from, &err) < 0)
         return show_failure(err.text, CTL_FAILED);
-    code = show(o, NULL, centre);
-    centre_close(centre);
+    code = show(o, NULL, archive);
+    archive_close(archive);
     return code;
 }
 

@@ -1,10 +1,10 @@
 #include "audit/head.h"
-#include "audit/identity.h"
 #include "audit/parse.h"
+#include "audit/seal.h"
 #include "base/file.h"
 #include "ctl/audit/audit.h"
+#include "ctl/audit/audit_filter.h"
 #include "ctl/audit/audit_log.h"
-#include "ctl/audit/audit_time.h"
 #include "ctl/central/archive_open.h"
 #include "ctl/central/archive_verify.h"
 #include "ctl/ctl.h"
@@ -120,7 +120,7 @@ static int set_silent(struct options *o, const char *text)
     struct slice s = slice_str(text);
 
     o->has_silent = true;
-    if (!take_number(&s, &o->silent_s) || s.len || o->silent_s == 0)
+    if (!parse_number(&s, &o->silent_s) || s.len || o->silent_s == 0)
         return show_failure("--silent: must be a number of seconds", CTL_USAGE);
     return CTL_DONE;
 }
@@ -321,9 +321,9 @@ static int verify_log(const struct options *o, const struct audit_log *log)
     return code;
 }
 
-static int verify_centre(const struct options *o, const char *directory)
+static int verify_archive(const struct options *o, const char *directory)
 {
-    struct centre_verify_options options = {
+    struct archive_verify_options options = {
         .directory = directory,
         .identities = o->identities,
         .learn = o->learn,
@@ -337,10 +337,10 @@ static int verify_centre(const struct options *o, const char *directory)
     struct err err = ERR_INIT;
     int code;
 
-    if (centre_open(&options.centre, o->from, &err) < 0)
+    if (archive_open(&options.archive, o->from, &err) < 0)
         return show_failure(err.text, CTL_USAGE);
-    code = centre_verify(&options, stdout, &err);
-    centre_close(options.centre);
+    code = archive_verify(&options, stdout, &err);
+    archive_close(options.archive);
     (void)fflush(stdout);
     return err.text[0] ? show_failure(err.text, code) : code;
 }
@@ -364,7 +364,7 @@ int audit_verify_main(int argc, char **argv)
     int code;
 
     if (parse(argc, argv, &o, &code) == 0)
-        code = o.from ? verify_centre(&o, argv[optind])
+        code = o.from ? verify_archive(&o, argv[optind])
                       : verify_local(&o, argv + optind, argc - optind);
     free(o.heads);
     return code;

@@ -10,16 +10,16 @@ static const struct chain_hash ZEROS;
 static const char TWO_RECORDS[] =
     "two different records have this place: two copies of the log went on, or one was rewritten";
 
-int centre_check_init(struct centre_check *c, const struct centre_check_options *options)
+int archive_check_init(struct archive_check *c, const struct archive_check_options *options)
 {
     int r;
 
-    *c = (struct centre_check){.o = *options};
+    *c = (struct archive_check){.o = *options};
     r = verify_init(&c->v);
     return r < 0 ? r : chain_new(&c->chain);
 }
 
-void centre_check_deinit(struct centre_check *c)
+void archive_check_deinit(struct archive_check *c)
 {
     verify_deinit(&c->v);
     chain_free(c->chain);
@@ -28,26 +28,26 @@ void centre_check_deinit(struct centre_check *c)
 
 /* ---- findings ---- */
 
-static void flush(struct centre_check *c)
+static void flush(struct archive_check *c)
 {
     if (c->held.what)
         c->o.found(c->o.arg, &c->held);
     c->held.what = NULL;
 }
 
-static void copy_host(char to[CENTRE_HOST], const char *host)
+static void copy_host(char to[ARCHIVE_HOST], const char *host)
 {
-    (void)snprintf(to, CENTRE_HOST, "%s", host ? host : "");
+    (void)snprintf(to, ARCHIVE_HOST, "%s", host ? host : "");
 }
 
 /* What the last finding goes on with makes it longer. */
-static bool extends(const struct centre_check *c, const struct finding *g)
+static bool extends(const struct archive_check *c, const struct finding *g)
 {
     return c->held.what && c->held.kind == g->kind && strcmp(c->held_what, g->what) == 0 &&
            g->first >= c->held.first && g->first <= c->held.last + 1 && g->kind != FINDING_GAP;
 }
 
-static void find(struct centre_check *c, enum finding_kind kind, uint64_t first, uint64_t last,
+static void find(struct archive_check *c, enum finding_kind kind, uint64_t first, uint64_t last,
                  const char *what, const char *time, const char *host, const char *other)
 {
     struct finding g = {.kind = kind,
@@ -74,8 +74,8 @@ static void find(struct centre_check *c, enum finding_kind kind, uint64_t first,
     }
 }
 
-static void find_here(struct centre_check *c, enum finding_kind kind,
-                      const struct centre_item *item, const char *what)
+static void find_here(struct archive_check *c, enum finding_kind kind,
+                      const struct archive_item *item, const char *what)
 {
     find(c, kind, item->record->seq, item->record->seq, what,
          item->sound ? item->line.time.data : c->time, item->record->host, NULL);
@@ -84,7 +84,7 @@ static void find_here(struct centre_check *c, enum finding_kind kind,
 /* ---- what the log tells of itself ---- */
 
 /* `,"heartbeat":N` at the end of a start record. */
-static void note_start(struct centre_check *c, const struct line *line)
+static void note_start(struct archive_check *c, const struct line *line)
 {
     static const char NAME[] = ",\"heartbeat\":";
     const char *at = memmem(line->rest.data, line->rest.len, NAME, sizeof(NAME) - 1);
@@ -94,13 +94,13 @@ static void note_start(struct centre_check *c, const struct line *line)
            : SLICE_NULL;
     uint64_t seconds;
 
-    c->heartbeat_s = at && take_number(&s, &seconds) && s.len == 0 ? seconds : 0;
+    c->heartbeat_s = at && parse_number(&s, &seconds) && s.len == 0 ? seconds : 0;
 }
 
 /* The record is the log's last one now, whatever is wrong with it. */
-static void note(struct centre_check *c, const struct centre_item *item)
+static void note(struct archive_check *c, const struct archive_item *item)
 {
-    const struct centre_record *r = item->record;
+    const struct archive_record *r = item->record;
     enum line_type type = item->line.type;
 
     c->seq = r->seq;
@@ -122,7 +122,7 @@ static void note(struct centre_check *c, const struct centre_item *item)
 }
 
 /* Each of them: the newest one may be that of a log which was rewritten before it was taken. */
-static void check_heads(struct centre_check *c, const struct centre_item *item)
+static void check_heads(struct archive_check *c, const struct archive_item *item)
 {
     bool good = true;
 
@@ -138,9 +138,9 @@ static void check_heads(struct centre_check *c, const struct centre_item *item)
 }
 
 /* What stands beside the line, and what is known of it from elsewhere. */
-static void check_beside(struct centre_check *c, const struct centre_item *item)
+static void check_beside(struct archive_check *c, const struct archive_item *item)
 {
-    const struct centre_record *r = item->record;
+    const struct archive_record *r = item->record;
     uint64_t epoch = c->v.epoch - (item->line.type == LINE_EPOCH);
 
     if (!chain_same(&r->hash, &item->line.hash))
@@ -163,7 +163,7 @@ enum fit {
 };
 
 /* Whether the hash follows from the last one: 1 or 0, or -ENOMEM. */
-static int follows(const struct centre_check *c, const struct centre_item *item)
+static int follows(const struct archive_check *c, const struct archive_item *item)
 {
     struct chain_hash hash;
 
@@ -172,7 +172,7 @@ static int follows(const struct centre_check *c, const struct centre_item *item)
     return chain_same(&hash, &item->line.hash);
 }
 
-static int feed(struct centre_check *c, struct centre_item *item)
+static int feed(struct archive_check *c, struct archive_item *item)
 {
     bool header = item->sound && item->line.type == LINE_SEGMENT;
     int r;
@@ -196,7 +196,7 @@ static int feed(struct centre_check *c, struct centre_item *item)
 }
 
 /* The epoch in force when it was written: a header says so itself. */
-static uint64_t item_epoch(const struct centre_item *item)
+static uint64_t item_epoch(const struct archive_item *item)
 {
     struct record_segment s;
 
@@ -205,7 +205,7 @@ static uint64_t item_epoch(const struct centre_item *item)
     return item->record->epoch;
 }
 
-static void resume(struct centre_check *c, uint64_t seq, const struct chain_hash *hash,
+static void resume(struct archive_check *c, uint64_t seq, const struct chain_hash *hash,
                    uint64_t epoch)
 {
     verify_resume(&c->v, &c->o.log, seq, hash, epoch);
@@ -214,7 +214,7 @@ static void resume(struct centre_check *c, uint64_t seq, const struct chain_hash
 }
 
 /* What was not proved is taken as it is: the record behind it shows whether its hash was right. */
-static void take_given(struct centre_check *c, const struct centre_item *item)
+static void take_given(struct archive_check *c, const struct archive_item *item)
 {
     resume(c, item->record->seq, &item->line.hash,
            item->record->epoch + (item->line.type == LINE_EPOCH));
@@ -222,7 +222,7 @@ static void take_given(struct centre_check *c, const struct centre_item *item)
 
 /* ---- damage ---- */
 
-static int bad_hashes(struct centre_check *c, const struct centre_item *item, bool follows_last)
+static int bad_hashes(struct archive_check *c, const struct archive_item *item, bool follows_last)
 {
     const struct chain_hash *column = &item->record->hash;
 
@@ -238,7 +238,7 @@ static int bad_hashes(struct centre_check *c, const struct centre_item *item, bo
     return chain_hash(c->chain, &c->v.last, item->line.covered, &c->bad.hashes[c->bad.n++]);
 }
 
-static int bad_begin(struct centre_check *c, const struct centre_item *item, bool follows_last)
+static int bad_begin(struct archive_check *c, const struct archive_item *item, bool follows_last)
 {
     c->bad.first = c->bad.last = item->record->seq;
     c->bad.why = item->sound
@@ -250,7 +250,7 @@ static int bad_begin(struct centre_check *c, const struct centre_item *item, boo
     return bad_hashes(c, item, follows_last);
 }
 
-static void bad_end(struct centre_check *c)
+static void bad_end(struct archive_check *c)
 {
     if (c->bad.first)
         find(c, FINDING_ALTERED, c->bad.first, c->bad.last, c->bad.why, c->bad.time, c->bad.host,
@@ -258,7 +258,7 @@ static void bad_end(struct centre_check *c)
     c->bad.first = 0;
 }
 
-static int settle(struct centre_check *c, struct centre_item *item, int fit, bool follows_last)
+static int settle(struct archive_check *c, struct archive_item *item, int fit, bool follows_last)
 {
     int r = 0;
 
@@ -277,7 +277,7 @@ static int settle(struct centre_check *c, struct centre_item *item, int fit, boo
 }
 
 /* What it follows is not known: it is given, unless the record names it. */
-static int behind_gap(struct centre_check *c, struct centre_item *item)
+static int behind_gap(struct archive_check *c, struct archive_item *item)
 {
     unsigned char signature[SEAL_SIGNATURE];
     uint64_t seq = item->record->seq;
@@ -301,7 +301,7 @@ static int behind_gap(struct centre_check *c, struct centre_item *item)
 }
 
 /* The record behind the damaged ones: does it follow from a hash that the last of them had? */
-static int after_bad(struct centre_check *c, struct centre_item *item)
+static int after_bad(struct archive_check *c, struct archive_item *item)
 {
     int fit = UNFIT;
     size_t i;
@@ -325,7 +325,7 @@ static int after_bad(struct centre_check *c, struct centre_item *item)
     return bad_hashes(c, item, false);
 }
 
-static int gap(struct centre_check *c, struct centre_item *item)
+static int gap(struct archive_check *c, struct archive_item *item)
 {
     uint64_t first = c->seq + 1, last = item->record->seq - 1;
     char what[160];
@@ -340,15 +340,15 @@ static int gap(struct centre_check *c, struct centre_item *item)
 }
 
 /* One that stands where the reading has been. */
-static int again(struct centre_check *c, struct centre_item *item)
+static int again(struct archive_check *c, struct archive_item *item)
 {
-    const struct centre_record *r = item->record;
+    const struct archive_record *r = item->record;
     bool same = r->seq == c->seq && chain_same(item->sound ? &item->line.hash : &r->hash, &c->hash);
     const char *what = same ? "the record is there twice, in two epochs"
                        : r->seq == c->seq
                            ? TWO_RECORDS
                            : "a record with this number comes again behind later ones";
-    char before[CENTRE_HOST];
+    char before[ARCHIVE_HOST];
     int fit = UNFIT;
 
     copy_host(before, c->host);
@@ -367,7 +367,7 @@ static int again(struct centre_check *c, struct centre_item *item)
 }
 
 /* The next one. Behind two records of one place it may follow the other one. */
-static int next(struct centre_check *c, struct centre_item *item)
+static int next(struct archive_check *c, struct archive_item *item)
 {
     int fit = feed(c, item);
 
@@ -383,7 +383,7 @@ static int next(struct centre_check *c, struct centre_item *item)
 
 /* ---- the whole ---- */
 
-static void find_beginning(struct centre_check *c)
+static void find_beginning(struct archive_check *c)
 {
     char what[160];
 
@@ -393,7 +393,7 @@ static void find_beginning(struct centre_check *c)
     find(c, FINDING_GAP, c->o.first, c->first - 1, what, NULL, c->host, NULL);
 }
 
-static int begin(struct centre_check *c, struct centre_item *item)
+static int begin(struct archive_check *c, struct archive_item *item)
 {
     int fit;
 
@@ -416,9 +416,9 @@ static int begin(struct centre_check *c, struct centre_item *item)
     return settle(c, item, fit, true);
 }
 
-int centre_check_record(struct centre_check *c, const struct centre_record *record)
+int archive_check_record(struct archive_check *c, const struct archive_record *record)
 {
-    struct centre_item item = {.record = record};
+    struct archive_item item = {.record = record};
 
     item.why = line_read(record->line, &item.line);
     if (!item.why && item.line.seq != record->seq)
@@ -440,9 +440,9 @@ int centre_check_record(struct centre_check *c, const struct centre_record *reco
     return c->bad.first ? after_bad(c, &item) : next(c, &item);
 }
 
-int centre_check_proof(struct centre_check *c, struct slice line, uint64_t before)
+int archive_check_retired(struct archive_check *c, struct slice line, uint64_t before)
 {
-    const char *why = verify_proof(&c->v, line, before);
+    const char *why = verify_retired(&c->v, line, before);
 
     if (!why)
         return 0;
@@ -453,7 +453,7 @@ int centre_check_proof(struct centre_check *c, struct slice line, uint64_t befor
     return verify_init(&c->v);
 }
 
-void centre_check_end(struct centre_check *c)
+void archive_check_end(struct archive_check *c)
 {
     const struct verify_head *head = c->o.n_heads ? &c->o.heads[c->o.n_heads - 1] : NULL;
     char what[160];
@@ -471,7 +471,7 @@ void centre_check_end(struct centre_check *c)
     flush(c);
 }
 
-bool centre_check_unproved(const struct centre_check *c)
+bool archive_check_unproved(const struct archive_check *c)
 {
     return c->first > 1 && !c->v.proved &&
            !(c->o.has_first_hash && c->first == c->o.first && c->given != c->first);

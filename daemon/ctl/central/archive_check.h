@@ -15,10 +15,10 @@
 #include "ctl/central/finding.h"
 
 enum {
-    CENTRE_HOST = 256, /* bytes of a host's name, terminator included; what is longer is cut */
+    ARCHIVE_HOST = 256, /* bytes of a host's name, terminator included; what is longer is cut */
 };
 
-struct centre_check_options {
+struct archive_check_options {
     struct seal_key log;
     uint64_t first;      /* the seq that the log must begin with at the latest; 1 mostly */
     bool has_first_hash; /* and the hash of that record */
@@ -31,15 +31,15 @@ struct centre_check_options {
 };
 
 /* A record and what its line says. */
-struct centre_item {
-    const struct centre_record *record;
+struct archive_item {
+    const struct archive_record *record;
     struct line line;
     bool sound; /* it is a record, of the seq at which it stands */
     const char *why;
 };
 
-struct centre_check {
-    struct centre_check_options o;
+struct archive_check {
+    struct archive_check_options o;
     struct verify v;
 
     uint64_t records;             /* all that came */
@@ -49,7 +49,7 @@ struct centre_check {
     char time[SEAL_TIME];         /* of the last record that is one; zeros: none */
     uint64_t time_us;             /* the same in microseconds since 1970 */
     uint64_t received_us;         /* of the last record, by the centre's clock; 0: not known */
-    char host[CENTRE_HOST];
+    char host[ARCHIVE_HOST];
     bool stopped;         /* a stop is the last thing that it tells */
     uint64_t heartbeat_s; /* seconds, as the last start says; 0: it doesn't */
     size_t heads_seen;    /* whose record is there, or another at its place */
@@ -65,31 +65,31 @@ struct centre_check {
         size_t n;
         bool computed; /* the last of the hashes is the one that its bytes have */
         const char *why;
-        char time[SEAL_TIME], host[CENTRE_HOST];
+        char time[SEAL_TIME], host[ARCHIVE_HOST];
     } bad;
     uint64_t fork_seq; /* a second record stood there last, of this hash: */
     struct chain_hash fork_hash;
     struct finding held; /* may still become longer; what 0: none */
-    char held_time[SEAL_TIME], held_host[CENTRE_HOST], held_other[CENTRE_HOST], held_what[320];
+    char held_time[SEAL_TIME], held_host[ARCHIVE_HOST], held_other[ARCHIVE_HOST], held_what[320];
 };
 
-int centre_check_init(struct centre_check *c, const struct centre_check_options *options)
+int archive_check_init(struct archive_check *c, const struct archive_check_options *options)
     __attribute__((warn_unused_result));
-void centre_check_deinit(struct centre_check *c); /* of a zeroed one is fine */
+void archive_check_deinit(struct archive_check *c); /* of a zeroed one is fine */
 
 /* A line of what stays of segments that were retired before the record `before`; before all else.
  */
-int centre_check_proof(struct centre_check *c, struct slice line, uint64_t before)
+int archive_check_retired(struct archive_check *c, struct slice line, uint64_t before)
     __attribute__((warn_unused_result));
 
 /* In the centre's order. 0 or -ENOMEM. */
-int centre_check_record(struct centre_check *c, const struct centre_record *record)
+int archive_check_record(struct archive_check *c, const struct archive_record *record)
     __attribute__((warn_unused_result));
 
 /* Behind the last one. */
-void centre_check_end(struct centre_check *c);
+void archive_check_end(struct archive_check *c);
 
 /* Nothing proves that the first record, its key and the hash before it are the log's. */
-bool centre_check_unproved(const struct centre_check *c);
+bool archive_check_unproved(const struct archive_check *c);
 
 #endif

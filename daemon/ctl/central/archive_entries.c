@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-bool centre_entry_matches(const struct seal_key *log, struct slice digits)
+bool archive_entry_matches(const struct seal_key *log, struct slice digits)
 {
     char all[2 * SEAL_KEY];
     size_t n = 0;
@@ -21,7 +21,7 @@ bool centre_entry_matches(const struct seal_key *log, struct slice digits)
     return true;
 }
 
-int centre_entry_sound(const struct centre_entry *entry, struct err *err)
+int archive_entry_sound(const struct archive_entry *entry, struct err *err)
 {
     char log[FINDING_LOG];
 
@@ -32,18 +32,18 @@ int centre_entry_sound(const struct centre_entry *entry, struct err *err)
 }
 
 struct reading {
-    struct centre_entries *out;
+    struct archive_entries *out;
     struct slice digits;
 };
 
-static int add(void *arg, const struct centre_log *log)
+static int add(void *arg, const struct archive_log *log)
 {
     struct reading *r = arg;
-    struct centre_entries *all = r->out;
-    struct centre_entry *grown;
+    struct archive_entries *all = r->out;
+    struct archive_entry *grown;
     char *host;
 
-    if (!centre_entry_matches(&log->log, r->digits))
+    if (!archive_entry_matches(&log->log, r->digits))
         return 0;
     host = strdup(log->host ? log->host : "");
     grown = host ? reallocarray(all->list, all->n + 1, sizeof(*grown)) : NULL;
@@ -52,28 +52,28 @@ static int add(void *arg, const struct centre_log *log)
         return -ENOMEM;
     }
     all->list = grown;
-    all->list[all->n++] = (struct centre_entry){log->log, host, log->first, log->last, log->wrong};
+    all->list[all->n++] = (struct archive_entry){log->log, host, log->first, log->last, log->wrong};
     return 0;
 }
 
 static int by_host(const void *a, const void *b)
 {
-    const struct centre_entry *x = a, *y = b;
+    const struct archive_entry *x = a, *y = b;
     int r = strcmp(x->host, y->host);
 
     return r ? r : memcmp(x->log.bytes, y->log.bytes, SEAL_KEY);
 }
 
-int centre_entries_read(struct centre_entries *out, struct centre *centre, struct slice digits,
-                        struct err *err)
+int archive_entries_read(struct archive_entries *out, struct archive *archive, struct slice digits,
+                         struct err *err)
 {
     struct reading reading = {out, digits};
     int r;
 
-    *out = (struct centre_entries){0};
-    r = centre->kind->logs(centre, add, &reading, err);
+    *out = (struct archive_entries){0};
+    r = archive->kind->logs(archive, add, &reading, err);
     if (r < 0) {
-        centre_entries_deinit(out);
+        archive_entries_deinit(out);
         return err->text[0] ? r : err_set(err, r, "the centre's logs: %s", strerror(-r));
     }
     if (out->n)
@@ -81,10 +81,10 @@ int centre_entries_read(struct centre_entries *out, struct centre *centre, struc
     return 0;
 }
 
-void centre_entries_deinit(struct centre_entries *all)
+void archive_entries_deinit(struct archive_entries *all)
 {
     for (size_t i = 0; i < all->n; i++)
         free(all->list[i].host);
     free(all->list);
-    *all = (struct centre_entries){0};
+    *all = (struct archive_entries){0};
 }

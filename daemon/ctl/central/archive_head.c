@@ -14,7 +14,7 @@ struct reading {
 };
 
 /* What stands before the first header can't be verified, and isn't needed. */
-static int on_record(void *arg, const struct centre_record *record)
+static int on_record(void *arg, const struct archive_record *record)
 {
     struct reading *r = arg;
     struct line line;
@@ -30,25 +30,25 @@ static int on_record(void *arg, const struct centre_record *record)
     return why ? err_set(r->err, -EBADMSG, "seq %" PRIu64 ": broken: %s", record->seq, why) : 0;
 }
 
-static int read_from(struct verify *v, struct centre *centre, const struct seal_key *log,
+static int read_from(struct verify *v, struct archive *archive, const struct seal_key *log,
                      uint64_t first, struct err *err)
 {
     struct reading reading = {v, err};
     int r = verify_init(v);
 
     if (r == 0)
-        r = centre->kind->records(centre, log, first, on_record, &reading, err);
+        r = archive->kind->records(archive, log, first, on_record, &reading, err);
     if (r < 0 && err->text[0] == '\0')
         (void)err_set(err, r, "%s", strerror(-r));
     return r;
 }
 
-int centre_head(struct verify *v, struct centre *centre, const struct centre_entry *entry,
-                struct err *err)
+int archive_head(struct verify *v, struct archive *archive, const struct archive_entry *entry,
+                 struct err *err)
 {
     bool known = entry->last && entry->last != UINT64_MAX;
     uint64_t window = known ? WINDOW : UINT64_MAX, first;
-    int r = centre_entry_sound(entry, err);
+    int r = archive_entry_sound(entry, err);
 
     *v = (struct verify){0};
     if (r < 0)
@@ -56,7 +56,7 @@ int centre_head(struct verify *v, struct centre *centre, const struct centre_ent
     do {
         first = known && entry->last > window ? entry->last - window : 1;
         verify_deinit(v);
-        r = read_from(v, centre, &entry->log, first, err);
+        r = read_from(v, archive, &entry->log, first, err);
         window *= WIDER;
     } while (r == 0 && !v->sealed && first > 1);
     if (r == 0 && !v->sealed)

@@ -12,7 +12,7 @@
  * Leaves it in *v, which the caller has not made, and deinits. 0; -ENOENT when there is none;
  * -EBADMSG when that part of the log is broken; another -errno; err filled.
  */
-int centre_head(struct verify *v, struct centre *centre, const struct centre_entry *entry,
-                struct err *err) __attribute__((warn_unused_result));
+int archive_head(struct verify *v, struct archive *archive, const struct archive_entry *entry,
+                 struct err *err) __attribute__((warn_unused_result));
 
 #endif

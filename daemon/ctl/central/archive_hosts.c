@@ -1,6 +1,6 @@
 #include "ctl/central/archive_hosts.h"
 
-#include "ctl/audit/audit_cell.h"
+#include "ctl/audit/audit_table.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -12,30 +12,30 @@ enum {
     SECONDS_SHOWN = 19, /* bytes of a time */
 };
 
-struct centre_host *centre_hosts_add(struct centre_hosts *all, const char *host,
-                                     const struct seal_key *log)
+struct archive_host *archive_hosts_add(struct archive_hosts *all, const char *host,
+                                       const struct seal_key *log)
 {
     char *name = strdup(host);
-    struct centre_host *grown = name ? reallocarray(all->list, all->n + 1, sizeof(*grown)) : NULL;
+    struct archive_host *grown = name ? reallocarray(all->list, all->n + 1, sizeof(*grown)) : NULL;
 
     if (!grown) {
         free(name);
         return NULL;
     }
     all->list = grown;
-    all->list[all->n] = (struct centre_host){.host = name, .log = *log};
+    all->list[all->n] = (struct archive_host){.host = name, .log = *log};
     return &all->list[all->n++];
 }
 
-void centre_hosts_deinit(struct centre_hosts *all)
+void archive_hosts_deinit(struct archive_hosts *all)
 {
     for (size_t i = 0; i < all->n; i++)
         free(all->list[i].host);
     free(all->list);
-    *all = (struct centre_hosts){0};
+    *all = (struct archive_hosts){0};
 }
 
-void centre_hosts_span(char out[24], uint64_t us)
+void archive_hosts_span(char out[24], uint64_t us)
 {
     static const struct {
         uint64_t seconds, most;
@@ -85,7 +85,7 @@ static void put_status(char cell[CELL], unsigned kinds)
             n += (size_t)snprintf(cell + n, CELL - n, "%s%s", n ? "," : "", finding_name(i));
 }
 
-static void fill(struct row *r, const struct centre_host *h, uint64_t now_us)
+static void fill(struct row *r, const struct archive_host *h, uint64_t now_us)
 {
     *r = (struct row){0};
     put_host(r->cells[0], h->host);
@@ -96,7 +96,7 @@ static void fill(struct row *r, const struct centre_host *h, uint64_t now_us)
     (void)snprintf(r->cells[5], CELL, "-");
     if (h->time[0]) {
         (void)snprintf(r->cells[4], CELL, "%.*sZ", SECONDS_SHOWN, h->time);
-        centre_hosts_span(r->cells[5], now_us > h->time_us ? now_us - h->time_us : 0);
+        archive_hosts_span(r->cells[5], now_us > h->time_us ? now_us - h->time_us : 0);
     }
     put_number(r->cells[6], h->signed_seq);
     put_status(r->cells[7], h->kinds);
@@ -109,7 +109,7 @@ static void print(const char *const cells[], const size_t widths[], FILE *to)
     (void)fprintf(to, "%s\n", cells[COLUMNS - 1]);
 }
 
-void centre_hosts_print(const struct centre_hosts *all, uint64_t now_us, FILE *to)
+void archive_hosts_print(const struct archive_hosts *all, uint64_t now_us, FILE *to)
 {
     size_t widths[COLUMNS];
     struct row row;

@@ -4,7 +4,7 @@
 
 #include "ctl/central/archive_check.h"
 
-struct centre_host {
+struct archive_host {
     char *host; /* owned */
     struct seal_key log;
     uint64_t records, head, signed_seq; /* 0: none */
@@ -13,21 +13,21 @@ struct centre_host {
     unsigned kinds; /* what was found: 1 << enum finding_kind */
 };
 
-struct centre_hosts {
-    struct centre_host *list;
+struct archive_hosts {
+    struct archive_host *list;
     size_t n;
 };
 
 /* NULL when out of memory; valid until the next one. */
-struct centre_host *centre_hosts_add(struct centre_hosts *all, const char *host,
-                                     const struct seal_key *log)
+struct archive_host *archive_hosts_add(struct archive_hosts *all, const char *host,
+                                       const struct seal_key *log)
     __attribute__((warn_unused_result));
-void centre_hosts_deinit(struct centre_hosts *all); /* of a zeroed one is fine */
+void archive_hosts_deinit(struct archive_hosts *all); /* of a zeroed one is fine */
 
 /* Ages are those at `now_us` (microseconds since 1970). */
-void centre_hosts_print(const struct centre_hosts *all, uint64_t now_us, FILE *to);
+void archive_hosts_print(const struct archive_hosts *all, uint64_t now_us, FILE *to);
 
 /* A span in a few characters: 90s, 15m, 26h, 12d. */
-void centre_hosts_span(char out[24], uint64_t us);
+void archive_hosts_span(char out[24], uint64_t us);
 
 #endif

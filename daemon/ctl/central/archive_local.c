@@ -2,20 +2,20 @@
 
 #include "audit/line.h"
 
-int centre_local_open(struct centre_local *l, const char *directory, struct err *err)
+int archive_local_open(struct archive_local *l, const char *directory, struct err *err)
 {
-    *l = (struct centre_local){0};
+    *l = (struct archive_local){0};
     return folder_log_open(&l->log, directory, "local", err);
 }
 
-void centre_local_deinit(struct centre_local *l)
+void archive_local_deinit(struct archive_local *l)
 {
     folder_log_free(l->log);
     l->log = NULL;
 }
 
-void centre_local_begin(struct centre_local *l, void (*found)(void *arg, const struct finding *),
-                        void *arg, struct err *err)
+void archive_local_begin(struct archive_local *l, void (*found)(void *arg, const struct finding *),
+                         void *arg, struct err *err)
 {
     l->here = true;
     l->found = found;
@@ -23,7 +23,7 @@ void centre_local_begin(struct centre_local *l, void (*found)(void *arg, const s
     l->err = err;
 }
 
-static void flush(struct centre_local *l)
+static void flush(struct archive_local *l)
 {
     struct finding g = {.kind = FINDING_REWRITTEN,
                         .log = folder_log_identity(l->log),
@@ -37,7 +37,7 @@ static void flush(struct centre_local *l)
     l->held.what = NULL;
 }
 
-static void find(struct centre_local *l, uint64_t seq, const char *what)
+static void find(struct archive_local *l, uint64_t seq, const char *what)
 {
     if (l->held.what != what || l->held.last + 1 != seq) {
         flush(l);
@@ -48,7 +48,7 @@ static void find(struct centre_local *l, uint64_t seq, const char *what)
 }
 
 /* All records of a place at the centre are known: one of them must be this host's. */
-static void close_place(struct centre_local *l)
+static void close_place(struct archive_local *l)
 {
     if (l->place && l->found_here && !l->same)
         find(l, l->place, "this host's log has another record there than the centre");
@@ -58,7 +58,7 @@ static void close_place(struct centre_local *l)
 }
 
 /* Up to the local record of that seq, or behind where it should be. */
-static int advance(struct centre_local *l, uint64_t seq)
+static int advance(struct archive_local *l, uint64_t seq)
 {
     while (!l->end && (!l->has || l->due.seq < seq)) {
         int r = folder_log_next(l->log, &l->due, l->err);
@@ -73,7 +73,7 @@ static int advance(struct centre_local *l, uint64_t seq)
     return 0;
 }
 
-int centre_local_record(struct centre_local *l, const struct centre_record *record)
+int archive_local_record(struct archive_local *l, const struct archive_record *record)
 {
     int r;
 
@@ -93,7 +93,7 @@ int centre_local_record(struct centre_local *l, const struct centre_record *reco
     return 0;
 }
 
-static void count_behind(struct centre_local *l)
+static void count_behind(struct archive_local *l)
 {
     struct line line;
 
@@ -101,36 +101,36 @@ static void count_behind(struct centre_local *l)
         memcpy(l->behind_since, line.time.data, SEAL_TIME);
 }
 
-static void find_truncated(struct centre_local *l, uint64_t centre_last)
+static void find_truncated(struct archive_local *l, uint64_t archive_last)
 {
     struct finding g = {
         .kind = FINDING_TRUNCATED,
         .log = folder_log_identity(l->log),
         .host = folder_log_host(l->log),
         .first = l->lost_from,
-        .last = centre_last,
+        .last = archive_last,
         .what = "this host's log ends before them, the centre has them: its end was cut off",
     };
 
     l->found(l->arg, &g);
 }
 
-int centre_local_end(struct centre_local *l)
+int archive_local_end(struct archive_local *l)
 {
-    uint64_t centre_last = l->place;
+    uint64_t archive_last = l->place;
     int r = 0;
 
     close_place(l);
     flush(l);
     if (l->lost_from) {
-        find_truncated(l, centre_last);
+        find_truncated(l, archive_last);
         return 0;
     }
-    if (l->has && l->due.seq > centre_last)
+    if (l->has && l->due.seq > archive_last)
         count_behind(l);
     while ((r = folder_log_next(l->log, &l->due, l->err)) == 1) {
         l->last = l->due.seq;
-        if (l->due.seq > centre_last)
+        if (l->due.seq > archive_last)
             count_behind(l);
     }
     return r;

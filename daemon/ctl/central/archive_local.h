@@ -8,7 +8,7 @@
 #include "central/folders/folder_log.h"
 #include "ctl/central/finding.h"
 
-struct centre_local {
+struct archive_local {
     struct folder_log *log;       /* owned */
     bool here;                    /* the centre has this log */
     uint64_t last;                /* the local log's last seq */
@@ -16,7 +16,7 @@ struct centre_local {
     char behind_since[SEAL_TIME]; /* the first of them from then; zeros: not known */
 
     /* Private: */
-    struct centre_record due;
+    struct archive_record due;
     bool has, end;
     uint64_t place, lost_from; /* the place that is compared; the first one behind the local end */
     bool found_here, same;
@@ -30,16 +30,16 @@ struct centre_local {
 };
 
 /* The log in that directory. Negative with err filled. */
-int centre_local_open(struct centre_local *l, const char *directory, struct err *err)
+int archive_local_open(struct archive_local *l, const char *directory, struct err *err)
     __attribute__((warn_unused_result));
-void centre_local_deinit(struct centre_local *l); /* of a zeroed one is fine */
+void archive_local_deinit(struct archive_local *l); /* of a zeroed one is fine */
 
-void centre_local_begin(struct centre_local *l, void (*found)(void *arg, const struct finding *),
-                        void *arg, struct err *err);
+void archive_local_begin(struct archive_local *l, void (*found)(void *arg, const struct finding *),
+                         void *arg, struct err *err);
 /* A record of this log as the centre has it, in its order. Negative with err filled. */
-int centre_local_record(struct centre_local *l, const struct centre_record *record)
+int archive_local_record(struct archive_local *l, const struct archive_record *record)
     __attribute__((warn_unused_result));
 /* Behind the last one. */
-int centre_local_end(struct centre_local *l) __attribute__((warn_unused_result));
+int archive_local_end(struct archive_local *l) __attribute__((warn_unused_result));
 
 #endif

@@ -15,19 +15,19 @@
 /* Each kind by all names that it may have, so that one that is not built in is known, too. */
 static const struct {
     const char *scheme, *name;
-    const struct centre_kind *kind;
+    const struct archive_kind *kind;
 } KINDS[] = {
 #ifdef CENTION_POSTGRESQL
-    {"postgresql", "PostgreSQL", &PG_CENTRE}, {"postgres", "PostgreSQL", &PG_CENTRE},
+    {"postgresql", "PostgreSQL", &PG_ARCHIVE}, {"postgres", "PostgreSQL", &PG_ARCHIVE},
 #else
-    {"postgresql", "PostgreSQL", NULL}, {"postgres", "PostgreSQL", NULL},
+    {"postgresql", "PostgreSQL", NULL},  {"postgres", "PostgreSQL", NULL},
 #endif
 #ifdef CENTION_NATS
-    {"nats", "NATS JetStream", &JS_CENTRE},   {"tls", "NATS JetStream", &JS_CENTRE},
+    {"nats", "NATS JetStream", &JS_ARCHIVE},   {"tls", "NATS JetStream", &JS_ARCHIVE},
 #else
-    {"nats", "NATS JetStream", NULL},   {"tls", "NATS JetStream", NULL},
+    {"nats", "NATS JetStream", NULL},    {"tls", "NATS JetStream", NULL},
 #endif
-    {"dir", "folders", &FOLDER_CENTRE},       {"file", "folders", &FOLDER_CENTRE},
+    {"dir", "folders", &FOLDER_ARCHIVE},       {"file", "folders", &FOLDER_ARCHIVE},
 };
 
 /* The scheme's length (RFC 3986, 3.1); 0: there is none. */
@@ -38,7 +38,7 @@ static size_t scheme_length(const char *url)
     return url[n] == ':' && n <= 32 ? n : 0;
 }
 
-int centre_open(struct centre **out, const char *url, struct err *err)
+int archive_open(struct archive **out, const char *url, struct err *err)
 {
     struct slice scheme = slice_of(url, scheme_length(url));
 
@@ -59,8 +59,8 @@ int centre_open(struct centre **out, const char *url, struct err *err)
                    (int)scheme.len, scheme.data);
 }
 
-void centre_close(struct centre *centre)
+void archive_close(struct archive *archive)
 {
-    if (centre)
-        centre->kind->close(centre);
+    if (archive)
+        archive->kind->close(archive);
 }

@@ -5,12 +5,12 @@
 #include "central/archive.h"
 
 /*
- * postgresql://... and nats://... as far as they are built in, and dir:PATH (folder_centre.h).
+ * postgresql://... and nats://... as far as they are built in, and dir:PATH (folder_archive.h).
  * -EINVAL for what is no such URL, -ENOSYS for a kind that this build lacks, or what the kind says;
  * err filled, without a password.
  */
-int centre_open(struct centre **out, const char *url, struct err *err)
+int archive_open(struct archive **out, const char *url, struct err *err)
     __attribute__((warn_unused_result));
-void centre_close(struct centre *centre); /* NULL is fine */
+void archive_close(struct archive *archive); /* NULL is fine */
 
 #endif

@@ -1,7 +1,7 @@
 #include "ctl/central/archive_verify.h"
 
-#include "audit/identity.h"
 #include "audit/record.h"
+#include "audit/seal.h"
 #include "ctl/central/archive_check.h"
 #include "ctl/central/archive_entries.h"
 #include "ctl/central/archive_hosts.h"
@@ -23,18 +23,18 @@ enum {
 };
 
 struct run {
-    const struct centre_verify_options *o;
+    const struct archive_verify_options *o;
     FILE *out;
     struct err *err;
     struct identities expected;
     struct verify_head *heads; /* a copy, by log and seq */
-    struct centre_hosts hosts;
+    struct archive_hosts hosts;
     struct findings found, unproved;
-    struct findings strange;   /* of logs that nobody expects: those can't crowd out the others */
-    struct centre_local local; /* its log is NULL when there is none */
+    struct findings strange;    /* of logs that nobody expects: those can't crowd out the others */
+    struct archive_local local; /* its log is NULL when there is none */
 
     /* The log that is read: */
-    struct centre_check check;
+    struct archive_check check;
     bool is_local, is_strange;
     uint64_t before; /* proofs of retired segments are looked at up to here */
     unsigned kinds;
@@ -56,7 +56,7 @@ static void found(void *arg, const struct finding *g)
 static void find(struct run *run, enum finding_kind kind, uint64_t first, uint64_t last,
                  const char *what)
 {
-    const struct centre_check *c = &run->check;
+    const struct archive_check *c = &run->check;
     struct finding g = {.kind = kind,
                         .log = &c->o.log,
                         .host = c->host,
@@ -70,19 +70,19 @@ static void find(struct run *run, enum finding_kind kind, uint64_t first, uint64
 
 /* ---- one log ---- */
 
-static int on_record(void *arg, const struct centre_record *record)
+static int on_record(void *arg, const struct archive_record *record)
 {
     struct run *run = arg;
-    int r = centre_check_record(&run->check, record);
+    int r = archive_check_record(&run->check, record);
 
-    return r == 0 && run->is_local ? centre_local_record(&run->local, record) : r;
+    return r == 0 && run->is_local ? archive_local_record(&run->local, record) : r;
 }
 
-static int on_proof(void *arg, struct slice line)
+static int on_retired(void *arg, struct slice line)
 {
     struct run *run = arg;
 
-    return centre_check_proof(&run->check, line, run->before);
+    return archive_check_retired(&run->check, line, run->before);
 }
 
 static int by_log(const void *a, const void *b)
@@ -107,7 +107,7 @@ static int sort_heads(struct run *run)
     return 0;
 }
 
-static void take_heads(const struct run *run, struct centre_check_options *options)
+static void take_heads(const struct run *run, struct archive_check_options *options)
 {
     size_t i = 0, n = 0;
 
@@ -120,7 +120,7 @@ static void take_heads(const struct run *run, struct centre_check_options *optio
 }
 
 /* The host's clock and the centre's may differ: what says more is believed. */
-static uint64_t last_us(const struct centre_check *c)
+static uint64_t last_us(const struct archive_check *c)
 {
     return c->received_us && c->received_us < c->time_us ? c->received_us : c->time_us;
 }
@@ -132,13 +132,13 @@ static uint64_t since(const struct run *run, uint64_t us)
 
 static void check_pulse(struct run *run)
 {
-    const struct centre_check *c = &run->check;
+    const struct archive_check *c = &run->check;
     uint64_t beat = c->heartbeat_s && c->heartbeat_s <= DAY_S ? c->heartbeat_s : HEARTBEAT_S;
     uint64_t most = run->o->has_silent ? run->o->silent_s : beat + beat / 10 + SLACK_S;
     uint64_t quiet = since(run, last_us(c));
     char what[160], span[24];
 
-    centre_hosts_span(span, quiet);
+    archive_hosts_span(span, quiet);
     if (c->stopped) {
         (void)snprintf(what, sizeof(what),
                        "the keeper was stopped %s ago and has not started again", span);
@@ -156,10 +156,10 @@ static void check_pulse(struct run *run)
 
 static void check_proved(struct run *run)
 {
-    const struct centre_check *c = &run->check;
+    const struct archive_check *c = &run->check;
     uint64_t loose = verify_unsigned(&c->v);
 
-    if (centre_check_unproved(c))
+    if (archive_check_unproved(c))
         find(run, FINDING_UNPROVED, c->first, c->first,
              "the log begins there: what its header says of key and hash is only given");
     else if (c->given)
@@ -177,7 +177,7 @@ static void check_proved(struct run *run)
 
 static void check_identity(struct run *run, const struct identity *known)
 {
-    const struct centre_check *c = &run->check;
+    const struct archive_check *c = &run->check;
     char text[IDENTITY_TEXT], what[256];
 
     identity_text(text, &c->o.log);
@@ -196,7 +196,7 @@ static void check_identity(struct run *run, const struct identity *known)
 
 static bool may_learn(const struct run *run)
 {
-    const struct centre_check *c = &run->check;
+    const struct archive_check *c = &run->check;
 
     return run->o->learn && !(run->kinds & ~HARMLESS) && c->seq && identities_name_ok(c->host) &&
            !identities_find_name(&run->expected, c->host);
@@ -204,7 +204,7 @@ static bool may_learn(const struct run *run)
 
 static int learn(struct run *run)
 {
-    struct centre_check *c = &run->check;
+    struct archive_check *c = &run->check;
     struct identity one = {.log = c->o.log,
                            .name = c->host,
                            .first = c->first,
@@ -216,29 +216,29 @@ static int learn(struct run *run)
     return identities_append(&run->expected, run->o->identities, &one, run->err);
 }
 
-static int read_log(struct run *run, const struct centre_entry *entry)
+static int read_log(struct run *run, const struct archive_entry *entry)
 {
-    struct centre *centre = run->o->centre;
+    struct archive *archive = run->o->archive;
     int r = 0;
 
     if (entry->wrong) /* the others are read all the same */
         return 0;
     run->before = entry->first;
-    if (centre->kind->proof && entry->first > 1)
-        r = centre->kind->proof(centre, &entry->log, on_proof, run, run->err);
+    if (archive->kind->retired && entry->first > 1)
+        r = archive->kind->retired(archive, &entry->log, on_retired, run, run->err);
     if (r == 0)
-        r = centre->kind->records(centre, &entry->log, 1, on_record, run, run->err);
+        r = archive->kind->records(archive, &entry->log, 1, on_record, run, run->err);
     if (r < 0)
         return run->err->text[0] ? r : err_set(run->err, r, "%s", strerror(-r));
-    centre_check_end(&run->check);
-    return run->is_local ? centre_local_end(&run->local) : 0;
+    archive_check_end(&run->check);
+    return run->is_local ? archive_local_end(&run->local) : 0;
 }
 
-static int tell_host(struct run *run, const struct centre_entry *entry)
+static int tell_host(struct run *run, const struct archive_entry *entry)
 {
-    const struct centre_check *c = &run->check;
-    struct centre_host *h =
-        centre_hosts_add(&run->hosts, c->host[0] ? c->host : entry->host, &entry->log);
+    const struct archive_check *c = &run->check;
+    struct archive_host *h =
+        archive_hosts_add(&run->hosts, c->host[0] ? c->host : entry->host, &entry->log);
 
     if (!h)
         return err_set(run->err, -ENOMEM, "out of memory");
@@ -252,7 +252,7 @@ static int tell_host(struct run *run, const struct centre_entry *entry)
 }
 
 /* What the log as a whole tells, once it was read. */
-static int judge(struct run *run, const struct centre_entry *entry, const struct identity *known)
+static int judge(struct run *run, const struct archive_entry *entry, const struct identity *known)
 {
     if (run->check.seq == 0) {
         (void)snprintf(run->check.host, sizeof(run->check.host), "%s",
@@ -278,16 +278,16 @@ static bool is_strange(const struct run *run, const struct identity *known)
     return run->o->identities && !run->o->learn && !known;
 }
 
-static int check_log(struct run *run, const struct centre_entry *entry)
+static int check_log(struct run *run, const struct archive_entry *entry)
 {
     struct identity *known = identities_find(&run->expected, &entry->log);
-    struct centre_check_options options = {
+    struct archive_check_options options = {
         .log = entry->log,
         .first = known           ? known->first
                  : run->o->learn ? UINT64_MAX
                                  : 1,
         .has_first_hash = known && known->has_hash,
-        .retires = run->o->centre->kind->proof,
+        .retires = run->o->archive->kind->retired,
         .found = found,
         .arg = run,
     };
@@ -303,14 +303,14 @@ static int check_log(struct run *run, const struct centre_entry *entry)
     run->is_local =
         run->local.log && memcmp(folder_log_identity(run->local.log), &entry->log, SEAL_KEY) == 0;
     if (run->is_local)
-        centre_local_begin(&run->local, found, run, run->err);
-    r = centre_check_init(&run->check, &options);
+        archive_local_begin(&run->local, found, run, run->err);
+    r = archive_check_init(&run->check, &options);
     r = r < 0 ? err_set(run->err, r, "out of memory") : read_log(run, entry);
     if (r == 0)
         r = judge(run, entry, known);
     if (r == 0)
         r = tell_host(run, entry);
-    centre_check_deinit(&run->check);
+    archive_check_deinit(&run->check);
     return r;
 }
 
@@ -325,7 +325,7 @@ static void put_place(FILE *f, const char *where, uint64_t epoch, uint64_t seq,
     (void)fputc(')', f);
 }
 
-static int on_alarm(void *arg, const struct centre_alarm *alarm)
+static int on_alarm(void *arg, const struct archive_alarm *alarm)
 {
     struct run *run = arg;
     char time[SEAL_TIME], *what = NULL;
@@ -333,7 +333,7 @@ static int on_alarm(void *arg, const struct centre_alarm *alarm)
     struct finding g = {.kind = FINDING_ALARM, .log = &alarm->log, .host = alarm->host};
     FILE *f;
 
-    if (!centre_entry_matches(&alarm->log, run->o->log))
+    if (!archive_entry_matches(&alarm->log, run->o->log))
         return 0;
     f = open_memstream(&what, &n);
     if (!f)
@@ -372,18 +372,18 @@ static void find_missing(struct run *run, const struct seal_key *log, const char
 
 static void check_missing(struct run *run)
 {
-    const struct centre_verify_options *o = run->o;
+    const struct archive_verify_options *o = run->o;
 
     run->is_strange = false;
     for (size_t i = 0; i < run->expected.n; i++) {
         const struct identity *one = &run->expected.list[i];
 
-        if (!one->seen && centre_entry_matches(&one->log, o->log))
+        if (!one->seen && archive_entry_matches(&one->log, o->log))
             find_missing(run, &one->log, one->name, "the centre has no record of this host's log");
     }
     for (size_t i = 0; i < o->n_heads; i++) {
         const struct seal_key *log = &run->heads[i].log;
-        bool there = !centre_entry_matches(log, o->log);
+        bool there = !archive_entry_matches(log, o->log);
 
         /* They are sorted: once for each log. */
         there |= i > 0 && memcmp(&run->heads[i - 1].log, log, SEAL_KEY) == 0;
@@ -402,7 +402,7 @@ static void check_missing(struct run *run)
 
 static int read_files(struct run *run)
 {
-    const struct centre_verify_options *o = run->o;
+    const struct archive_verify_options *o = run->o;
     int r = sort_heads(run);
 
     if (r == 0 && o->identities)
@@ -416,20 +416,20 @@ static int read_files(struct run *run)
 
 static int read_all(struct run *run)
 {
-    struct centre *centre = run->o->centre;
-    struct centre_entries logs = {0};
+    struct archive *archive = run->o->archive;
+    struct archive_entries logs = {0};
     int r = 0;
 
     if (run->o->directory)
-        r = centre_local_open(&run->local, run->o->directory, run->err);
+        r = archive_local_open(&run->local, run->o->directory, run->err);
     if (r == 0)
-        r = centre_entries_read(&logs, centre, run->o->log, run->err);
+        r = archive_entries_read(&logs, archive, run->o->log, run->err);
     for (size_t i = 0; r == 0 && i < logs.n; i++)
         r = check_log(run, &logs.list[i]);
-    centre_entries_deinit(&logs);
+    archive_entries_deinit(&logs);
     if (r == 0) { /* alarms last: hosts may leave as many as they like */
         check_missing(run);
-        r = centre->kind->alarms(centre, on_alarm, run, run->err);
+        r = archive->kind->alarms(archive, on_alarm, run, run->err);
         if (r < 0 && run->err->text[0] == '\0')
             (void)err_set(run->err, r, "the centre's alarms: %s", strerror(-r));
     }
@@ -438,7 +438,7 @@ static int read_all(struct run *run)
 
 static void print_local(const struct run *run)
 {
-    const struct centre_local *l = &run->local;
+    const struct archive_local *l = &run->local;
 
     if (!l->log || !l->here)
         return;
@@ -457,7 +457,7 @@ static int conclude(struct run *run, int r)
 {
     FILE *out = run->out;
 
-    centre_hosts_print(&run->hosts, run->o->now_us, out);
+    archive_hosts_print(&run->hosts, run->o->now_us, out);
     findings_print(&run->found, out);
     findings_print(&run->strange, out);
     findings_print(&run->unproved, out);
@@ -478,7 +478,7 @@ static int conclude(struct run *run, int r)
     return CTL_DONE;
 }
 
-int centre_verify(const struct centre_verify_options *options, FILE *out, struct err *err)
+int archive_verify(const struct archive_verify_options *options, FILE *out, struct err *err)
 {
     struct run run = {.o = options, .out = out, .err = err};
     int code, r;
@@ -492,9 +492,9 @@ int centre_verify(const struct centre_verify_options *options, FILE *out, struct
         code = conclude(&run, r);
     }
     identities_deinit(&run.expected);
-    centre_local_deinit(&run.local);
+    archive_local_deinit(&run.local);
     free(run.heads);
-    centre_hosts_deinit(&run.hosts);
+    archive_hosts_deinit(&run.hosts);
     findings_deinit(&run.found);
     findings_deinit(&run.unproved);
     findings_deinit(&run.strange);

@@ -1,6 +1,6 @@
 /*
  * `audit verify --from`: every log that a centre holds, each verified as it arrived
- * (centre_check.h), then what the shippers left as evidence, who is silent, and who isn't there;
+ * (archive_check.h), then what the shippers left as evidence, who is silent, and who isn't there;
  * told as a table of hosts and a list of findings. In memory for hosts and findings, not for
  * records.
  */
@@ -12,8 +12,8 @@
 
 #include <stdio.h>
 
-struct centre_verify_options {
-    struct centre *centre;
+struct archive_verify_options {
+    struct archive *archive;
     const char *directory;           /* this host's log, to be compared; NULL: none */
     const char *identities;          /* a file (identities.h); NULL: every log is expected */
     bool learn;                      /* logs without a finding are added to it */
@@ -30,7 +30,7 @@ struct centre_verify_options {
  * when there is none, but something is unproved, or could not be read (err filled); CTL_CONFIG for
  * a bad file of identities (err filled).
  */
-int centre_verify(const struct centre_verify_options *options, FILE *out, struct err *err)
+int archive_verify(const struct archive_verify_options *options, FILE *out, struct err *err)
     __attribute__((warn_unused_result));
 
 #endif

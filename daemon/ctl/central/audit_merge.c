@@ -14,7 +14,7 @@ enum {
 struct source {
     struct pages pages;
     size_t of; /* its place in the list */
-    struct centre_record due;
+    struct archive_record due;
     char time[SEAL_TIME]; /* of the one that is due; zeros are before all times */
 };
 
@@ -64,7 +64,7 @@ static int fill(struct source *s, struct err *err)
     return 1;
 }
 
-static int begin(struct merge *m, struct centre *centre, const struct centre_entries *logs,
+static int begin(struct merge *m, struct archive *archive, const struct archive_entries *logs,
                  struct err *err)
 {
     size_t ahead = AHEAD_ALL / (logs->n ? logs->n : 1);
@@ -74,7 +74,7 @@ static int begin(struct merge *m, struct centre *centre, const struct centre_ent
         struct source *s = &m->all[i];
 
         s->of = i;
-        pages_init(&s->pages, centre, &logs->list[i].log, ahead < AHEAD_MOST ? ahead : AHEAD_MOST);
+        pages_init(&s->pages, archive, &logs->list[i].log, ahead < AHEAD_MOST ? ahead : AHEAD_MOST);
         r = fill(s, err);
         if (r == 1)
             m->heap[m->n++] = s;
@@ -84,7 +84,7 @@ static int begin(struct merge *m, struct centre *centre, const struct centre_ent
     return r < 0 ? r : 0;
 }
 
-static int run(struct merge *m, int (*each)(void *arg, size_t of, const struct centre_record *r),
+static int run(struct merge *m, int (*each)(void *arg, size_t of, const struct archive_record *r),
                void *arg, struct err *err)
 {
     int r = 0;
@@ -105,13 +105,14 @@ static int run(struct merge *m, int (*each)(void *arg, size_t of, const struct c
     return r;
 }
 
-int audit_merge(struct centre *centre, const struct centre_entries *logs,
-                int (*each)(void *arg, size_t of, const struct centre_record *record), void *arg,
+int audit_merge(struct archive *archive, const struct archive_entries *logs,
+                int (*each)(void *arg, size_t of, const struct archive_record *record), void *arg,
                 struct err *err)
 {
     struct merge m = {.all = calloc(logs->n + 1, sizeof(*m.all)),
                       .heap = calloc(logs->n + 1, sizeof(struct source *))};
-    int r = m.all && m.heap ? begin(&m, centre, logs, err) : err_set(err, -ENOMEM, "out of memory");
+    int r =
+        m.all && m.heap ? begin(&m, archive, logs, err) : err_set(err, -ENOMEM, "out of memory");
 
     if (r == 0)
         r = run(&m, each, arg, err);

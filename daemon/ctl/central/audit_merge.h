@@ -12,8 +12,8 @@
  * whose time can't be read comes as soon as it is due in its log. 0; what a call says, when that is
  * negative; or a negative errno with err filled.
  */
-int audit_merge(struct centre *centre, const struct centre_entries *logs,
-                int (*each)(void *arg, size_t of, const struct centre_record *record), void *arg,
+int audit_merge(struct archive *archive, const struct archive_entries *logs,
+                int (*each)(void *arg, size_t of, const struct archive_record *record), void *arg,
                 struct err *err) __attribute__((warn_unused_result));
 
 #endif

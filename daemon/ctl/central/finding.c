@@ -1,6 +1,6 @@
 #include "ctl/central/finding.h"
 
-#include "audit/identity.h"
+#include "audit/seal.h"
 #include "ctl/show.h"
 
 #include <inttypes.h>

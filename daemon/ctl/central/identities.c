@@ -1,7 +1,7 @@
 #include "ctl/central/identities.h"
 
-#include "audit/identity.h"
 #include "audit/parse.h"
+#include "audit/seal.h"
 #include "base/file.h"
 #include "base/hex.h"
 #include "ctl/show.h"
@@ -67,7 +67,7 @@ static const char *read_line(struct slice s, struct identity *out)
         return "it doesn't begin with an identity of 64 hexadecimal digits";
     if (name.len == 0)
         return "there is no host's name behind the identity";
-    if (first.len && (!take_number(&first, &out->first) || first.len || out->first == 0 ||
+    if (first.len && (!parse_number(&first, &out->first) || first.len || out->first == 0 ||
                       !hex_get(out->hash.bytes, CHAIN_HASH, hash) || word(&s).len))
         return "behind the name may only stand the first seq and its hash";
     out->has_hash = hash.len > 0;

@@ -136,8 +136,8 @@ static int add_user(struct seen_client *c, struct slice user)
 static int add(struct policy_seen *s, const struct audit_facts *f, struct slice name,
                const char *path)
 {
-    bool has_uid = f->has_uid && f->uid < WIRE_UID_UNKNOWN;
-    ssize_t client = client_of(s, name, has_uid, has_uid ? (uint32_t)f->uid : WIRE_UID_UNKNOWN);
+    bool has_uid = f->has_uid && f->uid < CLIENT_UID_UNKNOWN;
+    ssize_t client = client_of(s, name, has_uid, has_uid ? (uint32_t)f->uid : CLIENT_UID_UNKNOWN);
     struct seen_call *call;
 
     if (client < 0 || add_user(&s->clients[client], f->user) < 0)
@@ -155,13 +155,13 @@ static int add(struct policy_seen *s, const struct audit_facts *f, struct slice 
 /* What the record calls the client, or what the present policy would. */
 static struct slice name_of(const struct policy_seen *s, const struct audit_facts *f)
 {
-    struct wire_client who = {.uid = WIRE_UID_UNKNOWN};
+    struct client_identity client = {.uid = CLIENT_UID_UNKNOWN};
 
     if (f->name.len)
         return f->name;
-    if (f->has_uid && f->uid < WIRE_UID_UNKNOWN)
-        who.uid = (uint32_t)f->uid;
-    return policy_name(s->known, policy_who(s->known, &who));
+    if (f->has_uid && f->uid < CLIENT_UID_UNKNOWN)
+        client.uid = (uint32_t)f->uid;
+    return policy_name(s->known, policy_client(s->known, &client));
 }
 
 int policy_seen_add(struct policy_seen *s, const struct audit_facts *f)
@@ -170,7 +170,7 @@ int policy_seen_add(struct policy_seen *s, const struct audit_facts *f)
     char *path, *text = NULL;
     int r = 0;
 
-    if (name.len == 0 && !(f->has_uid && f->uid < WIRE_UID_UNKNOWN)) {
+    if (name.len == 0 && !(f->has_uid && f->uid < CLIENT_UID_UNKNOWN)) {
         s->anonymous++;
         return 0;
     }

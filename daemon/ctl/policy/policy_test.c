@@ -36,7 +36,7 @@ enum {
 struct options {
     const char *conf, *client;
     struct policy_request request;
-    struct wire_field fields[FIELDS_MAX];
+    struct request_field fields[FIELDS_MAX];
 };
 
 static int usage(const char *why, const char *what)
@@ -49,7 +49,8 @@ static int usage(const char *why, const char *what)
 
 static int by_name(const void *a, const void *b)
 {
-    return slice_cmp(((const struct wire_field *)a)->name, ((const struct wire_field *)b)->name);
+    return slice_cmp(((const struct request_field *)a)->name,
+                     ((const struct request_field *)b)->name);
 }
 
 static int add_field(struct options *o, const char *text)
@@ -61,7 +62,7 @@ static int add_field(struct options *o, const char *text)
     if (o->request.n_fields == FIELDS_MAX)
         return usage("there are too many fields", text);
     o->fields[o->request.n_fields++] =
-        (struct wire_field){slice_of(text, (size_t)(equals - text)), slice_str(equals + 1)};
+        (struct request_field){slice_of(text, (size_t)(equals - text)), slice_str(equals + 1)};
     return CTL_DONE;
 }
 
@@ -155,7 +156,7 @@ static void show_miss(const struct options *o, const struct policy_rule *rule,
     }
 }
 
-static int denied(const struct options *o, const struct policy *policy, int who)
+static int denied(const struct options *o, const struct policy *policy, int client)
 {
     unsigned method = policy_method(o->request.method);
 
@@ -165,7 +166,7 @@ static int denied(const struct options *o, const struct policy *policy, int who)
     for (size_t i = 0; i < policy->rules.n; i++) {
         const struct policy_rule *rule = &policy->rules.list[i];
         struct slice field = SLICE_NULL;
-        enum policy_miss miss = policy_rule_miss(rule, who, method, &o->request, &field);
+        enum policy_miss miss = policy_rule_miss(rule, client, method, &o->request, &field);
 
         show_miss(o, rule, miss, field);
     }
@@ -187,8 +188,8 @@ static int unknown(const struct options *o, const struct policy *policy)
 
 static int decide(const struct options *o, const struct policy *policy)
 {
-    int who = policy_clients_named(&policy->clients, o->client);
-    struct policy_decision d = policy_decide(policy, who, &o->request);
+    int client = policy_clients_named(&policy->clients, o->client);
+    struct policy_decision d = policy_decide(policy, client, &o->request);
 
     if (policy->clients.n == 0) {
         (void)puts("allowed: there are no clients and no rules; everyone may make every call");
@@ -197,9 +198,9 @@ static int decide(const struct options *o, const struct policy *policy)
     if (d.verdict == POLICY_UNKNOWN_CLIENT)
         return unknown(o, policy);
     if (d.verdict == POLICY_FORBIDDEN)
-        return denied(o, policy, who);
+        return denied(o, policy, client);
     (void)printf("allowed: client %s (%s:%u) may ", o->client, o->conf,
-                 policy->clients.list[who].line);
+                 policy->clients.list[client].line);
     show_call(o);
     if (d.rule)
         (void)printf(", by the rule %s:%u\n", o->conf, d.rule->line);

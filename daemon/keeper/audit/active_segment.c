@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,7 +23,8 @@ static int settle(int directory, int fd)
     return fchmod(fd, 0640) < 0 || fsync(fd) < 0 || fsync(directory) < 0 ? -errno : 0;
 }
 
-static int open_file(struct live *l, int directory, const char *path, uint64_t first, int flags)
+static int open_file(struct active_segment *l, int directory, const char *path, uint64_t first,
+                     int flags)
 {
     int fd, r, n;
 
@@ -39,28 +41,28 @@ static int open_file(struct live *l, int directory, const char *path, uint64_t f
     r = flags & O_CREAT ? settle(directory, fd) : 0;
     if (r < 0)
         (void)close(fd);
-    return r < 0 ? r : live_adopt(l, fd);
+    return r < 0 ? r : active_adopt(l, fd);
 }
 
-int live_open(struct live *l, int directory, const char *path, uint64_t first)
+int active_open(struct active_segment *l, int directory, const char *path, uint64_t first)
 {
     return open_file(l, directory, path, first, 0);
 }
 
-int live_create(struct live *l, int directory, const char *path, uint64_t first)
+int active_create(struct active_segment *l, int directory, const char *path, uint64_t first)
 {
     int r = open_file(l, directory, path, first, O_CREAT | O_EXCL);
 
     if (r == 0)
-        r = live_reserve(l, 1);
+        r = active_reserve(l, 1);
     if (r < 0 && r != -EEXIST) {
         (void)unlinkat(directory, l->name, 0);
-        live_close(l);
+        active_close(l);
     }
     return r;
 }
 
-int live_adopt(struct live *l, int fd)
+int active_adopt(struct active_segment *l, int fd)
 {
     struct stat st;
 
@@ -70,7 +72,7 @@ int live_adopt(struct live *l, int fd)
         (void)close(fd);
         return r;
     }
-    live_close(l);
+    active_close(l);
     l->fd = fd;
     l->device = st.st_dev;
     l->inode = st.st_ino;
@@ -80,7 +82,7 @@ int live_adopt(struct live *l, int fd)
     return 0;
 }
 
-static int extend(struct live *l, uint64_t to)
+static int extend(struct active_segment *l, uint64_t to)
 {
     int (*call)(int, off_t, off_t) = l->io->reserve ? l->io->reserve : reserve;
     int r;
@@ -96,14 +98,14 @@ static int extend(struct live *l, uint64_t to)
     return 0;
 }
 
-int live_reserve(struct live *l, uint64_t need)
+int active_reserve(struct active_segment *l, uint64_t need)
 {
     if (l->reserved >= need && l->reserved - need >= l->size)
         return 0;
     return extend(l, l->size + need + l->step) == 0 ? 0 : extend(l, l->size + need);
 }
 
-int live_write(struct live *l, struct buf *batch)
+int active_write(struct active_segment *l, struct buf *batch)
 {
     while (buf_len(batch)) {
         struct slice s = buf_slice(batch);
@@ -121,7 +123,7 @@ int live_write(struct live *l, struct buf *batch)
     return 0;
 }
 
-int live_sync(struct live *l)
+int active_sync(struct active_segment *l)
 {
     if (l->unsynced && l->io->sync(l->fd) < 0)
         return -errno;
@@ -129,37 +131,88 @@ int live_sync(struct live *l)
     return 0;
 }
 
-enum live_trouble live_check(const struct live *l)
+enum active_trouble active_check(const struct active_segment *l)
 {
     struct stat st;
 
     if (stat(l->file, &st) < 0)
-        return LIVE_REMOVED;
+        return ACTIVE_REMOVED;
     if (st.st_dev != l->device || st.st_ino != l->inode)
-        return LIVE_REPLACED;
-    return (uint64_t)st.st_size == l->size ? LIVE_SAME : LIVE_ALTERED;
+        return ACTIVE_REPLACED;
+    return (uint64_t)st.st_size == l->size ? ACTIVE_SAME : ACTIVE_ALTERED;
 }
 
-const char *live_trouble_name(enum live_trouble trouble)
+const char *active_trouble_name(enum active_trouble trouble)
 {
     static const char *const NAMES[] = {"none", "removed", "replaced", "altered"};
 
     return NAMES[trouble];
 }
 
-void live_finish(struct live *l)
+void active_finish(struct active_segment *l)
 {
     /* A file system may keep what was reserved behind the end until the file is cut there. */
     if (ftruncate(l->fd, (off_t)l->size) < 0 || fchmod(l->fd, 0440) < 0)
         log_warning("audit_segment",
                     "segment=%s why=\"a finished segment can't be made read-only: %s\"", l->file,
                     strerror(errno));
-    live_close(l);
+    active_close(l);
 }
 
-void live_close(struct live *l)
+void active_close(struct active_segment *l)
 {
     if (l->fd >= 0)
         (void)close(l->fd);
     l->fd = -1;
+}
+
+static int check_directory(int fd, const char *path, struct err *err)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return err_set(err, -errno, "%s: %s", path, strerror(errno));
+    if (st.st_uid != geteuid() && st.st_uid != 0)
+        return err_set(err, -EPERM, "%s: the audit directory belongs to user %u, not to %u", path,
+                       (unsigned)st.st_uid, (unsigned)geteuid());
+    if (st.st_mode & (S_IWGRP | S_IWOTH))
+        return err_set(err, -EPERM,
+                       "%s: others may write in the audit directory (mode %04o); use chmod go-w",
+                       path, (unsigned)st.st_mode & 07777);
+    if (faccessat(fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) < 0)
+        return err_set(err, -errno, "%s: the audit directory can't be written: %s", path,
+                       strerror(errno));
+    return 0;
+}
+
+int audit_dir_open(const char *path, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
+
+    if (fd < 0 && errno == ENOENT)
+        return err_set(err, -ENOENT,
+                       "%s: the audit directory is not there; make it with: install -d -m 0750 %s",
+                       path, path);
+    if (fd < 0)
+        return err_set(err, -errno, "%s: %s", path, strerror(errno));
+    r = check_directory(fd, path, err);
+    if (r < 0) {
+        (void)close(fd);
+        return r;
+    }
+    return fd;
+}
+
+int audit_dir_lock(int directory, const char *path, struct err *err)
+{
+    int fd = openat(directory, ".lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600), r;
+
+    if (fd < 0)
+        return err_set(err, -errno, "%s/.lock: %s", path, strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    r = err_set(err, -errno, "%s: %s", path,
+                errno == EWOULDBLOCK ? "another keeper writes there" : strerror(errno));
+    (void)close(fd);
+    return r;
 }

@@ -8,6 +8,7 @@
 
 #include "audit/segments.h"
 #include "base/buf.h"
+#include "base/err.h"
 
 #include <limits.h>
 #include <sys/types.h>
@@ -21,7 +22,7 @@ struct audit_io {
 
 extern const struct audit_io AUDIT_KERNEL;
 
-struct live {
+struct active_segment {
     const struct audit_io *io;
     int directory; /* not owned */
     int fd;        /* -1: none */
@@ -35,11 +36,11 @@ struct live {
     bool unsynced;     /* something was written since the last sync */
 };
 
-enum live_trouble {
-    LIVE_SAME,
-    LIVE_REMOVED,  /* no file has the name */
-    LIVE_REPLACED, /* another one has */
-    LIVE_ALTERED,  /* it is shorter or longer than it was left */
+enum active_trouble {
+    ACTIVE_SAME,
+    ACTIVE_REMOVED,  /* no file has the name */
+    ACTIVE_REPLACED, /* another one has */
+    ACTIVE_ALTERED,  /* it is shorter or longer than it was left */
 };
 
 /*
@@ -47,27 +48,37 @@ enum live_trouble {
  * `path` is the directory's. Fills all but `io` and `step`, which the caller sets before. 0 or
  * -errno; nothing is left behind then.
  */
-int live_create(struct live *live, int directory, const char *path, uint64_t first)
+int active_create(struct active_segment *active, int directory, const char *path, uint64_t first)
     __attribute__((warn_unused_result));
-int live_open(struct live *live, int directory, const char *path, uint64_t first)
+int active_open(struct active_segment *active, int directory, const char *path, uint64_t first)
     __attribute__((warn_unused_result));
 
 /* Makes sure that the next `need` bytes have space. 0, or -ENOSPC and the like. */
-int live_reserve(struct live *live, uint64_t need) __attribute__((warn_unused_result));
+int active_reserve(struct active_segment *active, uint64_t need)
+    __attribute__((warn_unused_result));
 
 /* Writes and consumes all of `batch`. 0 or -errno: then part of it may be written. */
-int live_write(struct live *live, struct buf *batch) __attribute__((warn_unused_result));
+int active_write(struct active_segment *active, struct buf *batch)
+    __attribute__((warn_unused_result));
 
 /* 0 (also when there was nothing), or -errno: then for good, see audit.h. */
-int live_sync(struct live *live) __attribute__((warn_unused_result));
+int active_sync(struct active_segment *active) __attribute__((warn_unused_result));
 
-enum live_trouble live_check(const struct live *live);
-const char *live_trouble_name(enum live_trouble trouble); /* "removed", "replaced", "altered" */
+enum active_trouble active_check(const struct active_segment *active);
+const char *active_trouble_name(enum active_trouble trouble); /* "removed", "replaced", "altered" */
 
 /* From now on `fd` (taken over) is the file. 0 or -errno. */
-int live_adopt(struct live *live, int fd) __attribute__((warn_unused_result));
+int active_adopt(struct active_segment *active, int fd) __attribute__((warn_unused_result));
 
-void live_finish(struct live *live); /* gives reserved space back, makes it read-only, closes */
-void live_close(struct live *live);  /* a closed one is fine */
+void active_finish(
+    struct active_segment *active); /* gives reserved space back, makes it read-only, closes */
+void active_close(struct active_segment *active); /* a closed one is fine */
+
+/* A descriptor of the checked directory, or -errno with err filled. */
+int audit_dir_open(const char *path, struct err *err) __attribute__((warn_unused_result));
+
+/* A descriptor that holds the lock while it is open. -EAGAIN when another keeper has it. */
+int audit_dir_lock(int directory, const char *path, struct err *err)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -4,10 +4,10 @@
  */
 #include "keeper/audit/audit.h"
 
-#include "audit/identity.h"
+#include "audit/seal.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "keeper/audit/audit_dir.h"
+#include "keeper/audit/active_segment.h"
 #include "keeper/audit/ledger.h"
 #include "keeper/audit/recover.h"
 #include "keeper/audit/truncated_tail.h"
@@ -35,9 +35,9 @@ struct audit {
     uint64_t epoch_time;    /* when it was begun, microseconds since 1970 */
     uint64_t segment_first; /* the first seq of the live segment */
     struct ledger ledger;
-    struct archive archive;
+    struct retention retention;
     struct backlog backlog;
-    struct veil *veil; /* how field values are kept */
+    struct redaction *redaction; /* how field values are kept */
     struct recover recovered;
 };
 
@@ -67,7 +67,7 @@ static int begin_log(struct audit *a, struct err *err)
                        ".key of an earlier log: put its segments back, or remove the key to begin "
                        "a new log",
                        a->path, left);
-    r = live_create(&l->live, a->directory, a->path, 1);
+    r = active_create(&l->active, a->directory, a->path, 1);
     if (r < 0)
         return err_set(err, r, "%s: a segment can't be made: %s", a->path, strerror(-r));
     ledger_continue(l, 1, &ZEROS);
@@ -104,7 +104,7 @@ static int continue_log(struct audit *a, struct err *err)
     const struct verify *v = &a->recovered.verify;
 
     struct ledger *l = &a->ledger;
-    int r = live_open(&l->live, a->directory, a->path, a->recovered.first);
+    int r = active_open(&l->active, a->directory, a->path, a->recovered.first);
 
     if (r < 0)
         return err_set(err, r, "%s/audit-%" PRIu64 ".jsonl: %s", a->path, a->recovered.first,
@@ -158,19 +158,19 @@ int audit_open(struct audit **out, const char *directory, const struct audit_opt
         r = a->directory = audit_dir_open(directory, err);
     if (r >= 0)
         r = a->lock = audit_dir_lock(a->directory, directory, err);
-    archive_init(&a->archive, &a->options.archive, a->directory, a->path);
+    retention_init(&a->retention, &a->options.retention, a->directory, a->path);
     backlog_init(&a->backlog, a->options.receipts, a->options.quota, a->directory);
     if (r >= 0)
         r = recover_log(&a->recovered, a->directory, directory, err);
     if (r == 0)
         r = a->recovered.fresh ? begin_log(a, err) : continue_log(a, err);
     if (r == 0)
-        r = veil_open(&a->veil, a->directory, a->path, err);
+        r = redact_open(&a->redaction, a->directory, a->path, err);
     if (r < 0) {
         audit_free(a);
         return r;
     }
-    veil_use(a->veil, a->options.fields);
+    redact_use(a->redaction, a->options.fields);
     *out = a;
     return 0;
 }
@@ -180,8 +180,8 @@ void audit_free(struct audit *a)
     if (!a)
         return;
     ledger_deinit(&a->ledger);
-    archive_deinit(&a->archive);
-    veil_free(a->veil);
+    retention_deinit(&a->retention);
+    redact_free(a->redaction);
     if (a->lock >= 0)
         (void)close(a->lock);
     if (a->directory >= 0)
@@ -292,27 +292,27 @@ static int change_epoch(struct audit *a)
 static int change_segment(struct audit *a)
 {
     struct ledger *l = &a->ledger;
-    struct live next = {.io = l->live.io, .fd = -1, .step = l->live.step}, old;
+    struct active_segment next = {.io = l->active.io, .fd = -1, .step = l->active.step}, old;
     int r = next_epoch(a);
 
     if (r == 0)
-        r = live_create(&next, a->directory, a->path, l->seq);
+        r = active_create(&next, a->directory, a->path, l->seq);
     if (r < 0)
         return change_failed(a, "a new segment can't be begun", r);
-    old = l->live;
-    l->live = next;
+    old = l->active;
+    l->active = next;
     a->segment_first = l->seq;
-    archive_wake(&a->archive);
+    retention_wake(&a->retention);
     r = add_header(a);
     if (r == 0)
         r = ledger_commit(l);
     /* Without a header the old one would go on; with it nobody writes there any more. */
     if (r == 0)
-        live_finish(&old);
+        active_finish(&old);
     else
-        live_close(&old);
+        active_close(&old);
     backlog_segments(&a->backlog, a->segment_first);
-    log_info("audit_segment", "segment=%s epoch=%" PRIu64, l->live.file, epoch_number(l->epoch));
+    log_info("audit_segment", "segment=%s epoch=%" PRIu64, l->active.file, epoch_number(l->epoch));
     return r < 0 ? change_failed(a, "a new segment can't be begun", r) : 0;
 }
 
@@ -331,7 +331,7 @@ static uint64_t segment_due(const struct audit *a)
 {
     if (a->ledger.state != LEDGER_OPEN)
         return UINT64_MAX;
-    return a->ledger.live.size >= a->options.segment_bytes
+    return a->ledger.active.size >= a->options.segment_bytes
                ? 0
                : until(a->segment_time + a->options.segment_age_us, loop_wall());
 }
@@ -357,7 +357,7 @@ static uint64_t check_due(const struct audit *a)
 
 static uint64_t work_due(const struct audit *a)
 {
-    return a->ledger.state == LEDGER_OPEN ? archive_due(&a->archive) : UINT64_MAX;
+    return a->ledger.state == LEDGER_OPEN ? retention_due(&a->retention) : UINT64_MAX;
 }
 
 uint64_t audit_due(const struct audit *a)
@@ -371,11 +371,11 @@ uint64_t audit_due(const struct audit *a)
 /* A piece of the work on finished segments. */
 static int work(struct audit *a, uint64_t oldest_open)
 {
-    bool busy = a->archive.state != ARCHIVE_IDLE;
-    int r =
-        archive_step(&a->archive, &a->ledger, a->segment_first, oldest_open, a->backlog.covered);
+    bool busy = a->retention.state != RETENTION_IDLE;
+    int r = retention_step(&a->retention, &a->ledger, a->segment_first, oldest_open,
+                           a->backlog.covered);
 
-    if (busy && a->archive.state == ARCHIVE_IDLE)
+    if (busy && a->retention.state == RETENTION_IDLE)
         backlog_segments(&a->backlog, a->segment_first);
     return r;
 }
@@ -396,7 +396,7 @@ int audit_tend(struct audit *a, uint64_t oldest_open)
     if (check_due(a) == 0 && ledger_check(l) < 0)
         return -EIO;
     if (backlog_due(&a->backlog) == 0 && backlog_look(&a->backlog, l, a->segment_first))
-        archive_wake(&a->archive);
+        retention_wake(&a->retention);
     if (work_due(a) == 0 && work(a, oldest_open) < 0)
         return -EIO;
     return ledger_commit(l);
@@ -409,18 +409,19 @@ uint64_t audit_seq(const struct audit *a)
 
 /* ---- records ---- */
 
-void audit_fields(struct audit *a, const struct veil_rules *rules)
+void audit_fields(struct audit *a, const struct redaction_rules *rules)
 {
-    veil_use(a->veil, rules);
+    redact_use(a->redaction, rules);
 }
 
-int audit_intent(struct audit *a, const struct wire_sign *sign, struct slice key_id)
+int audit_intent(struct audit *a, const struct sign_request *sign, struct slice key_id)
 {
     struct ledger *l = &a->ledger;
     struct draft d = ledger_draft(l);
-    struct record_veil how;
-    struct wire_sign veiled;
-    int r = backlog_takes(&a->backlog, l) ? veil_intent(a->veil, sign, &veiled, &how) : -EDQUOT;
+    struct record_redaction how;
+    struct sign_request veiled;
+    int r =
+        backlog_takes(&a->backlog, l) ? redact_intent(a->redaction, sign, &veiled, &how) : -EDQUOT;
 
     if (r == 0)
         r = ledger_add(l, LEDGER_NEW, &d, record_intent(&l->batch, &d.head, &veiled, &how, key_id));
@@ -436,7 +437,7 @@ int audit_outcome(struct audit *a, const struct record_outcome *outcome)
     struct record_outcome veiled = *outcome;
     int r;
 
-    veiled.error = veil_text(outcome->error);
+    veiled.error = redact_text(outcome->error);
     r = ledger_add(l, LEDGER_END, &d, record_outcome(&l->batch, &d.head, &veiled));
 
     if (r == 0 && l->open)
@@ -444,15 +445,15 @@ int audit_outcome(struct audit *a, const struct record_outcome *outcome)
     return r;
 }
 
-int audit_reject(struct audit *a, const struct wire_reject *reject)
+int audit_reject(struct audit *a, const struct reject_request *reject)
 {
     struct ledger *l = &a->ledger;
     struct draft d = ledger_draft(l);
-    struct wire_reject veiled;
+    struct reject_request veiled;
 
     if (!backlog_takes(&a->backlog, l))
         return -EDQUOT;
-    veil_reject(a->veil, reject, &veiled);
+    redact_reject(a->redaction, reject, &veiled);
     return ledger_add(l, LEDGER_NEW, &d, record_reject(&l->batch, &d.head, &veiled));
 }
 
@@ -493,17 +494,17 @@ static int orphan(void *arg, struct slice request_id)
     return audit_outcome(arg, &o);
 }
 
-static int record_torn(void *arg, const struct torn *torn)
+static int record_truncated_tail(void *arg, const struct truncated_tail *tail)
 {
     struct audit *a = arg;
     struct ledger *l = &a->ledger;
     struct draft d = ledger_draft(l);
 
     log_warning("audit_recovered", "segment=%s/%s torn_bytes=%" PRIu64 " kept_in=%s", a->path,
-                torn->segment, torn->bytes, torn->name);
+                tail->segment, tail->bytes, tail->name);
     return ledger_add(l, LEDGER_END, &d,
-                      record_recovery(&l->batch, &d.head, slice_str(torn->segment), torn->bytes,
-                                      &torn->sha256, slice_str(torn->name)));
+                      record_recovery(&l->batch, &d.head, slice_str(tail->segment), tail->bytes,
+                                      &tail->sha256, slice_str(tail->name)));
 }
 
 /* What was done to the log before this start. */
@@ -511,11 +512,11 @@ static int begin_recovered(struct audit *a)
 {
     const struct recover *rec = &a->recovered;
     uint64_t orphans = rec->verify.open.n;
-    int r = torn_each(a->directory, record_torn, a);
+    int r = truncated_tail_each(a->directory, record_truncated_tail, a);
 
     if (r == 0 && orphans) {
         log_warning("audit_recovered", "segment=%s/%s requests_without_outcome=%" PRIu64, a->path,
-                    a->ledger.live.name, orphans);
+                    a->ledger.active.name, orphans);
         r = requests_each(&rec->verify.open, orphan, a);
     }
     return r;
@@ -536,7 +537,7 @@ static int begin_fields_key(struct audit *a)
 {
     struct ledger *l = &a->ledger;
     struct draft d = ledger_draft(l);
-    struct slice id = veil_key_id(a->veil);
+    struct slice id = redact_key_id(a->redaction);
 
     log_warning("audit_fields_key_created", "directory=%s key_id=%.*s", a->path, (int)id.len,
                 id.data);
@@ -549,9 +550,9 @@ static int begin_start(struct audit *a, const char *version, uint32_t pid)
     struct draft d = ledger_draft(l);
     uint64_t heartbeat = (a->options.heartbeat_us + 999999) / 1000000;
 
-    return ledger_add(
-        l, LEDGER_NEW, &d,
-        record_start(&l->batch, &d.head, slice_str(version), pid, veil_key_id(a->veil), heartbeat));
+    return ledger_add(l, LEDGER_NEW, &d,
+                      record_start(&l->batch, &d.head, slice_str(version), pid,
+                                   redact_key_id(a->redaction), heartbeat));
 }
 
 int audit_begin(struct audit *a, const char *version, uint32_t pid, struct err *err)
@@ -560,14 +561,14 @@ int audit_begin(struct audit *a, const char *version, uint32_t pid, struct err *
 
     if (r == 0)
         r = begin_start(a, version, pid);
-    if (r == 0 && veil_key_created(a->veil))
+    if (r == 0 && redact_key_created(a->redaction))
         r = begin_fields_key(a);
     if (r == 0)
         r = begin_recovered(a);
     if (r == 0)
         r = ledger_commit(&a->ledger);
     if (r == 0)
-        r = torn_settle(a->directory);
+        r = truncated_tail_settle(a->directory);
     recover_deinit(&a->recovered);
     if (r < 0)
         return err_set(err, r, "%s%s%s", a->path, a->ledger.reason[0] ? "/" : ": ",

@@ -33,10 +33,10 @@ struct audit_options {
     uint64_t segment_bytes;    /* a segment that has them is followed by a new one; 0: default */
     uint64_t segment_age_us;   /* or is this old; 0: default */
     uint64_t heartbeat_us;     /* a signature at least this often; 0: default */
-    struct archive_options archive;
+    struct retention_options retention;
     const struct receipts_paths *receipts; /* to wait for; borrowed; NULL: none */
-    uint64_t quota;                  /* bytes of segments that may wait for them; 0: any number */
-    const struct veil_rules *fields; /* as for audit_fields; NULL: the defaults alone */
+    uint64_t quota; /* bytes of segments that may wait for them; 0: any number */
+    const struct redaction_rules *fields; /* as for audit_fields; NULL: the defaults alone */
 };
 
 enum {
@@ -65,7 +65,7 @@ int audit_open(struct audit **out, const char *directory, const struct audit_opt
 void audit_free(struct audit *audit); /* what is not committed is lost; NULL is fine */
 
 /* How field values are kept (veil.h) in what is added from now on; borrowed until the next call. */
-void audit_fields(struct audit *audit, const struct veil_rules *rules);
+void audit_fields(struct audit *audit, const struct redaction_rules *rules);
 
 /* Records the start, what was recovered, and an outcome for every request left open; commits. */
 int audit_begin(struct audit *audit, const char *version, uint32_t pid, struct err *err)
@@ -76,11 +76,11 @@ int audit_begin(struct audit *audit, const char *version, uint32_t pid, struct e
  * number is given to the next one. What they take is as in record.h. Over the quota intents and
  * rejects are not taken: -EDQUOT.
  */
-int audit_intent(struct audit *audit, const struct wire_sign *sign, struct slice key_id)
+int audit_intent(struct audit *audit, const struct sign_request *sign, struct slice key_id)
     __attribute__((warn_unused_result));
 int audit_outcome(struct audit *audit, const struct record_outcome *outcome)
     __attribute__((warn_unused_result));
-int audit_reject(struct audit *audit, const struct wire_reject *reject)
+int audit_reject(struct audit *audit, const struct reject_request *reject)
     __attribute__((warn_unused_result));
 int audit_key(struct audit *audit, struct slice workspace, struct slice key_id, const char *event)
     __attribute__((warn_unused_result));

@@ -33,7 +33,7 @@ static uint64_t last_seq(const struct ledger *l)
 
 /* ---- bytes ---- */
 
-static void count(struct backlog *b, uint64_t live)
+static void count(struct backlog *b, uint64_t active)
 {
     struct segments s = {0};
     int r = segments_list(&s, b->directory);
@@ -45,8 +45,8 @@ static void count(struct backlog *b, uint64_t live)
     }
     b->finished = 0;
     b->next = UINT64_MAX;
-    for (size_t i = 0; i < s.n && s.first[i] < live; i++) {
-        uint64_t last = (i + 1 < s.n ? s.first[i + 1] : live) - 1;
+    for (size_t i = 0; i < s.n && s.first[i] < active; i++) {
+        uint64_t last = (i + 1 < s.n ? s.first[i + 1] : active) - 1;
 
         if (last <= b->covered)
             continue;
@@ -57,15 +57,15 @@ static void count(struct backlog *b, uint64_t live)
     segments_deinit(&s);
 }
 
-void backlog_segments(struct backlog *b, uint64_t live)
+void backlog_segments(struct backlog *b, uint64_t active)
 {
     if (b->receipts.n)
-        count(b, live);
+        count(b, active);
 }
 
 uint64_t backlog_bytes(const struct backlog *b, const struct ledger *l)
 {
-    return b->finished + (last_seq(l) > b->covered ? l->live.size + buf_len(&l->batch) : 0);
+    return b->finished + (last_seq(l) > b->covered ? l->active.size + buf_len(&l->batch) : 0);
 }
 
 /* ---- time ---- */
@@ -144,7 +144,7 @@ bool backlog_takes(struct backlog *b, const struct ledger *l)
     return !b->over;
 }
 
-bool backlog_look(struct backlog *b, const struct ledger *l, uint64_t live)
+bool backlog_look(struct backlog *b, const struct ledger *l, uint64_t active)
 {
     struct receipts_log log = {.identity = l->log, .seq = last_seq(l), .hash = l->last};
     uint64_t covered, bytes;
@@ -157,7 +157,7 @@ bool backlog_look(struct backlog *b, const struct ledger *l, uint64_t live)
     b->stale |= more || covered < b->covered;
     b->covered = covered;
     if (b->stale)
-        count(b, live);
+        count(b, active);
     note_moment(b, log.seq);
     if (!backlog_takes(b, l)) {
         bytes = backlog_bytes(b, l);

@@ -51,13 +51,13 @@ void backlog_init(struct backlog *b, const struct receipts_paths *paths, uint64_
 uint64_t backlog_due(const struct backlog *b);
 
 /*
- * Looks at the receipts, and goes OVER or UNDER. `live` is the first seq of the live segment. True
- * when a finished segment waits no more, so that it may be retired.
+ * Looks at the receipts, and goes OVER or UNDER. `active` is the first seq of the live segment.
+ * True when a finished segment waits no more, so that it may be retired.
  */
-bool backlog_look(struct backlog *b, const struct ledger *l, uint64_t live);
+bool backlog_look(struct backlog *b, const struct ledger *l, uint64_t active);
 
 /* The segments are others: one was begun, compressed or retired. */
-void backlog_segments(struct backlog *b, uint64_t live);
+void backlog_segments(struct backlog *b, uint64_t active);
 
 /* Whether something new may be added now. */
 bool backlog_takes(struct backlog *b, const struct ledger *l);

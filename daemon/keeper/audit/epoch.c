@@ -5,7 +5,6 @@
 #include "keeper/audit/epoch.h"
 
 #include "base/file.h"
-#include "base/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,6 +4,8 @@
  */
 #include "keeper/audit/ledger.h"
 
+#include "wall/wire.h"
+
 #include "base/log.h"
 #include "base/loop.h"
 #include "keeper/audit/audit.h"
@@ -27,7 +29,7 @@ _Static_assert(LEDGER_BATCH_MAX > 6 * WIRE_MESSAGE_MAX + 2 * LEDGER_WRITE, "any 
 int ledger_init(struct ledger *l, const struct audit_io *io, uint64_t step)
 {
     *l = (struct ledger){
-        .live = {.io = io, .fd = -1, .step = step},
+        .active = {.io = io, .fd = -1, .step = step},
         .batch = BUF_INIT(LEDGER_BATCH_MAX),
         .sealed_at = loop_now(),
         .checked_at = loop_now(),
@@ -39,8 +41,8 @@ void ledger_deinit(struct ledger *l)
 {
     epoch_free(l->epoch);
     chain_free(l->chain);
-    if (l->live.io)
-        live_close(&l->live);
+    if (l->active.io)
+        active_close(&l->active);
     buf_deinit(&l->batch);
 }
 
@@ -52,8 +54,9 @@ void ledger_continue(struct ledger *l, uint64_t next_seq, const struct chain_has
 
 int ledger_fail(struct ledger *l, const char *what, int code)
 {
-    (void)snprintf(l->reason, sizeof(l->reason), "%s: %s: %s", l->live.name, what, strerror(code));
-    log_error("audit_failed", "segment=%s reason=\"%s\"", l->live.file, l->reason);
+    (void)snprintf(l->reason, sizeof(l->reason), "%s: %s: %s", l->active.name, what,
+                   strerror(code));
+    log_error("audit_failed", "segment=%s reason=\"%s\"", l->active.file, l->reason);
     l->state = LEDGER_FAILED;
     buf_reset(&l->batch, 0);
     return -EIO;
@@ -62,8 +65,8 @@ int ledger_fail(struct ledger *l, const char *what, int code)
 int ledger_full(struct ledger *l, int code)
 {
     (void)snprintf(l->reason, sizeof(l->reason), "%s: no space can be reserved for more: %s",
-                   l->live.name, strerror(code));
-    log_error("audit_failed", "segment=%s reason=\"%s\"", l->live.file, l->reason);
+                   l->active.name, strerror(code));
+    log_error("audit_failed", "segment=%s reason=\"%s\"", l->active.file, l->reason);
     l->state = LEDGER_FULL;
     return -ENOSPC;
 }
@@ -115,8 +118,8 @@ static int admit(struct ledger *l)
 
     if (l->state == LEDGER_FULL)
         return -ENOSPC;
-    r = live_reserve(&l->live, buf_len(&l->batch) + CHAIN_TAIL + LEDGER_AHEAD +
-                                   (l->open + 1) * LEDGER_AHEAD_OUTCOME);
+    r = active_reserve(&l->active, buf_len(&l->batch) + CHAIN_TAIL + LEDGER_AHEAD +
+                                       (l->open + 1) * LEDGER_AHEAD_OUTCOME);
     return r < 0 ? ledger_full(l, -r) : 0;
 }
 
@@ -148,40 +151,40 @@ int ledger_seal(struct ledger *l, const struct seal_key *next)
 /* ---- writing ---- */
 
 /* The live file was removed, replaced or altered: what was written is still at hand through it. */
-static int put_back(struct ledger *l, enum live_trouble trouble)
+static int put_back(struct ledger *l, enum active_trouble trouble)
 {
-    const char *what = live_trouble_name(trouble);
+    const char *what = active_trouble_name(trouble);
     struct restored restored;
     struct draft d;
     struct err err = ERR_INIT;
     int fd;
 
-    log_error("audit_alarm", "segment=%s event=%s", l->live.file, what);
-    (void)snprintf(l->alarm, sizeof(l->alarm), "%s was %s while it was being written", l->live.name,
-                   what);
-    fd = restore_segment(&restored, &l->live, l->written_seq, &l->written, &err);
-    if (fd < 0 || live_adopt(&l->live, fd) < 0 || live_check(&l->live) != LIVE_SAME) {
-        log_error("audit_alarm", "segment=%s why=\"it can't be put back: %s\"", l->live.file,
+    log_error("audit_alarm", "segment=%s event=%s", l->active.file, what);
+    (void)snprintf(l->alarm, sizeof(l->alarm), "%s was %s while it was being written",
+                   l->active.name, what);
+    fd = restore_segment(&restored, &l->active, l->written_seq, &l->written, &err);
+    if (fd < 0 || active_adopt(&l->active, fd) < 0 || active_check(&l->active) != ACTIVE_SAME) {
+        log_error("audit_alarm", "segment=%s why=\"it can't be put back: %s\"", l->active.file,
                   fd < 0 ? err.text : "the directory was moved");
         return ledger_fail(l, l->alarm, fd < 0 ? -fd : ESTALE);
     }
-    log_warning("audit_restored", "segment=%s bytes=%" PRIu64 " set_aside=%s", l->live.file,
-                l->live.size, restored.kept[0] ? restored.kept : "nothing");
+    log_warning("audit_restored", "segment=%s bytes=%" PRIu64 " set_aside=%s", l->active.file,
+                l->active.size, restored.kept[0] ? restored.kept : "nothing");
     d = ledger_draft(l);
     return chained_and_counted(l, &d,
-                               record_alarm(&l->batch, &d.head, slice_str(l->live.name), what,
-                                            l->live.size, slice_str(restored.kept)));
+                               record_alarm(&l->batch, &d.head, slice_str(l->active.name), what,
+                                            l->active.size, slice_str(restored.kept)));
 }
 
 int ledger_check(struct ledger *l)
 {
-    enum live_trouble trouble;
+    enum active_trouble trouble;
 
     if (l->state == LEDGER_FAILED)
         return -EIO;
     l->checked_at = loop_now();
-    trouble = live_check(&l->live);
-    return trouble == LIVE_SAME ? 0 : put_back(l, trouble);
+    trouble = active_check(&l->active);
+    return trouble == ACTIVE_SAME ? 0 : put_back(l, trouble);
 }
 
 static int ledger_write(struct ledger *l)
@@ -193,7 +196,7 @@ static int ledger_write(struct ledger *l)
     r = ledger_check(l);
     if (r < 0)
         return l->state == LEDGER_FAILED ? -EIO : ledger_fail(l, "the alarm can't be recorded", -r);
-    r = live_write(&l->live, &l->batch);
+    r = active_write(&l->active, &l->batch);
     if (r < 0)
         return ledger_fail(l, "the audit log can't be written", -r);
     buf_reset(&l->batch, LEDGER_WRITE);
@@ -212,8 +215,8 @@ int ledger_commit(struct ledger *l)
     r = ledger_write(l);
     if (r < 0)
         return r;
-    unsynced = l->live.unsynced;
-    r = live_sync(&l->live);
+    unsynced = l->active.unsynced;
+    r = active_sync(&l->active);
     if (r < 0)
         return ledger_fail(l, "the audit log can't be made durable", -r);
     l->syncs += unsynced;

@@ -24,7 +24,7 @@ enum ledger_state {
 };
 
 struct ledger {
-    struct live live;
+    struct active_segment active;
     enum ledger_state state;
     char reason[256]; /* of a state that is not OPEN; "" while all is well */
     char alarm[256];  /* someone touched the live segment; "" while nobody did */

@@ -108,7 +108,7 @@ static int scan_one(struct scan *s, uint64_t first, bool packed, bool newest)
     if (got == 0 && newest) {
         struct stat st;
 
-        r->torn = fstat(fd, &st) == 0 ? (uint64_t)st.st_size - r->good : 0;
+        r->tail = fstat(fd, &st) == 0 ? (uint64_t)st.st_size - r->good : 0;
     }
     (void)close(fd);
     return got;
@@ -122,7 +122,7 @@ static int cut(struct scan *s, uint64_t first)
     if (fd < 0)
         return fd;
     segment_name(name, first);
-    r = torn_set_aside(s->directory, name, fd, s->r->good, s->r->torn);
+    r = truncated_tail_set_aside(s->directory, name, fd, s->r->good, s->r->tail);
     (void)close(fd);
     if (r < 0)
         return err_set(s->err, r, "%s/%s: its torn end can't be set aside: %s", s->path, name,
@@ -184,7 +184,7 @@ static int recover_segments(struct scan *s)
         }
         r->first = s->segments.first[s->segments.n - 1];
         result = scan_all(s);
-        if (result == 0 && r->torn)
+        if (result == 0 && r->tail)
             result = cut(s, r->first);
         if (result == 0 && r->good)
             return 0;

@@ -16,7 +16,7 @@ struct recover {
     uint64_t first_kept;  /* of the oldest segment read */
     struct verify verify; /* after the last whole record; its open requests are the orphans */
     uint64_t good;        /* bytes of whole records at the start of that segment */
-    uint64_t torn;        /* bytes behind them */
+    uint64_t tail;        /* bytes behind them */
 };
 
 /*

@@ -1,7 +1,7 @@
 #include "keeper/audit/restore.h"
 
 #include "audit/verify.h"
-#include "keeper/audit/copy.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,15 +47,15 @@ static int verify_copy(int fd, uint64_t next_seq, const struct chain_hash *last,
  * is without a file, or a start in between would go on in the segment before. What can't have two
  * names (a directory) loses the first.
  */
-static int set_aside(struct restored *out, const struct live *live)
+static int set_aside(struct restored *out, const struct active_segment *active)
 {
     for (unsigned i = 1; i < 1000; i++) {
         (void)snprintf(out->kept, sizeof(out->kept), i == 1 ? "%s.replaced" : "%s.replaced-%u",
-                       live->name, i);
-        if (linkat(live->directory, live->name, live->directory, out->kept, 0) == 0)
+                       active->name, i);
+        if (linkat(active->directory, active->name, active->directory, out->kept, 0) == 0)
             return 0;
-        if (errno == EPERM && renameat2(live->directory, live->name, live->directory, out->kept,
-                                        RENAME_NOREPLACE) == 0)
+        if (errno == EPERM && renameat2(active->directory, active->name, active->directory,
+                                        out->kept, RENAME_NOREPLACE) == 0)
             return 0;
         if (errno != EEXIST)
             break;
@@ -64,33 +64,34 @@ static int set_aside(struct restored *out, const struct live *live)
     return errno == ENOENT ? 0 : -errno;
 }
 
-int restore_segment(struct restored *out, const struct live *live, uint64_t next_seq,
+int restore_segment(struct restored *out, const struct active_segment *active, uint64_t next_seq,
                     const struct chain_hash *last, struct err *err)
 {
     int fd, r;
 
     out->kept[0] = '\0';
-    (void)unlinkat(live->directory, TEMPORARY, 0);
-    fd = openat(live->directory, TEMPORARY,
+    (void)unlinkat(active->directory, TEMPORARY, 0);
+    fd = openat(active->directory, TEMPORARY,
                 O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
     if (fd < 0)
         return err_set(err, -errno, "%s: %s", TEMPORARY, strerror(errno));
-    r = copy_bytes(fd, live->fd, 0, live->size, NULL);
+    r = file_copy_fd(fd, active->fd, 0, active->size);
     if (r == 0 && (fchmod(fd, 0640) < 0 || fsync(fd) < 0))
         r = -errno;
     r = r < 0 ? err_set(err, r, "it can't be copied: %s", strerror(-r))
               : verify_copy(fd, next_seq, last, err);
     if (r == 0) {
-        r = set_aside(out, live);
-        if (r == 0 && (renameat(live->directory, TEMPORARY, live->directory, live->name) < 0 ||
-                       fsync(live->directory) < 0))
+        r = set_aside(out, active);
+        if (r == 0 &&
+            (renameat(active->directory, TEMPORARY, active->directory, active->name) < 0 ||
+             fsync(active->directory) < 0))
             r = -errno;
         if (r < 0)
             (void)err_set(err, r, "it can't be given its name: %s", strerror(-r));
     }
     if (r == 0)
         return fd;
-    (void)unlinkat(live->directory, TEMPORARY, 0);
+    (void)unlinkat(active->directory, TEMPORARY, 0);
     (void)close(fd);
     return r;
 }

@@ -19,7 +19,7 @@ struct restored {
  * the first live->size bytes and ends with the record before `next_seq`, of hash `last`: -EBADMSG
  * when they are not what was written. Other -errno; err filled, and the live segment left as it is.
  */
-int restore_segment(struct restored *out, const struct live *live, uint64_t next_seq,
+int restore_segment(struct restored *out, const struct active_segment *active, uint64_t next_seq,
                     const struct chain_hash *last, struct err *err)
     __attribute__((warn_unused_result));
 

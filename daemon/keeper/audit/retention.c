@@ -1,6 +1,7 @@
 #include "keeper/audit/retention.h"
 
 #include "audit/compress.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
 
@@ -19,66 +20,150 @@ enum {
 
 static const char TEMPORARY[] = ".packing";
 
-bool archive_same(const struct archive_options *x, const struct archive_options *y)
+/* ---- what stays of retired segments ---- */
+
+static void retired_chain_close(struct retired_chain *p)
+{
+    if (p->fd >= 0)
+        (void)close(p->fd);
+    p->fd = -1;
+}
+
+enum {
+    TAIL = 8 * 1024, /* bytes at the end that hold the last line, and a truncated one behind it */
+};
+
+/* Finds the last whole line; what stands behind it was never made durable. */
+static int settle(struct retired_chain *p)
+{
+    char tail[TAIL];
+    struct stat st;
+    struct line line;
+    off_t from;
+    ssize_t n;
+    const char *end, *begin;
+
+    if (fstat(p->fd, &st) < 0)
+        return -errno;
+    from = st.st_size > TAIL ? st.st_size - TAIL : 0;
+    n = pread(p->fd, tail, sizeof(tail), from);
+    if (n < 0)
+        return -errno;
+    end = memrchr(tail, '\n', (size_t)n);
+    if (!end)
+        return from == 0 && ftruncate(p->fd, 0) == 0 ? 0 : -EBADMSG;
+    if (ftruncate(p->fd, from + (end + 1 - tail)) < 0)
+        return -errno;
+    begin = memrchr(tail, '\n', (size_t)(end - tail));
+    begin = begin ? begin + 1 : tail;
+    if (line_read(slice_of(begin, (size_t)(end - begin)), &line))
+        return -EBADMSG;
+    p->last_seq = line.seq;
+    return 0;
+}
+
+/* Opens or makes it durably and cuts off a truncated line. -EBADMSG: it is not such a file. */
+static int retired_chain_open(struct retired_chain *p, int directory)
+{
+    int r;
+
+    *p = (struct retired_chain){.fd = openat(directory, RETIRED_CHAIN_NAME,
+                                             O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+                                             0640)};
+    if (p->fd < 0)
+        return -errno;
+    r = fchmod(p->fd, 0640) < 0 || fsync(directory) < 0 ? -errno : settle(p);
+    if (r < 0)
+        retired_chain_close(p);
+    return r;
+}
+
+/* Appends a header or epoch record's line, unless it is in already. */
+static int retired_chain_add(struct retired_chain *p, struct slice bytes, const struct line *line)
+{
+    int r;
+
+    if (line->seq <= p->last_seq)
+        return 0;
+    r = file_write_fd(p->fd, bytes.data, bytes.len);
+    if (r == 0)
+        r = file_write_fd(p->fd, "\n", 1);
+    if (r == 0)
+        p->last_seq = line->seq;
+    return r;
+}
+
+/* Makes it durable and closes it. */
+static int retired_chain_finish(struct retired_chain *p)
+{
+    int r = fsync(p->fd) < 0 ? -errno : 0;
+
+    retired_chain_close(p);
+    return r;
+}
+
+/* ---- the state ---- */
+
+bool retention_same(const struct retention_options *x, const struct retention_options *y)
 {
     return x->compress == y->compress && x->keep_segments == y->keep_segments &&
            x->keep_age_us == y->keep_age_us && x->keep_bytes == y->keep_bytes;
 }
 
-void archive_init(struct archive *a, const struct archive_options *options, int directory,
-                  const char *path)
+void retention_init(struct retention *a, const struct retention_options *options, int directory,
+                    const char *path)
 {
-    *a = (struct archive){.options = *options,
-                          .directory = directory,
-                          .path = path,
-                          .from = -1,
-                          .to = -1,
-                          .proof = {.fd = -1}};
+    *a = (struct retention){.options = *options,
+                            .directory = directory,
+                            .path = path,
+                            .from = -1,
+                            .to = -1,
+                            .chain = {.fd = -1}};
 }
 
 /* Back to IDLE, whatever was under way. */
-static void rest(struct archive *a)
+static void rest(struct retention *a)
 {
-    packer_free(a->packer);
-    a->packer = NULL;
-    if (a->state == ARCHIVE_RETIRING)
+    compressor_free(a->compressor);
+    a->compressor = NULL;
+    if (a->state == RETENTION_RETIRING)
         segment_reader_deinit(&a->reader);
-    proof_close(&a->proof);
+    retired_chain_close(&a->chain);
     if (a->from >= 0)
         (void)close(a->from);
     if (a->to >= 0)
         (void)close(a->to);
     a->from = a->to = -1;
-    a->state = ARCHIVE_IDLE;
+    a->state = RETENTION_IDLE;
 }
 
-void archive_deinit(struct archive *a)
+void retention_deinit(struct retention *a)
 {
     rest(a);
 }
 
-void archive_wake(struct archive *a)
+void retention_wake(struct retention *a)
 {
     a->look_at = 0;
 }
 
-static bool wanted(const struct archive_options *o)
+static bool wanted(const struct retention_options *o)
 {
     return o->compress || o->keep_segments || o->keep_age_us || o->keep_bytes;
 }
 
-uint64_t archive_due(const struct archive *a)
+uint64_t retention_due(const struct retention *a)
 {
     uint64_t now = loop_now();
 
-    if (a->state != ARCHIVE_IDLE)
+    if (a->state != RETENTION_IDLE)
         return 0;
     if (!wanted(&a->options) || a->look_at == UINT64_MAX)
         return UINT64_MAX;
     return a->look_at > now ? a->look_at - now : 0;
 }
 
-static int give_up(struct archive *a, const char *what, const char *why)
+static int give_up(struct retention *a, const char *what, const char *why)
 {
     log_warning("audit_archive", "segment=%s/audit-%" PRIu64 ".jsonl%s why=\"%s: %s\"", a->path,
                 a->first, a->packed ? ".zst" : "", what, why);
@@ -90,13 +175,13 @@ static int give_up(struct archive *a, const char *what, const char *why)
 
 /* ---- compressing ---- */
 
-static int begin_packing(struct archive *a, uint64_t first)
+static int begin_packing(struct retention *a, uint64_t first)
 {
     int r;
 
     a->first = first;
     a->packed = false;
-    a->state = ARCHIVE_PACKING;
+    a->state = RETENTION_PACKING;
     (void)unlinkat(a->directory, TEMPORARY, 0);
     a->from = segment_open(a->directory, first, false);
     a->to = a->from < 0 ? -1
@@ -105,12 +190,13 @@ static int begin_packing(struct archive *a, uint64_t first)
     if (a->from < 0)
         r = a->from;
     else
-        r = a->to < 0 || fchmod(a->to, 0440) < 0 ? -errno : packer_new(&a->packer, a->from, a->to);
+        r = a->to < 0 || fchmod(a->to, 0440) < 0 ? -errno
+                                                 : compressor_new(&a->compressor, a->from, a->to);
     return r < 0 ? give_up(a, "it can't be compressed", strerror(-r)) : 0;
 }
 
 /* A crash in between leaves both forms; the compressed one is made again then. */
-static int finish_packing(struct archive *a)
+static int finish_packing(struct retention *a)
 {
     char plain[SEGMENT_NAME], packed[SEGMENT_NAME];
     struct stat before = {0}, after = {0};
@@ -124,13 +210,13 @@ static int finish_packing(struct archive *a)
     log_info("audit_compressed", "segment=%s/%s bytes=%lld of=%lld", a->path, packed,
              (long long)after.st_size, (long long)before.st_size);
     rest(a);
-    archive_wake(a);
+    retention_wake(a);
     return 0;
 }
 
-static int pack(struct archive *a)
+static int pack(struct retention *a)
 {
-    int r = packer_step(a->packer);
+    int r = compressor_step(a->compressor);
 
     if (r < 0)
         return give_up(a, "it can't be compressed", strerror(-r));
@@ -140,7 +226,7 @@ static int pack(struct archive *a)
 /* ---- retiring ---- */
 
 /* When the segment began; 0 when that can't be told. */
-static uint64_t began(const struct archive *a, uint64_t first, bool packed)
+static uint64_t began(const struct retention *a, uint64_t first, bool packed)
 {
     struct segment_reader reader;
     struct slice bytes;
@@ -161,9 +247,9 @@ static uint64_t began(const struct archive *a, uint64_t first, bool packed)
 
 /* Why the oldest of the segments has to go, or NULL. Its last record is older than the next one's
  * first, and younger than nothing that matters. */
-static const char *too_much(const struct archive *a, const struct segments *s)
+static const char *too_much(const struct retention *a, const struct segments *s)
 {
-    const struct archive_options *o = &a->options;
+    const struct retention_options *o = &a->options;
     uint64_t bytes = 0, next;
 
     if (o->keep_segments && s->n > o->keep_segments)
@@ -176,7 +262,7 @@ static const char *too_much(const struct archive *a, const struct segments *s)
     return next && loop_wall() > next + o->keep_age_us ? "age" : NULL;
 }
 
-static int begin_retiring(struct archive *a, const struct segments *s, const char *reason)
+static int begin_retiring(struct retention *a, const struct segments *s, const char *reason)
 {
     int r;
 
@@ -190,13 +276,13 @@ static int begin_retiring(struct archive *a, const struct segments *s, const cha
         return give_up(a, "it can't be retired", strerror(-a->from));
     segment_reader_init(&a->reader, a->from);
     a->reader.packed = a->packed;
-    a->state = ARCHIVE_RETIRING;
-    r = proof_open(&a->proof, a->directory);
-    return r < 0 ? give_up(a, "it can't be retired: " PROOF_NAME, strerror(-r)) : 0;
+    a->state = RETENTION_RETIRING;
+    r = retired_chain_open(&a->chain, a->directory);
+    return r < 0 ? give_up(a, "it can't be retired: " RETIRED_CHAIN_NAME, strerror(-r)) : 0;
 }
 
 /* The segment goes only after its `retired` record and its part of the proof are durable. */
-static int finish_retiring(struct archive *a, struct ledger *ledger, uint64_t covered)
+static int finish_retiring(struct retention *a, struct ledger *ledger, uint64_t covered)
 {
     struct record_retired retired = {
         .first = a->first, .last = a->last, .hash = a->end.hash, .reason = a->reason};
@@ -208,9 +294,9 @@ static int finish_retiring(struct archive *a, struct ledger *ledger, uint64_t co
         return give_up(a, "it can't be retired", "it doesn't end as a finished segment does");
     if (a->last > covered)
         return give_up(a, "it can't be retired", "a receipt that covered it is gone");
-    r = proof_finish(&a->proof);
+    r = retired_chain_finish(&a->chain);
     if (r < 0)
-        return give_up(a, "it can't be retired: " PROOF_NAME, strerror(-r));
+        return give_up(a, "it can't be retired: " RETIRED_CHAIN_NAME, strerror(-r));
     segment_file_name(name, a->first, a->packed);
     d = ledger_draft(ledger);
     r = ledger_add(ledger, LEDGER_NEW, &d,
@@ -224,12 +310,12 @@ static int finish_retiring(struct archive *a, struct ledger *ledger, uint64_t co
         return give_up(a, "it can't be removed", strerror(errno));
     log_info("audit_retired", "segment=%s/%s reason=%s", a->path, name, a->reason);
     rest(a);
-    archive_wake(a);
+    retention_wake(a);
     return 0;
 }
 
 /* Gathers what has to stay. */
-static int retire(struct archive *a, struct ledger *ledger, uint64_t covered)
+static int retire(struct retention *a, struct ledger *ledger, uint64_t covered)
 {
     struct slice bytes = SLICE_NULL;
     struct line line;
@@ -244,9 +330,9 @@ static int retire(struct archive *a, struct ledger *ledger, uint64_t covered)
         if (line_read(bytes, &line))
             return give_up(a, "it can't be retired", "it is damaged");
         if (line.seq == 1 || line.type == LINE_EPOCH)
-            added = proof_add(&a->proof, bytes, &line);
+            added = retired_chain_add(&a->chain, bytes, &line);
         if (added < 0)
-            return give_up(a, "it can't be retired: " PROOF_NAME, strerror(-added));
+            return give_up(a, "it can't be retired: " RETIRED_CHAIN_NAME, strerror(-added));
         a->end = (struct line){.seq = line.seq, .type = line.type, .hash = line.hash};
     }
     if (r < 0)
@@ -257,7 +343,7 @@ static int retire(struct archive *a, struct ledger *ledger, uint64_t covered)
 /* ---- deciding ---- */
 
 /* Whether the oldest one, which has to go, lies at every sink that a receipt is waited for from. */
-static bool covers(struct archive *a, const struct segments *s, uint64_t covered)
+static bool covers(struct retention *a, const struct segments *s, uint64_t covered)
 {
     char name[SEGMENT_NAME];
 
@@ -274,7 +360,7 @@ static bool covers(struct archive *a, const struct segments *s, uint64_t covered
     return false;
 }
 
-static int look(struct archive *a, uint64_t live, uint64_t oldest_open, uint64_t covered)
+static int look(struct retention *a, uint64_t active, uint64_t oldest_open, uint64_t covered)
 {
     struct segments s = {0};
     const char *reason;
@@ -282,9 +368,9 @@ static int look(struct archive *a, uint64_t live, uint64_t oldest_open, uint64_t
 
     a->look_at = a->options.keep_age_us ? loop_now() + LOOK_US : UINT64_MAX;
     if (r < 0) {
-        a->first = live;
+        a->first = active;
         r = give_up(a, "the directory can't be read", strerror(-r));
-    } else if (s.n > 1 && s.first[s.n - 1] == live) {
+    } else if (s.n > 1 && s.first[s.n - 1] == active) {
         reason = s.first[1] <= oldest_open ? too_much(a, &s) : NULL;
         if (!reason)
             a->waits = false;
@@ -302,15 +388,15 @@ static int look(struct archive *a, uint64_t live, uint64_t oldest_open, uint64_t
     return r;
 }
 
-int archive_step(struct archive *a, struct ledger *ledger, uint64_t live, uint64_t oldest_open,
-                 uint64_t covered)
+int retention_step(struct retention *a, struct ledger *ledger, uint64_t active,
+                   uint64_t oldest_open, uint64_t covered)
 {
     switch (a->state) {
-    case ARCHIVE_PACKING:
+    case RETENTION_PACKING:
         return pack(a);
-    case ARCHIVE_RETIRING:
+    case RETENTION_RETIRING:
         return retire(a, ledger, covered);
     default:
-        return look(a, live, oldest_open, covered);
+        return look(a, active, oldest_open, covered);
     }
 }

@@ -9,30 +9,44 @@
 #ifndef CENTION_KEEPER_AUDIT_RETENTION_H
 #define CENTION_KEEPER_AUDIT_RETENTION_H
 
+#include "audit/line.h"
 #include "audit/segments.h"
 #include "keeper/audit/ledger.h"
-#include "keeper/audit/retired_chain.h"
 
-struct archive_options {
+struct retention_options {
     bool compress;
     uint64_t keep_segments; /* at most so many, the live one included; 0: any number */
     uint64_t keep_age_us;   /* none whose last record is older; 0: any age */
     uint64_t keep_bytes;    /* of all segments as they lie on the disk; 0: any size */
 };
 
-bool archive_same(const struct archive_options *x, const struct archive_options *y);
+bool retention_same(const struct retention_options *x, const struct retention_options *y);
 
-enum archive_state {
-    ARCHIVE_IDLE,
-    ARCHIVE_PACKING,
-    ARCHIVE_RETIRING,
+enum retention_state {
+    RETENTION_IDLE,
+    RETENTION_PACKING,
+    RETENTION_RETIRING,
 };
 
-struct archive {
-    struct archive_options options;
+/*
+ * What stays of retired segments: `audit-retired.jsonl` holds the header of the log's first segment
+ * and every `epoch` record of segments that are gone, as they were. With it the keys, and the hash
+ * before the oldest segment that is left, are still proved by the log's identity
+ * (doc/audit-format.md).
+ */
+
+#define RETIRED_CHAIN_NAME "audit-retired.jsonl"
+
+struct retired_chain {
+    int fd;            /* -1: not open */
+    uint64_t last_seq; /* of the last record in it; 0: none */
+};
+
+struct retention {
+    struct retention_options options;
     int directory;    /* not owned */
     const char *path; /* of the directory, for messages */
-    enum archive_state state;
+    enum retention_state state;
     uint64_t look_at; /* loop_now() when to look for work again; UINT64_MAX: not by the clock */
     uint64_t first;   /* of the segment being worked on */
     bool packed;
@@ -40,29 +54,29 @@ struct archive {
     uint64_t last;      /* the last seq of the one being retired */
     const char *reason; /* why it is retired */
     int from, to;
-    struct packer *packer;
+    struct compressor *compressor;
     struct segment_reader reader;
-    struct proof proof;
+    struct retired_chain chain;
     struct line end; /* only seq, type and hash: of the last line read */
 };
 
-void archive_init(struct archive *a, const struct archive_options *options, int directory,
-                  const char *path);
-void archive_deinit(struct archive *a);
+void retention_init(struct retention *a, const struct retention_options *options, int directory,
+                    const char *path);
+void retention_deinit(struct retention *a);
 
 /* There may be work now: a start, or a segment that was finished. */
-void archive_wake(struct archive *a);
+void retention_wake(struct retention *a);
 
-/* Microseconds until archive_step has something to do; UINT64_MAX: nothing to wait for. */
-uint64_t archive_due(const struct archive *a);
+/* Microseconds until retention_step has something to do; UINT64_MAX: nothing to wait for. */
+uint64_t retention_due(const struct retention *a);
 
 /*
- * Does one piece. `live` is the first seq of the live segment; records from `oldest_open` on may
+ * Does one piece. `active` is the first seq of the live segment; records from `oldest_open` on may
  * still be needed, and those beyond `covered` have no receipt yet (UINT64_MAX: none is waited for):
  * no segment that holds one of either is retired. Retiring adds a `retired` record to the ledger
  * and commits it. 0, or -EIO when the ledger failed.
  */
-int archive_step(struct archive *a, struct ledger *ledger, uint64_t live, uint64_t oldest_open,
-                 uint64_t covered) __attribute__((warn_unused_result));
+int retention_step(struct retention *a, struct ledger *ledger, uint64_t active,
+                   uint64_t oldest_open, uint64_t covered) __attribute__((warn_unused_result));
 
 #endif

@@ -1,11 +1,11 @@
 #include "keeper/audit/truncated_tail.h"
 
 #include "audit/segments.h"
-#include "base/folder.h"
-#include "keeper/audit/copy.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static const char PENDING[] = ".pending";
-static const char TORN[] = ".torn";
+static const char TAIL_SUFFIX[] = ".torn";
 
 static bool ends_with(const char *name, size_t n, const char *tail)
 {
@@ -25,15 +25,15 @@ static bool ends_with(const char *name, size_t n, const char *tail)
 /* A name that neither a settled nor a pending file has; the descriptor of the pending one. */
 static int make(int directory, const char *segment)
 {
-    char name[TORN_NAME], pending[TORN_NAME + sizeof(PENDING)];
+    char name[TRUNCATED_TAIL_NAME], pending[TRUNCATED_TAIL_NAME + sizeof(PENDING)];
 
     for (unsigned i = 1; i < 10000; i++) {
         int fd;
 
         if (i == 1)
-            (void)snprintf(name, sizeof(name), "%s%s", segment, TORN);
+            (void)snprintf(name, sizeof(name), "%s%s", segment, TAIL_SUFFIX);
         else
-            (void)snprintf(name, sizeof(name), "%s.%u%s", segment, i, TORN);
+            (void)snprintf(name, sizeof(name), "%s.%u%s", segment, i, TAIL_SUFFIX);
         (void)snprintf(pending, sizeof(pending), "%s%s", name, PENDING);
         if (faccessat(directory, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
             continue;
@@ -46,13 +46,13 @@ static int make(int directory, const char *segment)
 }
 
 /* A crash before the cut leaves the torn end in both: it is moved, and recorded, once more. */
-int torn_set_aside(int directory, const char *segment, int fd, uint64_t good, uint64_t n)
+int truncated_tail_set_aside(int directory, const char *segment, int fd, uint64_t good, uint64_t n)
 {
     int to = make(directory, segment), r;
 
     if (to < 0)
         return to;
-    r = copy_bytes(to, fd, good, n, NULL);
+    r = file_copy_fd(to, fd, good, n);
     if (r == 0 &&
         (fsync(to) < 0 || fsync(directory) < 0 || ftruncate(fd, (off_t)good) < 0 || fsync(fd) < 0))
         r = -errno;
@@ -64,51 +64,59 @@ static bool is_pending(const char *name)
 {
     size_t n = strlen(name);
 
-    return n < TORN_NAME && ends_with(name, n, PENDING) &&
-           ends_with(name, n - strlen(PENDING), TORN);
+    return n < TRUNCATED_TAIL_NAME && ends_with(name, n, PENDING) &&
+           ends_with(name, n - strlen(PENDING), TAIL_SUFFIX);
 }
 
 struct visit {
     int directory;
-    int (*each)(void *arg, const struct torn *torn);
+    int (*each)(void *arg, const struct truncated_tail *tail);
     void *arg;
 };
 
-static int read_one(struct torn *torn, int directory, const char *name)
+static int hash_file(int fd, struct chain_hash *sha256)
 {
-    int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    int sink = open("/dev/null", O_WRONLY | O_CLOEXEC), r = 0;
-    const char *tail = strstr(name, ".jsonl");
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    bool good = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
+    char block[64 * 1024];
+    ssize_t n = 0;
+
+    while (good && (n = read(fd, block, sizeof(block))) > 0)
+        good = EVP_DigestUpdate(ctx, block, (size_t)n);
+    good = good && n == 0 && EVP_DigestFinal_ex(ctx, sha256->bytes, NULL);
+    EVP_MD_CTX_free(ctx);
+    return n < 0 ? -errno : good ? 0 : -ENOMEM;
+}
+
+static int read_one(struct truncated_tail *tail, int directory, const char *name)
+{
+    int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), r;
+    const char *suffix = strstr(name, ".jsonl");
+    size_t n = suffix ? (size_t)(suffix - name) + strlen(".jsonl") : 0;
     struct stat st;
 
-    if (fd < 0 || sink < 0 || fstat(fd, &st) < 0)
-        r = -errno;
-    if (r == 0) {
-        size_t n = tail ? (size_t)(tail - name) + strlen(".jsonl") : 0;
-
-        (void)snprintf(torn->segment, sizeof(torn->segment), "%.*s", (int)n, name);
-        (void)snprintf(torn->name, sizeof(torn->name), "%.*s",
-                       (int)(strlen(name) - strlen(PENDING)), name);
-        torn->bytes = (uint64_t)st.st_size;
-        r = copy_bytes(sink, fd, 0, torn->bytes, &torn->sha256);
-    }
-    if (fd >= 0)
-        (void)close(fd);
-    if (sink >= 0)
-        (void)close(sink);
+    if (fd < 0)
+        return -errno;
+    r = fstat(fd, &st) < 0 ? -errno : hash_file(fd, &tail->sha256);
+    (void)snprintf(tail->segment, sizeof(tail->segment), "%.*s", (int)n, name);
+    (void)snprintf(tail->name, sizeof(tail->name), "%.*s", (int)(strlen(name) - strlen(PENDING)),
+                   name);
+    tail->bytes = (uint64_t)st.st_size;
+    (void)close(fd);
     return r;
 }
 
 static int visit_one(void *arg, const char *name)
 {
     const struct visit *v = arg;
-    struct torn torn;
-    int r = is_pending(name) ? read_one(&torn, v->directory, name) : 0;
+    struct truncated_tail tail;
+    int r = is_pending(name) ? read_one(&tail, v->directory, name) : 0;
 
-    return r == 0 && is_pending(name) ? v->each(v->arg, &torn) : r;
+    return r == 0 && is_pending(name) ? v->each(v->arg, &tail) : r;
 }
 
-int torn_each(int directory, int (*each)(void *arg, const struct torn *torn), void *arg)
+int truncated_tail_each(int directory, int (*each)(void *arg, const struct truncated_tail *tail),
+                        void *arg)
 {
     struct visit v = {directory, each, arg};
 
@@ -122,7 +130,7 @@ struct settling {
 
 static int settle_one(void *arg, const char *name)
 {
-    char settled[TORN_NAME];
+    char settled[TRUNCATED_TAIL_NAME];
     struct settling *s = arg;
 
     if (!is_pending(name))
@@ -132,7 +140,7 @@ static int settle_one(void *arg, const char *name)
     return renameat(s->directory, name, s->directory, settled) < 0 ? -errno : 0;
 }
 
-int torn_settle(int directory)
+int truncated_tail_settle(int directory)
 {
     struct settling s = {.directory = directory};
     int r = folder_each(directory, settle_one, &s);

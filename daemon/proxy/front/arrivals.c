@@ -15,11 +15,11 @@ struct arrivals {
 
 static void ask(struct arrivals *all)
 {
-    struct peer_question questions[DIAG_BATCH];
-    struct arrival *of[DIAG_BATCH];
+    struct peer_question questions[SOCK_DIAG_BATCH];
+    struct arrival *of[SOCK_DIAG_BATCH];
     size_t n = 0;
 
-    for (struct arrival *a = all->ring.next; a != &all->ring && n < DIAG_BATCH; a = a->next) {
+    for (struct arrival *a = all->ring.next; a != &all->ring && n < SOCK_DIAG_BATCH; a = a->next) {
         questions[n] = a->question;
         of[n++] = a;
     }

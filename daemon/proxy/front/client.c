@@ -25,7 +25,7 @@ static void client_reading(struct client *c, bool on)
     c->reading = on;
     if (on) {
         (void)event_add(&c->readable, NULL);
-        if (channel_pending(&c->channel))
+        if (client_stream_pending(&c->stream))
             event_active(&c->readable, EV_READ, 0);
     } else
         (void)event_del(&c->readable);
@@ -79,7 +79,7 @@ static void client_next(struct client *c)
             client_end(c, "answered after its half-close");
             return;
         }
-        channel_finish(&c->channel);
+        client_stream_finish(&c->stream);
         buf_reset(&c->in, 0);
         client_set(c, CLIENT_LINGER);
         client_reading(c, true);
@@ -109,7 +109,7 @@ static void client_next(struct client *c)
 static void client_advance(struct client *c)
 {
     while (buf_len(&c->out)) {
-        ssize_t n = channel_send(&c->channel, &c->out);
+        ssize_t n = client_stream_send(&c->stream, &c->out);
 
         if (n == -EAGAIN) {
             (void)event_add(&c->writable, NULL);
@@ -189,16 +189,17 @@ static void client_discard(struct client *c)
 /* True when the client has shown who it is. */
 static bool client_shake(struct client *c)
 {
-    int r = channel_shake(&c->channel);
+    int r = client_stream_shake(&c->stream);
 
-    if (r == 0 && tls_peer_name(c->channel.tls, c->peer.certificate, sizeof(c->peer.certificate))) {
+    if (r == 0 && tls_peer_name(c->stream.tls, c->peer.certificate, sizeof(c->peer.certificate))) {
         client_set(c, CLIENT_IDLE);
         return true;
     }
     if (r == -EAGAIN)
         return false;
     log_info("tls_refused", "address=%s why=\"%s\"", c->peer.address,
-             r == 0 ? "the client's certificate has no usable name" : channel_error(&c->channel));
+             r == 0 ? "the client's certificate has no usable name"
+                    : client_stream_error(&c->stream));
     client_end(c, "no handshake");
     return false;
 }
@@ -213,11 +214,11 @@ static void client_readable(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (c->state == CLIENT_SHAKE && !client_shake(c))
         return;
-    n = channel_recv(&c->channel, &c->in, most);
+    n = client_stream_recv(&c->stream, &c->in, most);
     if (n == -EAGAIN)
         return;
     /* Before anything else, because what follows may end the connection. */
-    if (n > 0 && channel_pending(&c->channel))
+    if (n > 0 && client_stream_pending(&c->stream))
         event_active(&c->readable, EV_READ, 0);
     if (n == 0) {
         client_on_eof(c);
@@ -230,7 +231,7 @@ static void client_readable(evutil_socket_t fd, short what, void *arg)
     switch (c->state) {
     case CLIENT_IDLE:
         if (c->owner.arrivals) {
-            arrivals_add(c->owner.arrivals, &c->arrival, &c->peer, c->channel.fd);
+            arrivals_add(c->owner.arrivals, &c->arrival, &c->peer, c->stream.fd);
             break;
         }
         client_try_head(c);
@@ -299,7 +300,7 @@ int client_new(struct client **out, struct loop *loop, int fd, const struct clie
                          .in = BUF_INIT_SECRET(limits->header_bytes + limits->body_bytes +
                                                CLIENT_AHEAD + CLIENT_READ_BODY),
                          .out = BUF_INIT(CLIENT_OUT_MAX)};
-    if (channel_open(&c->channel, fd, peer->tls) < 0) {
+    if (client_stream_open(&c->stream, fd, peer->tls) < 0) {
         free(c);
         return -ENOMEM;
     }
@@ -312,7 +313,7 @@ int client_new(struct client **out, struct loop *loop, int fd, const struct clie
     (void)event_assign(&c->readable, loop_base(loop), fd, EV_READ | EV_PERSIST, client_readable, c);
     (void)event_assign(&c->writable, loop_base(loop), fd, EV_WRITE, client_writable, c);
     client_reading(c, true);
-    client_set(c, c->channel.tls ? CLIENT_SHAKE : CLIENT_IDLE);
+    client_set(c, c->stream.tls ? CLIENT_SHAKE : CLIENT_IDLE);
     *out = c;
     return 0;
 }
@@ -334,7 +335,7 @@ void client_free(struct client *c)
     arrivals_drop(&c->arrival);
     loop_timer_deinit(&c->timer);
     loop_timer_deinit(&c->write_timer);
-    channel_close(&c->channel);
+    client_stream_close(&c->stream);
     buf_deinit(&c->in);
     buf_deinit(&c->out);
     free(c);
@@ -381,7 +382,7 @@ const struct client_peer *client_peer(const struct client *c)
 
 uint32_t client_uid(struct client *c)
 {
-    return c->identified ? c->uid_now : peer_uid(&c->peer, c->channel.fd);
+    return c->identified ? c->uid_now : peer_uid(&c->peer, c->stream.fd);
 }
 
 struct slice client_body(const struct client *c)

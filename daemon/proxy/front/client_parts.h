@@ -6,8 +6,8 @@
 #define CENTION_PROXY_FRONT_CLIENT_PARTS_H
 
 #include "http/http_chunked.h"
-#include "proxy/front/channel.h"
 #include "proxy/front/client.h"
+#include "proxy/front/client_stream.h"
 
 enum client_state {
     CLIENT_SHAKE,  /* waits for the rest of a TLS handshake */
@@ -20,7 +20,7 @@ enum client_state {
 
 struct client {
     struct loop *loop;
-    struct channel channel;
+    struct client_stream stream;
     enum client_state state;
     struct client_peer peer;
     struct client_limits limits;

@@ -14,9 +14,9 @@
 #endif
 
 struct peers {
-    struct diag *diag; /* NULL when the kernel doesn't tell */
-    bool all;          /* every uid has its own number here */
-    uint32_t overflow; /* the number of those that have none */
+    struct sock_diag *diag; /* NULL when the kernel doesn't tell */
+    bool all;               /* every uid has its own number here */
+    uint32_t overflow;      /* the number of those that have none */
 };
 
 static bool read_text(const char *path, char *out, size_t room)
@@ -65,7 +65,7 @@ int peers_new(struct peers **out)
         log_warning("identity_partial",
                     "overflow_uid=%u why=\"this user namespace doesn't know every user\"",
                     p->overflow);
-    if (diag_open(&p->diag, &err) < 0)
+    if (sock_diag_open(&p->diag, &err) < 0)
         log_warning("identity_unavailable",
                     "via=tcp error=%s why=\"the uid of TCP clients is unknown\"",
                     log_quote(slice_str(err.text)).text);
@@ -77,7 +77,7 @@ void peers_free(struct peers *p)
 {
     if (!p)
         return;
-    diag_close(p->diag);
+    sock_diag_close(p->diag);
     free(p);
 }
 
@@ -107,7 +107,7 @@ static void identify_unix(struct client_peer *peer, int fd)
 
 static const char *why_not(int r)
 {
-    return r == DIAG_NOBODY ? "nobody holds the other end" : strerror(-r);
+    return r == SOCK_DIAG_NOBODY ? "nobody holds the other end" : strerror(-r);
 }
 
 static void identify_tcp(struct client_peer *peer, int fd)
@@ -116,12 +116,12 @@ static void identify_tcp(struct client_peer *peer, int fd)
 
     if (!peer->peers || !peer->peers->diag)
         return;
-    r = diag_pair(peer->peers->diag, fd, &peer->pair);
+    r = sock_diag_pair(peer->peers->diag, fd, &peer->pair);
     if (r == 0)
-        r = diag_find(peer->peers->diag, fd, &peer->pair, &peer->socket);
+        r = sock_diag_find(peer->peers->diag, fd, &peer->pair, &peer->socket);
     if (r == 0)
         peer->uid = peers_uid(peer->peers, peer->socket.uid);
-    else if (r != DIAG_ELSEWHERE)
+    else if (r != SOCK_DIAG_ELSEWHERE)
         log_info("identity_unknown", "address=%s why=\"%s\"", peer->address, why_not(r));
 }
 
@@ -142,9 +142,9 @@ static bool can_change(const struct client_peer *peer)
 }
 
 /* What a look-up that ended with `r` says of the one of accept. */
-static uint32_t uid_now(struct client_peer *peer, int r, const struct diag_socket *now)
+static uint32_t uid_now(struct client_peer *peer, int r, const struct sock_diag_socket *now)
 {
-    if (r == 0 && diag_same(now, &peer->socket))
+    if (r == 0 && sock_diag_same(now, &peer->socket))
         return peer->uid;
     if (!peer->doubted)
         log_warning("identity_lost", "address=%s uid=%u why=\"%s\"", peer->address, peer->uid,
@@ -155,19 +155,19 @@ static uint32_t uid_now(struct client_peer *peer, int r, const struct diag_socke
 
 uint32_t peer_uid(struct client_peer *peer, int fd)
 {
-    struct diag_socket now;
+    struct sock_diag_socket now;
     int r;
 
     if (!can_change(peer))
         return peer->uid;
-    r = diag_find(peer->peers->diag, fd, &peer->pair, &now);
+    r = sock_diag_find(peer->peers->diag, fd, &peer->pair, &now);
     return uid_now(peer, r, &now);
 }
 
 void peer_uids(struct peer_question *questions, size_t n)
 {
-    struct diag_question asked[DIAG_BATCH];
-    struct peer_question *from[DIAG_BATCH];
+    struct sock_diag_question asked[SOCK_DIAG_BATCH];
+    struct peer_question *from[SOCK_DIAG_BATCH];
     unsigned n_asked = 0;
 
     for (size_t i = 0; i < n; i++) {
@@ -176,11 +176,11 @@ void peer_uids(struct peer_question *questions, size_t n)
         q->uid = q->peer->uid;
         if (can_change(q->peer)) {
             from[n_asked] = q;
-            asked[n_asked++] = (struct diag_question){.pair = &q->peer->pair, .fd = q->fd};
+            asked[n_asked++] = (struct sock_diag_question){.pair = &q->peer->pair, .fd = q->fd};
         }
-        if (n_asked == 0 || (n_asked < DIAG_BATCH && i + 1 < n))
+        if (n_asked == 0 || (n_asked < SOCK_DIAG_BATCH && i + 1 < n))
             continue;
-        diag_find_all(from[0]->peer->peers->diag, asked, n_asked);
+        sock_diag_find_all(from[0]->peer->peers->diag, asked, n_asked);
         for (unsigned k = 0; k < n_asked; k++)
             from[k]->uid = uid_now(from[k]->peer, asked[k].result, &asked[k].socket);
         n_asked = 0;

@@ -17,15 +17,15 @@ struct peers;
 struct tls_context;
 
 struct client_peer {
-    const char *via;        /* "tcp", "unix" or "tls" */
-    char address[128];      /* of the peer: "127.0.0.1:40000", "[::1]:40000", or "unix:PATH" */
-    uint32_t uid;           /* at accept; PEER_UID_UNKNOWN when not known */
-    uint32_t pid;           /* Unix sockets; 0 when not known */
-    unsigned port;          /* of ours that it came in on; 0 for a Unix socket */
-    struct process process; /* Unix sockets */
-    struct peers *peers;    /* borrowed */
-    struct diag_pair pair;  /* TCP, while uid is known */
-    struct diag_socket socket;
+    const char *via;            /* "tcp", "unix" or "tls" */
+    char address[128];          /* of the peer: "127.0.0.1:40000", "[::1]:40000", or "unix:PATH" */
+    uint32_t uid;               /* at accept; PEER_UID_UNKNOWN when not known */
+    uint32_t pid;               /* Unix sockets; 0 when not known */
+    unsigned port;              /* of ours that it came in on; 0 for a Unix socket */
+    struct process process;     /* Unix sockets */
+    struct peers *peers;        /* borrowed */
+    struct sock_diag_pair pair; /* TCP, while uid is known */
+    struct sock_diag_socket socket;
     char certificate[256];   /* the name in a verified certificate; "" without one */
     struct tls_context *tls; /* to be spoken with it; NULL: plain. Needed by client_new only */
     bool doubted;            /* a later look-up disagreed, and the log has it */

@@ -15,10 +15,11 @@
 #endif
 
 enum {
-    DIAG_STALE_MAX = 2 * DIAG_BATCH, /* answers to earlier questions that may lie before ours */
+    SOCK_DIAG_STALE_MAX =
+        2 * SOCK_DIAG_BATCH, /* answers to earlier questions that may lie before ours */
 };
 
-struct diag {
+struct sock_diag {
     int fd;
     uint32_t seq;
     uint64_t net; /* the network namespace that the kernel looks into */
@@ -66,7 +67,7 @@ static uint64_t net_of(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) == 0 ? cookie : 0;
 }
 
-int diag_pair(const struct diag *d, int fd, struct diag_pair *out)
+int sock_diag_pair(const struct sock_diag *d, int fd, struct sock_diag_pair *out)
 {
     union ip theirs = {0}, ours = {0};
     socklen_t len = sizeof(theirs);
@@ -78,7 +79,7 @@ int diag_pair(const struct diag *d, int fd, struct diag_pair *out)
         return -errno;
     if (!take(&theirs, &out->theirs, &out->their_port) ||
         !take(&ours, &out->ours, &out->our_port) || net_of(fd) != d->net)
-        return DIAG_ELSEWHERE;
+        return SOCK_DIAG_ELSEWHERE;
     return 0;
 }
 
@@ -116,7 +117,7 @@ union reply {
 };
 
 /* About the socket whose own end is `theirs`. The kernel may fall back to a listening one. */
-static struct ask ask_about(struct diag *d, const struct diag_pair *pair)
+static struct ask ask_about(struct sock_diag *d, const struct sock_diag_pair *pair)
 {
     bool v4 = IN6_IS_ADDR_V4MAPPED(&pair->theirs);
     struct ask q = {
@@ -155,7 +156,7 @@ static int read_reply(const union reply *reply, struct inet_diag_msg *out)
     return 0;
 }
 
-static int send_questions(struct diag *d, const struct ask *questions, unsigned n)
+static int send_questions(struct sock_diag *d, const struct ask *questions, unsigned n)
 {
     while (send(d->fd, questions, n * sizeof(*questions), MSG_DONTWAIT) < 0)
         if (errno != EINTR)
@@ -164,11 +165,11 @@ static int send_questions(struct diag *d, const struct ask *questions, unsigned 
 }
 
 /* The answer to question number d->seq; waits for nothing. */
-static int diag_answer(struct diag *d, struct inet_diag_msg *out)
+static int sock_diag_answer(struct sock_diag *d, struct inet_diag_msg *out)
 {
     union reply in;
 
-    for (unsigned i = 0; i < DIAG_STALE_MAX; i++) {
+    for (unsigned i = 0; i < SOCK_DIAG_STALE_MAX; i++) {
         ssize_t n = recv(d->fd, &in, sizeof(in), MSG_DONTWAIT);
 
         if (n < 0 && errno == EINTR)
@@ -181,12 +182,13 @@ static int diag_answer(struct diag *d, struct inet_diag_msg *out)
     return -EAGAIN;
 }
 
-static int diag_ask(struct diag *d, const struct diag_pair *pair, struct inet_diag_msg *out)
+static int sock_diag_ask(struct sock_diag *d, const struct sock_diag_pair *pair,
+                         struct inet_diag_msg *out)
 {
     struct ask q = ask_about(d, pair);
     int r = send_questions(d, &q, 1);
 
-    return r < 0 ? r : diag_answer(d, out);
+    return r < 0 ? r : sock_diag_answer(d, out);
 }
 
 /* Our end has not ended: connected, and perhaps the other side will send no more. */
@@ -200,47 +202,48 @@ static bool is_connected(int fd)
 }
 
 /* Whether it is the very pair that was asked about, in a state to ask for something. */
-static int look_at(const struct inet_diag_msg *m, const struct diag_pair *pair,
-                   struct diag_socket *out)
+static int look_at(const struct inet_diag_msg *m, const struct sock_diag_pair *pair,
+                   struct sock_diag_socket *out)
 {
     if (m->id.idiag_sport != pair->their_port || m->id.idiag_dport != pair->our_port ||
         !is_address(m->id.idiag_src, m->idiag_family, &pair->theirs) ||
         !is_address(m->id.idiag_dst, m->idiag_family, &pair->ours))
-        return DIAG_NOBODY;
+        return SOCK_DIAG_NOBODY;
     /* Half-closed is FIN_WAIT; the rest comes only after we have closed our half. */
     if (m->idiag_inode == 0 || (m->idiag_state != TCP_ESTABLISHED &&
                                 m->idiag_state != TCP_FIN_WAIT1 && m->idiag_state != TCP_FIN_WAIT2))
-        return DIAG_NOBODY;
-    *out = (struct diag_socket){.cookie =
-                                    (uint64_t)m->id.idiag_cookie[1] << 32 | m->id.idiag_cookie[0],
-                                .inode = m->idiag_inode,
-                                .uid = m->idiag_uid};
+        return SOCK_DIAG_NOBODY;
+    *out = (struct sock_diag_socket){.cookie = (uint64_t)m->id.idiag_cookie[1] << 32 |
+                                               m->id.idiag_cookie[0],
+                                     .inode = m->idiag_inode,
+                                     .uid = m->idiag_uid};
     return 0;
 }
 
-static int found(int r, const struct inet_diag_msg *m, const struct diag_pair *pair,
-                 struct diag_socket *out)
+static int found(int r, const struct inet_diag_msg *m, const struct sock_diag_pair *pair,
+                 struct sock_diag_socket *out)
 {
     if (r == -ENOENT)
-        return DIAG_NOBODY;
+        return SOCK_DIAG_NOBODY;
     return r < 0 ? r : look_at(m, pair, out);
 }
 
-int diag_find(struct diag *d, int fd, const struct diag_pair *pair, struct diag_socket *out)
+int sock_diag_find(struct sock_diag *d, int fd, const struct sock_diag_pair *pair,
+                   struct sock_diag_socket *out)
 {
     struct inet_diag_msg m;
-    int r = found(diag_ask(d, pair, &m), &m, pair, out);
+    int r = found(sock_diag_ask(d, pair, &m), &m, pair, out);
 
-    return r == 0 && !is_connected(fd) ? DIAG_NOBODY : r;
+    return r == 0 && !is_connected(fd) ? SOCK_DIAG_NOBODY : r;
 }
 
 /* What came for the questions that are numbered from `first` on. */
-static void take_replies(struct diag *d, uint32_t first, struct diag_question *questions,
+static void take_replies(struct sock_diag *d, uint32_t first, struct sock_diag_question *questions,
                          unsigned n)
 {
-    union reply in[DIAG_BATCH];
-    struct iovec at[DIAG_BATCH];
-    struct mmsghdr messages[DIAG_BATCH];
+    union reply in[SOCK_DIAG_BATCH];
+    struct iovec at[SOCK_DIAG_BATCH];
+    struct mmsghdr messages[SOCK_DIAG_BATCH];
     int got;
 
     for (unsigned i = 0; i < n; i++) {
@@ -251,7 +254,7 @@ static void take_replies(struct diag *d, uint32_t first, struct diag_question *q
     for (int i = 0; i < got; i++) {
         uint32_t number = in[i].head.nlmsg_seq - first;
         struct inet_diag_msg m;
-        struct diag_question *q;
+        struct sock_diag_question *q;
 
         if (!NLMSG_OK(&in[i].head, messages[i].msg_len) || number >= n)
             continue;
@@ -260,9 +263,9 @@ static void take_replies(struct diag *d, uint32_t first, struct diag_question *q
     }
 }
 
-void diag_find_all(struct diag *d, struct diag_question *questions, unsigned n)
+void sock_diag_find_all(struct sock_diag *d, struct sock_diag_question *questions, unsigned n)
 {
-    struct ask asks[DIAG_BATCH];
+    struct ask asks[SOCK_DIAG_BATCH];
 
     for (unsigned i = 0; i < n; i++) {
         questions[i].result = -EAGAIN;
@@ -274,20 +277,20 @@ void diag_find_all(struct diag *d, struct diag_question *questions, unsigned n)
     for (unsigned i = 0; i < n; i++)
         if (questions[i].result == -EAGAIN)
             questions[i].result =
-                diag_find(d, questions[i].fd, questions[i].pair, &questions[i].socket);
+                sock_diag_find(d, questions[i].fd, questions[i].pair, &questions[i].socket);
 }
 
-bool diag_same(const struct diag_socket *a, const struct diag_socket *b)
+bool sock_diag_same(const struct sock_diag_socket *a, const struct sock_diag_socket *b)
 {
     return a->cookie == b->cookie && a->inode == b->inode && a->uid == b->uid;
 }
 
 /* A listening socket of our own must be found. */
-static int diag_try(struct diag *d)
+static int sock_diag_try(struct sock_diag *d)
 {
     union ip a = {.in = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}}};
     socklen_t len = sizeof(a);
-    struct diag_pair pair = {.ours = mapped(0)};
+    struct sock_diag_pair pair = {.ours = mapped(0)};
     struct inet_diag_msg m;
     int r, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -298,7 +301,7 @@ static int diag_try(struct diag *d)
         r = -errno;
     } else {
         (void)take(&a, &pair.theirs, &pair.their_port);
-        r = diag_ask(d, &pair, &m);
+        r = sock_diag_ask(d, &pair, &m);
         if (r == 0 && (m.idiag_inode == 0 || m.idiag_state != TCP_LISTEN))
             r = -EPROTO;
     }
@@ -306,10 +309,10 @@ static int diag_try(struct diag *d)
     return r;
 }
 
-int diag_open(struct diag **out, struct err *err)
+int sock_diag_open(struct sock_diag **out, struct err *err)
 {
     struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-    struct diag *d = calloc(1, sizeof(*d));
+    struct sock_diag *d = calloc(1, sizeof(*d));
     int r;
 
     if (!d)
@@ -322,17 +325,17 @@ int diag_open(struct diag **out, struct err *err)
         r = err_set(err, -errno, "netlink: %s", strerror(errno));
     } else if ((d->net = net_of(d->fd)) == 0) {
         r = err_set(err, -ENOPROTOOPT, "the kernel doesn't tell network namespaces apart");
-    } else if ((r = diag_try(d)) < 0) {
+    } else if ((r = sock_diag_try(d)) < 0) {
         r = err_set(err, r, "sock_diag: %s", strerror(-r));
     } else {
         *out = d;
         return 0;
     }
-    diag_close(d);
+    sock_diag_close(d);
     return r;
 }
 
-void diag_close(struct diag *d)
+void sock_diag_close(struct sock_diag *d)
 {
     if (!d)
         return;

@@ -14,24 +14,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct diag;
+struct sock_diag;
 
 /* The two ends of a connection as the other side sees them; IPv4 is mapped into IPv6. */
-struct diag_pair {
+struct sock_diag_pair {
     struct in6_addr theirs, ours;
     in_port_t their_port, our_port; /* in network order */
 };
 
 /* A socket that somebody holds. Two answers tell of the same one when all three are equal. */
-struct diag_socket {
+struct sock_diag_socket {
     uint64_t cookie; /* of the kernel; never used twice while it runs */
     uint32_t inode;  /* not 0 */
     uint32_t uid;    /* as this process's user namespace sees it */
 };
 
 enum {
-    DIAG_NOBODY = 1,    /* no such socket, or nobody holds it, or in no state to ask something */
-    DIAG_ELSEWHERE = 2, /* an end isn't on loopback, or lies in another network namespace */
+    SOCK_DIAG_NOBODY = 1, /* no such socket, or nobody holds it, or in no state to ask something */
+    SOCK_DIAG_ELSEWHERE = 2, /* an end isn't on loopback, or lies in another network namespace */
 };
 
 /*
@@ -39,42 +39,43 @@ enum {
  * so that the kernel's module is there before the first client. A negative errno with *err where
  * the kernel, or what confines this process (AF_NETLINK), doesn't let it.
  */
-int diag_open(struct diag **out, struct err *err) __attribute__((warn_unused_result));
+int sock_diag_open(struct sock_diag **out, struct err *err) __attribute__((warn_unused_result));
 
 /* NULL is fine. */
-void diag_close(struct diag *d);
+void sock_diag_close(struct sock_diag *d);
 
-/* The ends of the accepted socket `fd`. 0, DIAG_ELSEWHERE, or a negative errno. */
-int diag_pair(const struct diag *d, int fd, struct diag_pair *out)
+/* The ends of the accepted socket `fd`. 0, SOCK_DIAG_ELSEWHERE, or a negative errno. */
+int sock_diag_pair(const struct sock_diag *d, int fd, struct sock_diag_pair *out)
     __attribute__((warn_unused_result));
 
 /*
- * The socket at the other end of the accepted socket `fd`, whose pair it is. 0, DIAG_NOBODY, or a
- * negative errno when the kernel doesn't tell. It never waits: the kernel answers a question of
- * netlink before the sending call returns.
+ * The socket at the other end of the accepted socket `fd`, whose pair it is. 0, SOCK_DIAG_NOBODY,
+ * or a negative errno when the kernel doesn't tell. It never waits: the kernel answers a question
+ * of netlink before the sending call returns.
  *
  * Our own end is looked at last: as long as it is connected nobody else can have a connection of
  * that pair, so the socket that was found is the one that sent us what we read.
  */
-int diag_find(struct diag *d, int fd, const struct diag_pair *pair, struct diag_socket *out)
-    __attribute__((warn_unused_result));
+int sock_diag_find(struct sock_diag *d, int fd, const struct sock_diag_pair *pair,
+                   struct sock_diag_socket *out) __attribute__((warn_unused_result));
 
 enum {
-    DIAG_BATCH = 32, /* questions that diag_find_all takes */
+    SOCK_DIAG_BATCH = 32, /* questions that sock_diag_find_all takes */
 };
 
-/* One of many questions: what diag_find is given, and what it would return. */
-struct diag_question {
-    const struct diag_pair *pair;
+/* One of many questions: what sock_diag_find is given, and what it would return. */
+struct sock_diag_question {
+    const struct sock_diag_pair *pair;
     int fd;
     int result;
-    struct diag_socket socket;
+    struct sock_diag_socket socket;
 };
 
-/* diag_find for at most DIAG_BATCH at a time, for the price of two system calls and one for each.
+/* sock_diag_find for at most SOCK_DIAG_BATCH at a time, for the price of two system calls and one
+ * for each.
  */
-void diag_find_all(struct diag *d, struct diag_question *questions, unsigned n);
+void sock_diag_find_all(struct sock_diag *d, struct sock_diag_question *questions, unsigned n);
 
-bool diag_same(const struct diag_socket *a, const struct diag_socket *b);
+bool sock_diag_same(const struct sock_diag_socket *a, const struct sock_diag_socket *b);
 
 #endif

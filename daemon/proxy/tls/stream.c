@@ -63,13 +63,13 @@ ssize_t stream_write(struct stream *s, const char *data, size_t len)
         n = send(s->fd, data, len, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     if (n > 0)
-        s->plain_written += (uint64_t)n;
+        s->ascii_written += (uint64_t)n;
     return plain_outcome(s, n, STREAM_WANT_WRITE);
 }
 
 uint64_t stream_written(const struct stream *s)
 {
-    return s->tls ? tls_written(s->tls) : s->plain_written;
+    return s->tls ? tls_written(s->tls) : s->ascii_written;
 }
 
 bool stream_pending(const struct stream *s)

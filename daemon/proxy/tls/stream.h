@@ -9,7 +9,7 @@
 struct stream {
     int fd; /* -1: closed */
     struct tls *tls;
-    uint64_t plain_written;
+    uint64_t ascii_written;
     const char *error; /* why the last call failed */
 };
 

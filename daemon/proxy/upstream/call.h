@@ -8,7 +8,7 @@
 #include "proxy/upstream/upstream.h"
 
 struct conn;
-struct multi;
+struct h2_conn;
 
 struct upstream_call {
     struct upstream *upstream;
@@ -16,8 +16,8 @@ struct upstream_call {
     void *arg;
     struct buf request; /* secret; what is still to be written */
     enum wire_sent sent;
-    struct conn *conn;   /* the one that carries it in HTTP/1.1, or */
-    struct multi *multi; /* in HTTP/2; both NULL while it waits for one */
+    struct conn *conn;       /* the one that carries it in HTTP/1.1, or */
+    struct h2_conn *h2_conn; /* in HTTP/2; both NULL while it waits for one */
     bool paused;
     unsigned tries;  /* connections that turned out dead before a byte was written */
     uint64_t queued; /* monotonic microseconds */

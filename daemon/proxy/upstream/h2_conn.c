@@ -16,14 +16,14 @@ enum {
      * Servers end a connection after a number of requests or a time of their own (nginx: 1,000 and
      * an hour), and what reaches them after that is lost, if not done. So this side is first.
      */
-    MULTI_REQUESTS = 900,
-    MULTI_AGE_US = 1800000000,
+    H2_CONN_REQUESTS = 900,
+    H2_CONN_AGE_US = 1800000000,
 };
 
-static void multi_work(void *arg);
+static void h2_conn_work(void *arg);
 
 /* One of its calls; those whose whole answer is here only if `ended`. NULL: there is none. */
-static struct upstream_call *any_call(struct multi *m, bool ended)
+static struct upstream_call *any_call(struct h2_conn *m, bool ended)
 {
     struct upstream_call *rings[] = {&m->waiting, &m->paused, &m->resumed};
 
@@ -40,19 +40,19 @@ static struct upstream_call *call_of(struct h2_stream *stream)
 }
 
 /* All have the same time, so the one whose time begins last is the last. */
-static void call_wait(struct multi *m, struct upstream_call *call)
+static void call_wait(struct h2_conn *m, struct upstream_call *call)
 {
     call_ring_leave(call);
     call->deadline = loop_time(m->loop) + m->limits.response_timeout_us;
     call_ring_add(&m->waiting, call);
 }
 
-static void multi_arm(struct multi *m)
+static void h2_conn_arm(struct h2_conn *m)
 {
     struct upstream_call *first = call_ring_first(&m->waiting);
     uint64_t now;
 
-    if (multi_closed(m) || m->state == MULTI_OPENING)
+    if (h2_conn_closed(m) || m->state == H2_CONN_OPENING)
         return;
     if (m->n_calls == 0) {
         if (!m->idle)
@@ -71,18 +71,18 @@ static void multi_arm(struct multi *m)
 
 /* ---- how calls end ---- */
 
-enum wire_sent multi_sent(const struct upstream_call *call)
+enum wire_sent h2_conn_sent(const struct upstream_call *call)
 {
     if (!call->stream.begun)
         return WIRE_SENT_NONE;
-    if (call->stream.whole_at && call->stream.whole_at <= call->multi->written)
+    if (call->stream.whole_at && call->stream.whole_at <= call->h2_conn->written)
         return WIRE_SENT_ALL;
     return WIRE_SENT_PARTIAL;
 }
 
-static void multi_bury(void *arg)
+static void h2_conn_bury(void *arg)
 {
-    struct multi *m = arg;
+    struct h2_conn *m = arg;
 
     loop_timer_deinit(&m->timer);
     loop_timer_deinit(&m->more);
@@ -91,31 +91,31 @@ static void multi_bury(void *arg)
     free(m);
 }
 
-static void multi_dead(struct multi *m, const char *why)
+static void h2_conn_dead(struct h2_conn *m, const char *why)
 {
-    m->state = MULTI_DEAD;
+    m->state = H2_CONN_DEAD;
     loop_cancel(m->loop, &m->work);
     loop_defer(m->loop, &m->bury);
     m->owner.gone(m->owner.arg, m, m->opened, why);
 }
 
 /* It is no longer this connection's. */
-static void call_out(struct multi *m, struct upstream_call *call)
+static void call_out(struct h2_conn *m, struct upstream_call *call)
 {
-    call->sent = multi_sent(call);
+    call->sent = h2_conn_sent(call);
     if (m->telling == call)
         m->telling = NULL;
     call_ring_leave(call);
-    call->multi = NULL;
+    call->h2_conn = NULL;
     m->n_calls--;
-    if (m->state == MULTI_OPEN)
+    if (m->state == H2_CONN_OPEN)
         m->owner.changed(m->owner.arg, m);
-    else if (m->state == MULTI_LANDED && m->n_calls == 0)
-        multi_dead(m, "closed");
+    else if (m->state == H2_CONN_LANDED && m->n_calls == 0)
+        h2_conn_dead(m, "closed");
 }
 
-void multi_fail_call(struct multi *m, struct upstream_call *call, enum upstream_failure why,
-                     const char *text)
+void h2_conn_fail_call(struct h2_conn *m, struct upstream_call *call, enum upstream_failure why,
+                       const char *text)
 {
     h2_session_reset(m->session, &call->stream);
     call_out(m, call);
@@ -124,7 +124,7 @@ void multi_fail_call(struct multi *m, struct upstream_call *call, enum upstream_
     upstream_call_free(call);
 }
 
-static void call_end(struct multi *m, struct upstream_call *call)
+static void call_end(struct h2_conn *m, struct upstream_call *call)
 {
     call_out(m, call);
     m->owner.ended(m->owner.arg, call, true);
@@ -132,11 +132,11 @@ static void call_end(struct multi *m, struct upstream_call *call)
     upstream_call_free(call);
 }
 
-void multi_die(struct multi *m, const char *text)
+void h2_conn_die(struct h2_conn *m, const char *text)
 {
     char why[256];
 
-    if (multi_closed(m))
+    if (h2_conn_closed(m))
         return;
     (void)snprintf(why, sizeof(why), "%s", text);
     log_debug("upstream_closed", "protocol=h2 requests=%u running=%u why=%s", m->n_requests,
@@ -147,35 +147,35 @@ void multi_die(struct multi *m, const char *text)
     loop_timer_clear(&m->timer);
     loop_timer_clear(&m->more);
     stream_close(&m->stream);
-    m->state = MULTI_LANDED;
+    m->state = H2_CONN_LANDED;
     if (m->n_calls == 0) {
-        multi_dead(m, why);
+        h2_conn_dead(m, why);
         return;
     }
     m->landed = true;
     m->owner.landed(m->owner.arg, m);
     for (struct upstream_call *call = any_call(m, false); call; call = any_call(m, false))
-        multi_fail_call(m, call, UPSTREAM_BROKEN, why);
+        h2_conn_fail_call(m, call, UPSTREAM_BROKEN, why);
     if (call_ring_first(&m->resumed))
         loop_defer(m->loop, &m->work);
 }
 
-static void multi_part(struct multi *m, const char *why)
+static void h2_conn_part(struct h2_conn *m, const char *why)
 {
-    if (multi_closed(m))
+    if (h2_conn_closed(m))
         return;
     h2_session_goodbye(m->session);
     if (!h2_session_fill(m->session, &m->out, H2_OUT_MAX / 2))
-        multi_last_words(m);
-    multi_die(m, why);
+        h2_conn_last_words(m);
+    h2_conn_die(m, why);
 }
 
-void multi_leave(struct multi *m)
+void h2_conn_drain(struct h2_conn *m)
 {
-    if (m->state == MULTI_OPENING || m->n_calls == 0) {
-        multi_part(m, "no longer needed");
-    } else if (m->state == MULTI_OPEN) {
-        m->state = MULTI_LEAVING;
+    if (m->state == H2_CONN_OPENING || m->n_calls == 0) {
+        h2_conn_part(m, "no longer needed");
+    } else if (m->state == H2_CONN_OPEN) {
+        m->state = H2_CONN_DRAINING;
         m->owner.changed(m->owner.arg, m);
     }
 }
@@ -184,7 +184,7 @@ void multi_leave(struct multi *m)
 
 static void on_head(void *arg, struct h2_stream *stream, const struct http_head *head)
 {
-    struct multi *m = arg;
+    struct h2_conn *m = arg;
     struct upstream_call *call = call_of(stream);
 
     call->headed = true;
@@ -195,13 +195,13 @@ static void on_head(void *arg, struct h2_stream *stream, const struct http_head 
 
 static void on_body(void *arg, struct h2_stream *stream, const char *data, size_t len)
 {
-    struct multi *m = arg;
+    struct h2_conn *m = arg;
     struct upstream_call *call = call_of(stream);
 
     if (call->paused || buf_len(&call->body)) {
         /* Not more than the stream's window: the room comes back when it is handed on. */
         if (buf_append(&call->body, data, len) < 0)
-            multi_fail_call(m, call, UPSTREAM_BROKEN, "out of memory");
+            h2_conn_fail_call(m, call, UPSTREAM_BROKEN, "out of memory");
         return;
     }
     call_wait(m, call);
@@ -214,7 +214,7 @@ static void on_body(void *arg, struct h2_stream *stream, const char *data, size_
 
 static void on_end(void *arg, struct h2_stream *stream)
 {
-    struct multi *m = arg;
+    struct h2_conn *m = arg;
     struct upstream_call *call = call_of(stream);
 
     if (call->paused || buf_len(&call->body))
@@ -225,7 +225,7 @@ static void on_end(void *arg, struct h2_stream *stream)
 
 static void on_failed(void *arg, struct h2_stream *stream, const char *why)
 {
-    multi_fail_call(arg, call_of(stream), UPSTREAM_BROKEN, why);
+    h2_conn_fail_call(arg, call_of(stream), UPSTREAM_BROKEN, why);
 }
 
 static void on_progress(void *arg, struct h2_stream *stream)
@@ -239,7 +239,7 @@ static void on_progress(void *arg, struct h2_stream *stream)
 }
 
 /* Hands on what was held back. */
-static void call_resume(struct multi *m, struct upstream_call *call)
+static void call_resume(struct h2_conn *m, struct upstream_call *call)
 {
     size_t len = buf_len(&call->body);
 
@@ -259,99 +259,99 @@ static void call_resume(struct multi *m, struct upstream_call *call)
 
 /* ---- the turn and its time ---- */
 
-static void multi_settle(struct multi *m)
+static void h2_conn_settle(struct h2_conn *m)
 {
-    if (m->state == MULTI_LEAVING && m->n_calls == 0 && buf_len(&m->out) == 0)
-        multi_part(m, "its last answer is here");
-    multi_arm(m);
+    if (m->state == H2_CONN_DRAINING && m->n_calls == 0 && buf_len(&m->out) == 0)
+        h2_conn_part(m, "its last answer is here");
+    h2_conn_arm(m);
 }
 
-static void multi_work(void *arg)
+static void h2_conn_work(void *arg)
 {
-    struct multi *m = arg;
+    struct h2_conn *m = arg;
     struct upstream_call *call;
 
-    while (m->state != MULTI_DEAD && (call = call_ring_first(&m->resumed)))
+    while (m->state != H2_CONN_DEAD && (call = call_ring_first(&m->resumed)))
         call_resume(m, call);
-    if (multi_closed(m))
+    if (h2_conn_closed(m))
         return;
     /* Before new requests go out: is the peer still there, and does it want them? */
-    if (m->woken && multi_room(m) && buf_len(&m->out) == 0)
-        multi_read(m, true);
-    if (!multi_closed(m) && !event_pending(&m->writable, EV_WRITE, NULL))
-        multi_write(m);
-    if (!multi_closed(m)) {
+    if (m->woken && h2_conn_room(m) && buf_len(&m->out) == 0)
+        h2_conn_read(m, true);
+    if (!h2_conn_closed(m) && !event_pending(&m->writable, EV_WRITE, NULL))
+        h2_conn_write(m);
+    if (!h2_conn_closed(m)) {
         loop_cancel(m->loop, &m->work); /* what the read above asked for is done */
-        multi_settle(m);
+        h2_conn_settle(m);
     }
 }
 
-static void multi_readable(evutil_socket_t fd, short what, void *arg)
+static void h2_conn_readable(evutil_socket_t fd, short what, void *arg)
 {
-    struct multi *m = arg;
+    struct h2_conn *m = arg;
 
     (void)fd;
     (void)what;
-    multi_read(m, false);
-    if (multi_closed(m))
+    h2_conn_read(m, false);
+    if (h2_conn_closed(m))
         return;
     /* TLS may have had to read before it could write. */
     if (buf_len(&m->out))
         loop_defer(m->loop, &m->work);
-    multi_settle(m);
+    h2_conn_settle(m);
 }
 
-static void multi_more(void *arg)
+static void h2_conn_more(void *arg)
 {
-    multi_readable(-1, EV_READ, arg);
+    h2_conn_readable(-1, EV_READ, arg);
 }
 
-static void multi_writable(evutil_socket_t fd, short what, void *arg)
+static void h2_conn_writable(evutil_socket_t fd, short what, void *arg)
 {
-    struct multi *m = arg;
+    struct h2_conn *m = arg;
 
     (void)fd;
     (void)what;
-    multi_read(m, false); /* TLS may have had to write before it could read */
-    if (!multi_closed(m))
-        multi_work(m);
+    h2_conn_read(m, false); /* TLS may have had to write before it could read */
+    if (!h2_conn_closed(m))
+        h2_conn_work(m);
 }
 
-static void multi_late(void *arg)
+static void h2_conn_late(void *arg)
 {
-    struct multi *m = arg;
+    struct h2_conn *m = arg;
     struct upstream_call *call;
     uint64_t now = loop_now();
 
-    if (m->state == MULTI_OPENING) {
-        multi_die(m, "no HTTP/2 settings came in time");
+    if (m->state == H2_CONN_OPENING) {
+        h2_conn_die(m, "no HTTP/2 settings came in time");
         return;
     }
     if (m->n_calls == 0) {
-        multi_part(m, "idle");
+        h2_conn_part(m, "idle");
         return;
     }
-    while (!multi_closed(m) && (call = call_ring_first(&m->waiting)) && now >= call->deadline) {
+    while (!h2_conn_closed(m) && (call = call_ring_first(&m->waiting)) && now >= call->deadline) {
         /* Silence may mean that nobody is there: new calls better go elsewhere. */
-        if (m->state == MULTI_OPEN && m->heard + m->limits.response_timeout_us / 2 <= now) {
-            m->state = MULTI_LEAVING;
+        if (m->state == H2_CONN_OPEN && m->heard + m->limits.response_timeout_us / 2 <= now) {
+            m->state = H2_CONN_DRAINING;
             m->owner.changed(m->owner.arg, m);
         }
-        multi_fail_call(m, call, UPSTREAM_TIMEOUT,
-                        call->headed ? "the answer stopped coming" : "no answer in time");
+        h2_conn_fail_call(m, call, UPSTREAM_TIMEOUT,
+                          call->headed ? "the answer stopped coming" : "no answer in time");
     }
-    if (multi_closed(m))
+    if (h2_conn_closed(m))
         return;
     loop_defer(m->loop, &m->work);
-    multi_arm(m);
+    h2_conn_arm(m);
 }
 
 /* ---- the face ---- */
 
-int multi_new(struct multi **out, struct loop *loop, struct stream stream,
-              const struct multi_limits *limits, const struct multi_owner *owner)
+int h2_conn_new(struct h2_conn **out, struct loop *loop, struct stream stream,
+                const struct h2_conn_limits *limits, const struct h2_conn_owner *owner)
 {
-    struct multi *m = calloc(1, sizeof(*m));
+    struct h2_conn *m = calloc(1, sizeof(*m));
     struct h2_events events = {on_head, on_body, on_end, on_failed, on_progress, m};
 
     if (!m || stream_read_ahead(&stream) < 0 ||
@@ -364,79 +364,79 @@ int multi_new(struct multi **out, struct loop *loop, struct stream stream,
     m->stream = stream;
     m->limits = *limits;
     m->owner = *owner;
-    m->link.multi = m;
+    m->link.h2_conn = m;
     m->out = BUF_INIT_SECRET(H2_OUT_MAX);
     m->born = m->heard = loop_now();
     call_ring_init(&m->waiting);
     call_ring_init(&m->paused);
     call_ring_init(&m->resumed);
-    m->work = (struct loop_hook){.run = multi_work, .arg = m};
-    m->bury = (struct loop_hook){.run = multi_bury, .arg = m};
-    loop_timer_init(&m->timer, loop, multi_late, m);
+    m->work = (struct loop_hook){.run = h2_conn_work, .arg = m};
+    m->bury = (struct loop_hook){.run = h2_conn_bury, .arg = m};
+    loop_timer_init(&m->timer, loop, h2_conn_late, m);
     loop_timer_set(&m->timer, limits->open_timeout_us);
-    loop_timer_init(&m->more, loop, multi_more, m);
+    loop_timer_init(&m->more, loop, h2_conn_more, m);
     (void)event_assign(&m->readable, loop_base(loop), stream.fd, EV_READ | EV_PERSIST,
-                       multi_readable, m);
-    (void)event_assign(&m->writable, loop_base(loop), stream.fd, EV_WRITE, multi_writable, m);
+                       h2_conn_readable, m);
+    (void)event_assign(&m->writable, loop_base(loop), stream.fd, EV_WRITE, h2_conn_writable, m);
     (void)event_add(&m->readable, NULL);
     loop_defer(loop, &m->work);
     *out = m;
     return 0;
 }
 
-void multi_free(struct multi *m)
+void h2_conn_free(struct h2_conn *m)
 {
     for (struct upstream_call *call = any_call(m, true); call; call = any_call(m, true)) {
-        multi_drop_call(call);
+        h2_conn_drop_call(call);
         upstream_call_free(call);
     }
-    multi_die(m, "freed");
+    h2_conn_die(m, "freed");
 }
 
-unsigned multi_room(const struct multi *m)
+unsigned h2_conn_room(const struct h2_conn *m)
 {
-    unsigned left = MULTI_REQUESTS - m->n_requests, room;
+    unsigned left = H2_CONN_REQUESTS - m->n_requests, room;
 
-    if (m->state != MULTI_OPEN)
+    if (m->state != H2_CONN_OPEN)
         return 0;
     room = h2_session_room(m->session);
     return room < left ? room : left;
 }
 
-unsigned multi_streams(const struct multi *m)
+unsigned h2_conn_streams(const struct h2_conn *m)
 {
     return h2_session_streams(m->session);
 }
 
-bool multi_opening(const struct multi *m)
+bool h2_conn_opening(const struct h2_conn *m)
 {
-    return m->state == MULTI_OPENING ||
-           (m->state == MULTI_OPEN && m->n_calls == 0 && h2_session_streams(m->session) == 0);
+    return m->state == H2_CONN_OPENING ||
+           (m->state == H2_CONN_OPEN && m->n_calls == 0 && h2_session_streams(m->session) == 0);
 }
 
-unsigned multi_calls(const struct multi *m)
+unsigned h2_conn_calls(const struct h2_conn *m)
 {
     return m->n_calls;
 }
 
-bool multi_used(const struct multi *m)
+bool h2_conn_used(const struct h2_conn *m)
 {
     return m->n_requests > 0;
 }
 
-bool multi_landed(const struct multi *m)
+bool h2_conn_landed(const struct h2_conn *m)
 {
     return m->landed;
 }
 
-unsigned multi_wake(struct multi *m)
+unsigned h2_conn_wake(struct h2_conn *m)
 {
     unsigned room;
 
-    if (m->state == MULTI_OPEN &&
-        (m->n_requests >= MULTI_REQUESTS || loop_time(m->loop) - m->born >= MULTI_AGE_US))
-        multi_leave(m);
-    room = multi_room(m);
+    if (m->state == H2_CONN_OPEN &&
+        (m->n_requests >= H2_CONN_REQUESTS || loop_time(m->loop) - m->born >= H2_CONN_AGE_US))
+        h2_conn_drain(m);
+    room = h2_conn_room(m);
     if (room) {
         m->woken = true;
         loop_defer(m->loop, &m->work);
@@ -444,11 +444,11 @@ unsigned multi_wake(struct multi *m)
     return room;
 }
 
-void multi_update(struct upstream_call *call)
+void h2_conn_update(struct upstream_call *call)
 {
-    struct multi *m = call->multi;
+    struct h2_conn *m = call->h2_conn;
 
-    if (m->state == MULTI_DEAD)
+    if (m->state == H2_CONN_DEAD)
         return;
     call_ring_leave(call);
     call_ring_add(call->paused ? &m->paused : &m->resumed, call);
@@ -456,17 +456,17 @@ void multi_update(struct upstream_call *call)
         loop_defer(m->loop, &m->work);
 }
 
-void multi_drop_call(struct upstream_call *call)
+void h2_conn_drop_call(struct upstream_call *call)
 {
-    struct multi *m = call->multi;
+    struct h2_conn *m = call->h2_conn;
 
     h2_session_reset(m->session, &call->stream);
     call_out(m, call);
-    if (m->state != MULTI_DEAD)
+    if (m->state != H2_CONN_DEAD)
         loop_defer(m->loop, &m->work);
 }
 
-struct multi_link *multi_link(struct multi *m)
+struct h2_conn_link *h2_conn_link(struct h2_conn *m)
 {
     return &m->link;
 }

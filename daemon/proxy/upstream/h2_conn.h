@@ -17,23 +17,23 @@
 #include "proxy/tls/stream.h"
 #include "proxy/upstream/call.h"
 
-struct multi;
+struct h2_conn;
 
-struct multi_owner {
+struct h2_conn_owner {
     /* The next waiting call, which is the owner's no longer; NULL when there is none. */
-    struct upstream_call *(*next)(void *arg, struct multi *multi);
+    struct upstream_call *(*next)(void *arg, struct h2_conn *h2_conn);
     /* It may have room for calls, or has none any more. */
-    void (*changed)(void *arg, struct multi *multi);
-    /* It is closed, and LANDED: no connection any more, but multi_free still ends its calls. */
-    void (*landed)(void *arg, struct multi *multi);
+    void (*changed)(void *arg, struct h2_conn *h2_conn);
+    /* It is closed, and LANDED: no connection any more, but h2_conn_free still ends its calls. */
+    void (*landed)(void *arg, struct h2_conn *h2_conn);
     /* It is gone: forget it. `opened`: it once was ready for calls; else `why` says what failed. */
-    void (*gone)(void *arg, struct multi *multi, bool opened, const char *why);
+    void (*gone)(void *arg, struct h2_conn *h2_conn, bool opened, const char *why);
     /* The call ended, well (before events->end) or not (before events->failed). */
     void (*ended)(void *arg, struct upstream_call *call, bool well);
     void *arg;
 };
 
-struct multi_limits {
+struct h2_conn_limits {
     uint64_t open_timeout_us; /* until the peer's settings are here */
     uint64_t response_timeout_us;
     uint64_t idle_timeout_us;
@@ -41,38 +41,38 @@ struct multi_limits {
 };
 
 /* Takes the stream over (closed on failure too). -ENOMEM. */
-int multi_new(struct multi **out, struct loop *loop, struct stream stream,
-              const struct multi_limits *limits, const struct multi_owner *owner)
+int h2_conn_new(struct h2_conn **out, struct loop *loop, struct stream stream,
+                const struct h2_conn_limits *limits, const struct h2_conn_owner *owner)
     __attribute__((warn_unused_result));
 
 /* Closes it, tells the owner that it is gone, and frees its calls without a word to them. */
-void multi_free(struct multi *m);
+void h2_conn_free(struct h2_conn *m);
 
 /* How many calls it would take now; 0 while it opens, when it is full, and when it leaves. */
-unsigned multi_room(const struct multi *m);
+unsigned h2_conn_room(const struct h2_conn *m);
 /* How many it takes at a time, as far as is known. */
-unsigned multi_streams(const struct multi *m);
-bool multi_opening(const struct multi *m); /* also while the peer allows no call at all */
-unsigned multi_calls(const struct multi *m);
-bool multi_used(const struct multi *m);   /* it carried a call before */
-bool multi_landed(const struct multi *m); /* it was, before it was gone */
+unsigned h2_conn_streams(const struct h2_conn *m);
+bool h2_conn_opening(const struct h2_conn *m); /* also while the peer allows no call at all */
+unsigned h2_conn_calls(const struct h2_conn *m);
+bool h2_conn_used(const struct h2_conn *m);   /* it carried a call before */
+bool h2_conn_landed(const struct h2_conn *m); /* it was, before it was gone */
 
 /* Calls wait: takes them at the end of the turn, at most as many as this says. */
-unsigned multi_wake(struct multi *m);
+unsigned h2_conn_wake(struct h2_conn *m);
 /* Takes no more calls, and ends with the last of them: at once if there is none. */
-void multi_leave(struct multi *m);
+void h2_conn_drain(struct h2_conn *m);
 
 /* After call->paused changed. */
-void multi_update(struct upstream_call *call);
+void h2_conn_update(struct upstream_call *call);
 /* The call is to hear nothing more; it is the caller's again. */
-void multi_drop_call(struct upstream_call *call);
-enum wire_sent multi_sent(const struct upstream_call *call);
+void h2_conn_drop_call(struct upstream_call *call);
+enum wire_sent h2_conn_sent(const struct upstream_call *call);
 
 /* The pool's ring. */
-struct multi_link {
-    struct multi *multi;
-    struct multi_link *next, *prev;
+struct h2_conn_link {
+    struct h2_conn *h2_conn;
+    struct h2_conn_link *next, *prev;
 };
-struct multi_link *multi_link(struct multi *m);
+struct h2_conn_link *h2_conn_link(struct h2_conn *m);
 
 #endif

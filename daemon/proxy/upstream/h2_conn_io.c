@@ -7,33 +7,33 @@
 #include "base/log.h"
 
 enum {
-    MULTI_READ = 16 * 1024,  /* bytes of one read; what a TLS record holds */
-    MULTI_TURN = 256 * 1024, /* bytes of one turn, read or written */
+    H2_CONN_READ = 16 * 1024,  /* bytes of one read; what a TLS record holds */
+    H2_CONN_TURN = 256 * 1024, /* bytes of one turn, read or written */
 };
 
 /* True while it lives. */
-static bool multi_heard(struct multi *m)
+static bool h2_conn_heard(struct h2_conn *m)
 {
-    if (m->state == MULTI_OPENING && h2_session_settled(m->session)) {
-        m->state = MULTI_OPEN;
+    if (m->state == H2_CONN_OPENING && h2_session_settled(m->session)) {
+        m->state = H2_CONN_OPEN;
         m->opened = true;
         m->owner.changed(m->owner.arg, m);
     }
-    if (m->state == MULTI_OPEN && h2_session_leaving(m->session)) {
+    if (m->state == H2_CONN_OPEN && h2_session_leaving(m->session)) {
         log_debug("upstream_leaving", "requests=%u running=%u", m->n_requests, m->n_calls);
-        m->state = MULTI_LEAVING;
+        m->state = H2_CONN_DRAINING;
         m->owner.changed(m->owner.arg, m);
     }
     if (h2_session_wants_fill(m->session))
         loop_defer(m->loop, &m->work);
-    return !multi_closed(m);
+    return !h2_conn_closed(m);
 }
 
-void multi_read(struct multi *m, bool to_the_end)
+void h2_conn_read(struct h2_conn *m, bool to_the_end)
 {
-    char data[MULTI_READ];
+    char data[H2_CONN_READ];
 
-    for (size_t done = 0; done < MULTI_TURN;) {
+    for (size_t done = 0; done < H2_CONN_TURN;) {
         ssize_t n = stream_read(&m->stream, data, sizeof(data));
 
         if (n == STREAM_WANT_WRITE)
@@ -42,18 +42,18 @@ void multi_read(struct multi *m, bool to_the_end)
             return;
         if (n <= 0) {
             if (n < 0)
-                multi_die(m, m->stream.error);
+                h2_conn_die(m, m->stream.error);
             else
-                multi_die(m, m->n_calls ? "the upstream closed the connection before the end of "
-                                          "its answer"
-                                        : "the upstream closed the connection");
+                h2_conn_die(m, m->n_calls ? "the upstream closed the connection before the end of "
+                                            "its answer"
+                                          : "the upstream closed the connection");
             return;
         }
         m->heard = loop_time(m->loop);
         done += (size_t)n;
-        if (!h2_session_feed(m->session, data, (size_t)n) && !multi_closed(m))
-            multi_die(m, h2_session_why(m->session));
-        if (multi_closed(m) || !multi_heard(m))
+        if (!h2_session_feed(m->session, data, (size_t)n) && !h2_conn_closed(m))
+            h2_conn_die(m, h2_session_why(m->session));
+        if (h2_conn_closed(m) || !h2_conn_heard(m))
             return;
         if (!to_the_end && (size_t)n < sizeof(data) && !stream_pending(&m->stream))
             return;
@@ -63,20 +63,20 @@ void multi_read(struct multi *m, bool to_the_end)
 }
 
 /* Takes one waiting call. False when there is none or no room. */
-static bool multi_take(struct multi *m)
+static bool h2_conn_take(struct h2_conn *m)
 {
     struct upstream_call *call;
     struct http_head head;
     struct slice body;
 
-    if (!m->woken || multi_room(m) == 0)
+    if (!m->woken || h2_conn_room(m) == 0)
         return false;
     call = m->owner.next(m->owner.arg, m);
     if (!call) {
         m->woken = false;
         return false;
     }
-    call->multi = m;
+    call->h2_conn = m;
     call->body = BUF_INIT(2 * H2_STREAM_WINDOW);
     call->deadline = loop_time(m->loop) + m->limits.response_timeout_us;
     call_ring_add(call->paused ? &m->paused : &m->waiting, call);
@@ -84,11 +84,11 @@ static bool multi_take(struct multi *m)
     m->n_requests++;
     if (!call_parts(call, &head, &body) ||
         h2_session_submit(m->session, &call->stream, &head, body) < 0)
-        multi_fail_call(m, call, UPSTREAM_BROKEN, "out of memory");
-    return !multi_closed(m);
+        h2_conn_fail_call(m, call, UPSTREAM_BROKEN, "out of memory");
+    return !h2_conn_closed(m);
 }
 
-void multi_last_words(struct multi *m)
+void h2_conn_last_words(struct h2_conn *m)
 {
     struct slice rest = buf_slice(&m->out);
 
@@ -97,29 +97,29 @@ void multi_last_words(struct multi *m)
 }
 
 /* Fills the empty buffer: what the session has to say, and as many waiting calls as go in. */
-static bool multi_fill(struct multi *m)
+static bool h2_conn_fill(struct h2_conn *m)
 {
     do {
         bool going = h2_session_fill(m->session, &m->out, H2_FILL);
 
-        if (multi_closed(m))
+        if (h2_conn_closed(m))
             return false;
         if (!going) {
-            multi_last_words(m);
-            multi_die(m, h2_session_why(m->session));
+            h2_conn_last_words(m);
+            h2_conn_die(m, h2_session_why(m->session));
             return false;
         }
-    } while (buf_len(&m->out) < H2_FILL && multi_take(m));
-    return !multi_closed(m);
+    } while (buf_len(&m->out) < H2_FILL && h2_conn_take(m));
+    return !h2_conn_closed(m);
 }
 
-void multi_write(struct multi *m)
+void h2_conn_write(struct h2_conn *m)
 {
-    for (size_t done = 0; done < MULTI_TURN && !m->failed_write;) {
+    for (size_t done = 0; done < H2_CONN_TURN && !m->failed_write;) {
         struct slice s;
         ssize_t n;
 
-        if (buf_len(&m->out) == 0 && !multi_fill(m))
+        if (buf_len(&m->out) == 0 && !h2_conn_fill(m))
             return;
         s = buf_slice(&m->out);
         if (s.len == 0)
@@ -132,9 +132,9 @@ void multi_write(struct multi *m)
         if (n < 0) {
             /* The upstream may have answered before it stopped reading; what comes next ends it. */
             m->failed_write = true;
-            multi_read(m, true);
-            if (!multi_closed(m))
-                multi_die(m, "the upstream stopped reading");
+            h2_conn_read(m, true);
+            if (!h2_conn_closed(m))
+                h2_conn_die(m, "the upstream stopped reading");
             return;
         }
         buf_consume(&m->out, (size_t)n);

@@ -1,6 +1,6 @@
 /*
  * What the two halves of a connection with many calls share: multi.c (its life, its calls, its
- * times) and multi_io.c (from bytes to frames and back). Nobody else includes it.
+ * times) and h2_conn_io.c (from bytes to frames and back). Nobody else includes it.
  */
 #ifndef CENTION_PROXY_UPSTREAM_H2_CONN_PARTS_H
 #define CENTION_PROXY_UPSTREAM_H2_CONN_PARTS_H
@@ -9,21 +9,21 @@
 #include "proxy/upstream/h2_conn.h"
 
 /* Drawn in multi.h. */
-enum multi_state {
-    MULTI_OPENING,
-    MULTI_OPEN,
-    MULTI_LEAVING,
-    MULTI_LANDED,
-    MULTI_DEAD,
+enum h2_conn_state {
+    H2_CONN_OPENING,
+    H2_CONN_OPEN,
+    H2_CONN_DRAINING,
+    H2_CONN_LANDED,
+    H2_CONN_DEAD,
 };
 
-struct multi {
+struct h2_conn {
     struct loop *loop;
     struct stream stream;
-    struct multi_limits limits;
-    struct multi_owner owner;
-    struct multi_link link;
-    enum multi_state state;
+    struct h2_conn_limits limits;
+    struct h2_conn_owner owner;
+    struct h2_conn_link link;
+    enum h2_conn_state state;
     struct h2_session *session;
     struct buf out;                /* secret */
     uint64_t written;              /* bytes of the session that the stream took */
@@ -46,30 +46,30 @@ struct multi {
  * The one way it ends. What runs on it fails, but for calls whose whole answer is here; what waits
  * at the owner's does not.
  */
-void multi_die(struct multi *m, const char *text);
+void h2_conn_die(struct h2_conn *m, const char *text);
 
 /* There is no connection any more. */
-static inline bool multi_closed(const struct multi *m)
+static inline bool h2_conn_closed(const struct h2_conn *m)
 {
-    return m->state >= MULTI_LANDED;
+    return m->state >= H2_CONN_LANDED;
 }
 
 /* Resets the call's stream, tells the owner and the call, and frees it. */
-void multi_fail_call(struct multi *m, struct upstream_call *call, enum upstream_failure why,
-                     const char *text);
+void h2_conn_fail_call(struct h2_conn *m, struct upstream_call *call, enum upstream_failure why,
+                       const char *text);
 
-/* ---- multi_io.c ---- */
+/* ---- h2_conn_io.c ---- */
 
 /*
  * Reads what is there. `to_the_end`: until the kernel says that there is no more, so that an end
  * that is here already is seen.
  */
-void multi_read(struct multi *m, bool to_the_end);
+void h2_conn_read(struct h2_conn *m, bool to_the_end);
 
 /* Writes what the session has to say, and takes waiting calls as long as they go in. */
-void multi_write(struct multi *m);
+void h2_conn_write(struct h2_conn *m);
 
 /* Writes what the session says at its end, if that takes no waiting. */
-void multi_last_words(struct multi *m);
+void h2_conn_last_words(struct h2_conn *m);
 
 #endif

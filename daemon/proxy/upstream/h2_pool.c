@@ -1,14 +1,14 @@
 #include "proxy/upstream/h2_pool.h"
 
-void multis_init(struct multis *all)
+void h2_pool_init(struct h2_pool *all)
 {
     all->ring.next = all->ring.prev = &all->ring;
     all->n = 0;
 }
 
-void multis_add(struct multis *all, struct multi *m)
+void h2_pool_add(struct h2_pool *all, struct h2_conn *m)
 {
-    struct multi_link *l = multi_link(m);
+    struct h2_conn_link *l = h2_conn_link(m);
 
     l->next = &all->ring;
     l->prev = all->ring.prev;
@@ -17,72 +17,72 @@ void multis_add(struct multis *all, struct multi *m)
     all->n++;
 }
 
-void multis_remove(struct multis *all, struct multi *m)
+void h2_pool_remove(struct h2_pool *all, struct h2_conn *m)
 {
-    struct multi_link *l = multi_link(m);
+    struct h2_conn_link *l = h2_conn_link(m);
 
     l->prev->next = l->next;
     l->next->prev = l->prev;
     all->n--;
 }
 
-unsigned multis_opening(const struct multis *all)
+unsigned h2_pool_opening(const struct h2_pool *all)
 {
     unsigned n = 0;
 
-    for (const struct multi_link *l = all->ring.next; l != &all->ring; l = l->next)
-        n += multi_opening(l->multi);
+    for (const struct h2_conn_link *l = all->ring.next; l != &all->ring; l = l->next)
+        n += h2_conn_opening(l->h2_conn);
     return n;
 }
 
-unsigned multis_idle(const struct multis *all)
+unsigned h2_pool_idle(const struct h2_pool *all)
 {
     unsigned n = 0;
 
-    for (const struct multi_link *l = all->ring.next; l != &all->ring; l = l->next)
-        n += !multi_opening(l->multi) && multi_calls(l->multi) == 0;
+    for (const struct h2_conn_link *l = all->ring.next; l != &all->ring; l = l->next)
+        n += !h2_conn_opening(l->h2_conn) && h2_conn_calls(l->h2_conn) == 0;
     return n;
 }
 
-unsigned multis_calls(const struct multis *all)
+unsigned h2_pool_calls(const struct h2_pool *all)
 {
     unsigned n = 0;
 
-    for (const struct multi_link *l = all->ring.next; l != &all->ring; l = l->next)
-        n += multi_calls(l->multi);
+    for (const struct h2_conn_link *l = all->ring.next; l != &all->ring; l = l->next)
+        n += h2_conn_calls(l->h2_conn);
     return n;
 }
 
-unsigned multis_room(const struct multis *all)
+unsigned h2_pool_room(const struct h2_pool *all)
 {
     unsigned n = 0;
 
-    for (const struct multi_link *l = all->ring.next; l != &all->ring; l = l->next)
-        n += multi_room(l->multi);
+    for (const struct h2_conn_link *l = all->ring.next; l != &all->ring; l = l->next)
+        n += h2_conn_room(l->h2_conn);
     return n;
 }
 
-unsigned multis_wake(struct multis *all, unsigned n)
+unsigned h2_pool_wake(struct h2_pool *all, unsigned n)
 {
     unsigned room = 0;
 
-    for (struct multi_link *l = all->ring.next, *next; l != &all->ring && room < n; l = next) {
+    for (struct h2_conn_link *l = all->ring.next, *next; l != &all->ring && room < n; l = next) {
         next = l->next; /* one that is too old may leave now */
-        room += multi_wake(l->multi);
+        room += h2_conn_wake(l->h2_conn);
     }
     return room;
 }
 
-void multis_leave(struct multis *all)
+void h2_pool_drain(struct h2_pool *all)
 {
-    for (struct multi_link *l = all->ring.next, *next; l != &all->ring; l = next) {
+    for (struct h2_conn_link *l = all->ring.next, *next; l != &all->ring; l = next) {
         next = l->next;
-        multi_leave(l->multi);
+        h2_conn_drain(l->h2_conn);
     }
 }
 
-void multis_free(struct multis *all)
+void h2_pool_free(struct h2_pool *all)
 {
     while (all->ring.next != &all->ring)
-        multi_free(all->ring.next->multi);
+        h2_conn_free(all->ring.next->h2_conn);
 }

@@ -7,24 +7,24 @@
 
 #include "proxy/upstream/h2_conn.h"
 
-struct multis {
-    struct multi_link ring;
+struct h2_pool {
+    struct h2_conn_link ring;
     unsigned n;
 };
 
-void multis_init(struct multis *all);
-void multis_add(struct multis *all, struct multi *m);
-void multis_remove(struct multis *all, struct multi *m);
+void h2_pool_init(struct h2_pool *all);
+void h2_pool_add(struct h2_pool *all, struct h2_conn *m);
+void h2_pool_remove(struct h2_pool *all, struct h2_conn *m);
 
-unsigned multis_opening(const struct multis *all);
-unsigned multis_idle(const struct multis *all);
-unsigned multis_calls(const struct multis *all); /* that run */
-unsigned multis_room(const struct multis *all);  /* for so many more */
+unsigned h2_pool_opening(const struct h2_pool *all);
+unsigned h2_pool_idle(const struct h2_pool *all);
+unsigned h2_pool_calls(const struct h2_pool *all); /* that run */
+unsigned h2_pool_room(const struct h2_pool *all);  /* for so many more */
 
 /* Wakes as many as have room for n calls; at most so many will be taken as this says. */
-unsigned multis_wake(struct multis *all, unsigned n);
+unsigned h2_pool_wake(struct h2_pool *all, unsigned n);
 
-void multis_leave(struct multis *all); /* multi_leave for each */
-void multis_free(struct multis *all);  /* multi_free for each; their owner removes them */
+void h2_pool_drain(struct h2_pool *all); /* h2_conn_drain for each */
+void h2_pool_free(struct h2_pool *all);  /* h2_conn_free for each; their owner removes them */
 
 #endif

@@ -38,13 +38,13 @@ struct upstream {
     struct resolve *resolve;
     struct conn_limits limits;
     struct conn_owner owner;
-    struct multi_limits multi_limits;
-    struct multi_owner multi_owner;
+    struct h2_conn_limits h2_conn_limits;
+    struct h2_conn_owner h2_conn_owner;
     enum speaks speaks;
     unsigned streams;            /* calls that one HTTP/2 connection takes, as far as is known */
     struct conn_link idle, busy; /* rings */
-    struct multis multis;        /* in HTTP/2 */
-    struct multis landed;        /* closed, but answers on them wait to be taken */
+    struct h2_pool h2_pool;      /* in HTTP/2 */
+    struct h2_pool landed;       /* closed, but answers on them wait to be taken */
     struct dialing dialing;      /* ring */
     struct upstream_call queue;  /* ring; only next and prev are used */
     unsigned n_idle, n_busy, n_dialing, n_queued;
@@ -170,7 +170,7 @@ static void dialing_end(struct dialing *d)
 /* Connections that are being made; for those in HTTP/2 the peer's settings belong to it. */
 static unsigned count_coming(const struct upstream *u)
 {
-    return u->n_dialing + multis_opening(&u->multis);
+    return u->n_dialing + h2_pool_opening(&u->h2_pool);
 }
 
 /* How many calls a connection that is made now will take. */
@@ -182,8 +182,8 @@ static unsigned per_connection(const struct upstream *u)
 /* A connection can't be made: calls that no other connection will come free for learn it now. */
 static void fail_waiting(struct upstream *u, const char *why)
 {
-    unsigned hopeful = count_coming(u) * per_connection(u) + u->n_busy + multis_calls(&u->multis) +
-                       multis_room(&u->multis);
+    unsigned hopeful = count_coming(u) * per_connection(u) + u->n_busy +
+                       h2_pool_calls(&u->h2_pool) + h2_pool_room(&u->h2_pool);
     unsigned n = u->n_queued;
     char text[400];
 
@@ -196,7 +196,7 @@ static void fail_waiting(struct upstream *u, const char *why)
 
 /* ---- HTTP/2 ---- */
 
-static struct upstream_call *on_next(void *arg, struct multi *m)
+static struct upstream_call *on_next(void *arg, struct h2_conn *m)
 {
     struct upstream *u = arg;
     struct upstream_call *call = u->queue.next;
@@ -204,40 +204,40 @@ static struct upstream_call *on_next(void *arg, struct multi *m)
     if (call == &u->queue || u->closing)
         return NULL;
     queue_out(u, call);
-    u->counters.reused += multi_used(m);
+    u->counters.reused += h2_conn_used(m);
     return call;
 }
 
-static void on_changed(void *arg, struct multi *m)
+static void on_changed(void *arg, struct h2_conn *m)
 {
     struct upstream *u = arg;
 
-    if (!multi_opening(m) && multi_streams(m))
-        u->streams = multi_streams(m);
+    if (!h2_conn_opening(m) && h2_conn_streams(m))
+        u->streams = h2_conn_streams(m);
     if (u->n_queued)
         loop_defer(u->loop, &u->serve);
 }
 
-static void on_landed(void *arg, struct multi *m)
+static void on_landed(void *arg, struct h2_conn *m)
 {
     struct upstream *u = arg;
 
-    multis_remove(&u->multis, m);
-    multis_add(&u->landed, m);
+    h2_pool_remove(&u->h2_pool, m);
+    h2_pool_add(&u->landed, m);
     if (u->n_queued)
         loop_defer(u->loop, &u->serve);
 }
 
-static void on_multi_gone(void *arg, struct multi *m, bool opened, const char *why)
+static void on_h2_conn_gone(void *arg, struct h2_conn *m, bool opened, const char *why)
 {
     struct upstream *u = arg;
 
-    multis_remove(multi_landed(m) ? &u->landed : &u->multis, m);
+    h2_pool_remove(h2_conn_landed(m) ? &u->landed : &u->h2_pool, m);
     if (u->closing || u->n_queued == 0)
         return;
     if (!opened)
         fail_waiting(u, why);
-    else if (!multi_used(m))
+    else if (!h2_conn_used(m))
         call_retry(u, u->queue.next);
     loop_defer(u->loop, &u->serve);
 }
@@ -248,7 +248,7 @@ static void on_dialed(void *arg, struct stream stream, const char *why)
 {
     struct dialing *d = arg;
     struct upstream *u = d->upstream;
-    struct multi *m = NULL;
+    struct h2_conn *m = NULL;
     struct conn *c = NULL;
 
     dialing_end(d);
@@ -266,10 +266,10 @@ static void on_dialed(void *arg, struct stream stream, const char *why)
     log_debug("upstream_connected", "protocol=%s resumed=%d",
               u->speaks == SPEAKS_H2 ? "h2" : "http/1.1", stream.tls && tls_resumed(stream.tls));
     if (u->speaks == SPEAKS_H2) {
-        if (multi_new(&m, u->loop, stream, &u->multi_limits, &u->multi_owner) < 0)
+        if (h2_conn_new(&m, u->loop, stream, &u->h2_conn_limits, &u->h2_conn_owner) < 0)
             fail_waiting(u, "out of memory");
         else
-            multis_add(&u->multis, m);
+            h2_pool_add(&u->h2_pool, m);
         upstream_serve(u);
         return;
     }
@@ -357,10 +357,10 @@ static void upstream_serve(void *arg)
 
     if (u->closing) {
         fail_closing(u);
-        multis_leave(&u->multis);
+        h2_pool_drain(&u->h2_pool);
         return;
     }
-    room = multis_wake(&u->multis, u->n_queued);
+    room = h2_pool_wake(&u->h2_pool, u->n_queued);
     while (u->n_queued > room) {
         struct upstream_call *call = u->queue.next;
         struct conn *c = take_idle(u);
@@ -371,7 +371,7 @@ static void upstream_serve(void *arg)
         conn_carry(c, call);
     }
     while (u->n_queued > room && wanted_dials(u, u->n_queued - room) &&
-           u->n_idle + u->n_busy + u->multis.n + u->n_dialing < u->conf.max_connections) {
+           u->n_idle + u->n_busy + u->h2_pool.n + u->n_dialing < u->conf.max_connections) {
         unsigned before = u->n_dialing;
 
         upstream_dial(u);
@@ -397,7 +397,7 @@ static void queue_late(void *arg)
         }
         /* One that waits for a connection that is being made has the connect timeout's time. */
         if (count_coming(u) && now < call->queued + u->conf.connect_timeout_us &&
-            u->n_busy + u->n_idle + u->multis.n == count_coming(u) - u->n_dialing) {
+            u->n_busy + u->n_idle + u->h2_pool.n == count_coming(u) - u->n_dialing) {
             loop_timer_set(&u->queue_timer, call->queued + u->conf.connect_timeout_us - now);
             return;
         }
@@ -451,17 +451,17 @@ int upstream_new(struct upstream **out, struct loop *loop, const struct upstream
     u->conf = *conf;
     u->idle.next = u->idle.prev = &u->idle;
     u->busy.next = u->busy.prev = &u->busy;
-    multis_init(&u->multis);
-    multis_init(&u->landed);
+    h2_pool_init(&u->h2_pool);
+    h2_pool_init(&u->landed);
     u->dialing.next = u->dialing.prev = &u->dialing;
     call_ring_init(&u->queue);
     u->limits =
         (struct conn_limits){conf->response_timeout_us, conf->idle_timeout_us, conf->head_bytes};
     u->owner = (struct conn_owner){on_idle, on_gone, on_unsent, on_ended, u};
-    u->multi_limits = (struct multi_limits){conf->connect_timeout_us, conf->response_timeout_us,
-                                            conf->idle_timeout_us, conf->head_bytes};
-    u->multi_owner =
-        (struct multi_owner){on_next, on_changed, on_landed, on_multi_gone, on_ended, u};
+    u->h2_conn_limits = (struct h2_conn_limits){conf->connect_timeout_us, conf->response_timeout_us,
+                                                conf->idle_timeout_us, conf->head_bytes};
+    u->h2_conn_owner =
+        (struct h2_conn_owner){on_next, on_changed, on_landed, on_h2_conn_gone, on_ended, u};
     u->streams = STREAMS_UNKNOWN;
     u->serve = (struct loop_hook){.run = upstream_serve, .arg = u};
     u->bury = (struct loop_hook){.run = upstream_bury, .arg = u};
@@ -490,7 +490,7 @@ void upstream_close(struct upstream *u)
     u->closing = true;
     cancel_dials(u);
     close_idle(u);
-    multis_leave(&u->multis);
+    h2_pool_drain(&u->h2_pool);
     fail_closing(u);
 }
 
@@ -516,8 +516,8 @@ void upstream_free(struct upstream *u)
         if (call)
             upstream_call_free(call);
     }
-    multis_free(&u->multis);
-    multis_free(&u->landed);
+    h2_pool_free(&u->h2_pool);
+    h2_pool_free(&u->landed);
     resolve_free(u->resolve);
     tls_context_free(u->tls);
     loop_cancel(u->loop, &u->serve);
@@ -551,18 +551,18 @@ int upstream_call(struct upstream *u, struct buf *request, const struct upstream
 
 bool upstream_full(const struct upstream *u)
 {
-    size_t more = u->conf.max_connections - u->n_busy - u->multis.n;
+    size_t more = u->conf.max_connections - u->n_busy - u->h2_pool.n;
 
-    more = (more + multis_opening(&u->multis)) * per_connection(u);
-    return u->n_queued >= u->conf.queue + more + multis_room(&u->multis);
+    more = (more + h2_pool_opening(&u->h2_pool)) * per_connection(u);
+    return u->n_queued >= u->conf.queue + more + h2_pool_room(&u->h2_pool);
 }
 
 static void call_update(struct upstream_call *call)
 {
     if (call->conn)
         conn_update(call->conn);
-    else if (call->multi)
-        multi_update(call);
+    else if (call->h2_conn)
+        h2_conn_update(call);
 }
 
 void upstream_pause(struct upstream_call *call)
@@ -583,15 +583,15 @@ void upstream_resume(struct upstream_call *call)
 
 enum wire_sent upstream_sent(const struct upstream_call *call)
 {
-    return call->multi ? multi_sent(call) : call->sent;
+    return call->h2_conn ? h2_conn_sent(call) : call->sent;
 }
 
 void upstream_cancel(struct upstream_call *call)
 {
     if (call->conn)
         conn_drop_call(call->conn);
-    else if (call->multi)
-        multi_drop_call(call);
+    else if (call->h2_conn)
+        h2_conn_drop_call(call);
     else if (call->next)
         queue_out(call->upstream, call);
     upstream_call_free(call);
@@ -600,7 +600,7 @@ void upstream_cancel(struct upstream_call *call)
 void upstream_counters(const struct upstream *u, struct upstream_counters *out)
 {
     *out = u->counters;
-    out->open = u->n_idle + u->n_busy + u->multis.n;
-    out->idle = u->n_idle + multis_idle(&u->multis);
+    out->open = u->n_idle + u->n_busy + u->h2_pool.n;
+    out->idle = u->n_idle + h2_pool_idle(&u->h2_pool);
     out->queued = u->n_queued;
 }

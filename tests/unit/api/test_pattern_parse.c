@@ -159,4 +159,4 @@ static const struct unit_case CASES[] = {
     {"sizes of patterns", sizes_of_patterns},
 };
 
-UNIT_MAIN("pattern parse", CASES)
+UNIT_MAIN("pattern_parse", CASES)

@@ -20,15 +20,15 @@ static int file(void)
 /* Compresses n bytes of text in so many steps. */
 static int packed(const char *text, size_t n, unsigned steps)
 {
-    struct packer *p = NULL;
+    struct compressor *p = NULL;
     int from = file(), to = file();
 
     CU_ASSERT_EQUAL_FATAL(write(from, text, n), (ssize_t)n);
-    CU_ASSERT_EQUAL_FATAL(packer_new(&p, from, to), 0);
+    CU_ASSERT_EQUAL_FATAL(compressor_new(&p, from, to), 0);
     for (unsigned i = 1; i < steps; i++)
-        CU_ASSERT_EQUAL(packer_step(p), 1);
-    CU_ASSERT_EQUAL(packer_step(p), 0);
-    packer_free(p);
+        CU_ASSERT_EQUAL(compressor_step(p), 1);
+    CU_ASSERT_EQUAL(compressor_step(p), 0);
+    compressor_free(p);
     close(from);
     return to;
 }
@@ -36,19 +36,19 @@ static int packed(const char *text, size_t n, unsigned steps)
 /* Everything in the file, or the error. */
 static ssize_t unpack(int fd, char *out, size_t n)
 {
-    struct unpacker *u = NULL;
+    struct decompressor *u = NULL;
     uint64_t at = 0;
     size_t have = 0;
     ssize_t got;
 
-    CU_ASSERT_EQUAL_FATAL(unpacker_new(&u), 0);
-    while ((got = unpacker_read(u, fd, &at, out + have, n - have)) > 0)
+    CU_ASSERT_EQUAL_FATAL(decompressor_new(&u), 0);
+    while ((got = decompressor_read(u, fd, &at, out + have, n - have)) > 0)
         have += (size_t)got;
-    unpacker_free(u);
+    decompressor_free(u);
     return got < 0 ? got : (ssize_t)have;
 }
 
-static char text[3 * PACK_STEP + 17], back[sizeof(text) + 1];
+static char text[3 * COMPRESS_STEP + 17], back[sizeof(text) + 1];
 
 static void fill(void)
 {
@@ -114,18 +114,18 @@ static void test_damage(void)
 static void test_failing_writes(void)
 {
     int from = file(), full = open("/dev/full", O_WRONLY | O_CLOEXEC), r = 1;
-    struct packer *p = NULL;
+    struct compressor *p = NULL;
 
     fill();
     CU_ASSERT_EQUAL(write(from, text, sizeof(text)), (ssize_t)sizeof(text));
-    CU_ASSERT_EQUAL(packer_new(&p, from, full), 0);
+    CU_ASSERT_EQUAL(compressor_new(&p, from, full), 0);
     for (int i = 0; r == 1 && i < 10; i++)
-        r = packer_step(p);
+        r = compressor_step(p);
     CU_ASSERT_EQUAL(r, -ENOSPC);
-    packer_free(p);
-    CU_ASSERT_EQUAL(packer_new(&p, -1, full), 0);
-    CU_ASSERT_EQUAL(packer_step(p), -EBADF);
-    packer_free(p);
+    compressor_free(p);
+    CU_ASSERT_EQUAL(compressor_new(&p, -1, full), 0);
+    CU_ASSERT_EQUAL(compressor_step(p), -EBADF);
+    compressor_free(p);
     close(from);
     close(full);
 }
@@ -136,4 +136,4 @@ static const struct unit_case CASES[] = {
     {"failing reads and writes", test_failing_writes},
 };
 
-UNIT_MAIN("pack", CASES)
+UNIT_MAIN("compress", CASES)

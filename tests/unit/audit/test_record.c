@@ -10,9 +10,9 @@ static const struct record_head HEAD = {7, 1795453620123456u};
 
 #define HEAD_TEXT "{\"seq\":7,\"time\":\"2026-11-23T17:07:00.123456Z\",\"type\":"
 
-static struct wire_client nobody(void)
+static struct client_identity nobody(void)
 {
-    return (struct wire_client){.uid = WIRE_UID_UNKNOWN};
+    return (struct client_identity){.uid = CLIENT_UID_UNKNOWN};
 }
 
 /* Formatted without failure, exactly this line, and the reader takes it. */
@@ -42,15 +42,15 @@ static void expect(struct buf *b, int result, const char *line)
 #define BODY_MAC "\"body_mac\":\"b0d1000000000000000000000000000000000000000000000000000000000000\""
 
 static const struct record_form PLAIN[2];
-static const struct record_veil VEIL = {PLAIN, {0xb0, 0xd1}};
+static const struct record_redaction REDACTION = {PLAIN, {0xb0, 0xd1}};
 
 static void test_intent(void)
 {
-    struct wire_field fields[] = {
+    struct request_field fields[] = {
         {SLICE_LIT("active"), SLICE_LIT("true")},
         {SLICE_LIT("name"), SLICE_LIT("G\xc3\xb6teborg \"1\"\\\n\x7f\xf0\x9f\x98\x80")},
     };
-    struct wire_sign sign = {
+    struct sign_request sign = {
         .request_id = SLICE_LIT("a-1"),
         .client = {.name = SLICE_LIT("crm"),
                    .uid = 1000,
@@ -70,7 +70,7 @@ static void test_intent(void)
     };
     struct buf b = BUF_INIT(65536);
 
-    expect(&b, record_intent(&b, &HEAD, &sign, &VEIL, SLICE_LIT("xyz")),
+    expect(&b, record_intent(&b, &HEAD, &sign, &REDACTION, SLICE_LIT("xyz")),
            HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{\"name\":\"crm\",\"uid\":1000,\"user\":"
                      "\"eva\",\"pid\":42,\"exe\":\"/usr/bin/curl\",\"via\":\"unix\",\"address\":"
                      "\"/run/x.sock\",\"unit\":\"crm.service\",\"certificate\":\"site-1\"},"
@@ -82,14 +82,14 @@ static void test_intent(void)
     sign.client = nobody();
     sign.client.uid = 0;
     sign.n_fields = 0;
-    expect(&b, record_intent(&b, &HEAD, &sign, &VEIL, SLICE_LIT("xyz")),
+    expect(&b, record_intent(&b, &HEAD, &sign, &REDACTION, SLICE_LIT("xyz")),
            HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{\"uid\":0},\"method\":\"PUT\","
                      "\"workspace\":\"space\",\"path\":\"/v1/org/1\",\"fields\":{}," BODY_MAC
                      ",\"key\":\"xyz\"}");
     sign.client = nobody();
-    fields[0] = (struct wire_field){SLICE_LIT(""), SLICE_LIT("")};
+    fields[0] = (struct request_field){SLICE_LIT(""), SLICE_LIT("")};
     sign.n_fields = 1;
-    expect(&b, record_intent(&b, &HEAD, &sign, &VEIL, SLICE_LIT("xyz")),
+    expect(&b, record_intent(&b, &HEAD, &sign, &REDACTION, SLICE_LIT("xyz")),
            HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{},\"method\":\"PUT\",\"workspace\":"
                      "\"space\",\"path\":\"/v1/org/1\",\"fields\":{\"\":\"\"}," BODY_MAC
                      ",\"key\":\"xyz\"}");
@@ -98,19 +98,19 @@ static void test_intent(void)
 /* A kept-back value is no string, so that no string can look like one. */
 static void test_forms(void)
 {
-    static const struct wire_field FIELDS[] = {
+    static const struct request_field FIELDS[] = {
         {SLICE_LIT("a"), SLICE_LIT("{\"omitted\":true}")},
         {SLICE_LIT("b\n"), SLICE_LIT("secret")},
         {SLICE_LIT("c"), SLICE_LIT("secret")},
     };
     static const struct record_form FORMS[] = {
         {.keep = RECORD_PLAIN}, {.keep = RECORD_MAC, .mac = {0xab}}, {.keep = RECORD_OMIT}};
-    struct record_veil veil = {FORMS, {0xb0, 0xd1}};
-    struct wire_sign sign = {
+    struct record_redaction redaction = {FORMS, {0xb0, 0xd1}};
+    struct sign_request sign = {
         .request_id = SLICE_LIT("a-1"), .client = nobody(), .n_fields = 3, .fields = FIELDS};
     struct buf b = BUF_INIT(65536);
 
-    expect(&b, record_intent(&b, &HEAD, &sign, &veil, SLICE_LIT("xyz")),
+    expect(&b, record_intent(&b, &HEAD, &sign, &redaction, SLICE_LIT("xyz")),
            HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{},\"fields\":{"
                      "\"a\":\"{\\\"omitted\\\":true}\",\"b\\u000a\":{\"mac\":\"ab" ZEROS
                      "\"},\"c\":{\"omitted\":true}}," BODY_MAC ",\"key\":\"xyz\"}");
@@ -138,7 +138,7 @@ static void test_outcome(void)
 
 static void test_reject(void)
 {
-    struct wire_reject x = {.client = nobody(), .status = 400, .code = SLICE_LIT("bad_request")};
+    struct reject_request x = {.client = nobody(), .status = 400, .code = SLICE_LIT("bad_request")};
     struct buf b = BUF_INIT(65536);
 
     expect(&b, record_reject(&b, &HEAD, &x),
@@ -159,21 +159,22 @@ static void test_reject(void)
 
 static void test_problems(void)
 {
-    static const struct wire_problem LIST[] = {
+    static const struct request_problem LIST[] = {
         {SLICE_LIT("a[1].b"), SLICE_LIT("invalid_field"), SLICE_LIT("a[1].b: \"x\"\n is no y")},
         {SLICE_NULL, SLICE_LIT("unknown_endpoint"), SLICE_LIT("\xff")},
     };
-    struct wire_sign sign = {.request_id = SLICE_LIT("a-1"),
-                             .client = nobody(),
-                             .method = SLICE_LIT("PUT"),
-                             .workspace = SLICE_LIT("s"),
-                             .path = SLICE_LIT("/v1/org/1"),
-                             .n_problems = 2,
-                             .problems = LIST};
-    struct wire_reject x = {.client = nobody(), .status = 422, .n_problems = 1, .problems = LIST};
+    struct sign_request sign = {.request_id = SLICE_LIT("a-1"),
+                                .client = nobody(),
+                                .method = SLICE_LIT("PUT"),
+                                .workspace = SLICE_LIT("s"),
+                                .path = SLICE_LIT("/v1/org/1"),
+                                .n_problems = 2,
+                                .problems = LIST};
+    struct reject_request x = {
+        .client = nobody(), .status = 422, .n_problems = 1, .problems = LIST};
     struct buf b = BUF_INIT(65536);
 
-    expect(&b, record_intent(&b, &HEAD, &sign, &VEIL, SLICE_LIT("xyz")),
+    expect(&b, record_intent(&b, &HEAD, &sign, &REDACTION, SLICE_LIT("xyz")),
            HEAD_TEXT
            "\"intent\",\"id\":\"a-1\",\"client\":{},\"method\":\"PUT\",\"workspace\":\"s\","
            "\"path\":\"/v1/org/1\",\"fields\":{}," BODY_MAC

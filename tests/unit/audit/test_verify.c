@@ -19,7 +19,7 @@ struct log {
 
 static void request(struct audit *a, const char *id, bool whole)
 {
-    struct wire_sign sign = {.request_id = slice_str(id), .client = {.uid = WIRE_UID_UNKNOWN}};
+    struct sign_request sign = {.request_id = slice_str(id), .client = {.uid = CLIENT_UID_UNKNOWN}};
     struct record_outcome o = {.request_id = slice_str(id), .status = 200, .sent = "all"};
 
     CU_ASSERT_EQUAL(audit_intent(a, &sign, SLICE_LIT("k")), 0);

@@ -80,7 +80,7 @@ static void the_sandbox(void)
     if (pid == 0) {
         struct err err = ERR_INIT;
         struct rlimit core;
-        int bad = sandbox_enter(&err) != 0;
+        int bad = process_harden(&err) != 0;
 
         bad |= getrlimit(RLIMIT_CORE, &core) < 0 || core.rlim_max != 0;
         bad |= prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1;

@@ -1,6 +1,7 @@
 #include "base/loop.h"
 #include "unit/unit.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -209,6 +210,50 @@ static void a_hook_of_the_next_turn(void)
     loop_free(w.loop);
 }
 
+static struct loop *loop;
+static int ended, reloaded;
+
+static void on_end(evutil_socket_t number, short what, void *arg)
+{
+    (void)what;
+    CU_ASSERT_PTR_EQUAL(arg, &loop);
+    ended = (int)number;
+    loop_stop(loop);
+}
+
+static void on_reload(evutil_socket_t number, short what, void *arg)
+{
+    (void)what;
+    CU_ASSERT_PTR_EQUAL(arg, &loop);
+    reloaded = (int)number;
+    loop_stop(loop);
+}
+
+static void test_each_has_its_own(void)
+{
+    struct signals s = {{0}};
+
+    CU_ASSERT_EQUAL_FATAL(loop_new(&loop), 0);
+    CU_ASSERT_EQUAL_FATAL(signals_init(&s, loop, on_end, on_reload, &loop), 0);
+    (void)kill(getpid(), SIGHUP);
+    CU_ASSERT_EQUAL(loop_run(loop), 0);
+    CU_ASSERT_EQUAL(reloaded, SIGHUP);
+    CU_ASSERT_EQUAL(ended, 0);
+    (void)kill(getpid(), SIGINT);
+    CU_ASSERT_EQUAL(loop_run(loop), 0);
+    CU_ASSERT_EQUAL(ended, SIGINT);
+    (void)kill(getpid(), SIGPIPE);
+    (void)kill(getpid(), SIGTERM);
+    CU_ASSERT_EQUAL(loop_run(loop), 0);
+    CU_ASSERT_EQUAL(ended, SIGTERM);
+    signals_deinit(&s);
+    /* Late ones do nothing. */
+    (void)kill(getpid(), SIGTERM);
+    (void)kill(getpid(), SIGHUP);
+    signals_deinit(&s);
+    loop_free(loop);
+}
+
 static const struct unit_case CASES[] = {
     {"hooks run once, at the end of the turn", hooks_run_once_at_the_end_of_the_turn},
     {"a cancelled hook does not run", a_cancelled_hook_does_not_run},
@@ -218,5 +263,7 @@ static const struct unit_case CASES[] = {
     {"a hook of the next turn", a_hook_of_the_next_turn},
     {"an earlier deadline wins", an_earlier_deadline_wins},
     {"a cleared timer does not fire", a_cleared_timer_does_not_fire},
+    {"each has its own", test_each_has_its_own},
 };
+
 UNIT_MAIN("loop", CASES)

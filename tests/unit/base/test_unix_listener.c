@@ -33,7 +33,7 @@ static int connect_to(const char *path)
 
 static void test_door(void)
 {
-    struct door *a = NULL, *b = NULL;
+    struct unix_listener *a = NULL, *b = NULL;
     struct err err = ERR_INIT;
     struct fixture f;
     unsigned n = 0;
@@ -42,34 +42,36 @@ static void test_door(void)
 
     setup(&f);
     strcpy(path, in_folder(&f, "sock"));
-    CU_ASSERT_EQUAL_FATAL(door_open(&a, f.loop, path, 0640, arrived, &n, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(unix_listener_open(&a, f.loop, path, 0640, arrived, &n, &err), 0);
     CU_ASSERT_EQUAL(stat(path, &st), 0);
     CU_ASSERT_EQUAL(st.st_mode & 07777, 0640);
     CU_ASSERT_EQUAL(connect_to(path), 0);
     turn(&f);
     CU_ASSERT_EQUAL(n, 1);
     /* One that answers is left alone. */
-    CU_ASSERT_EQUAL(door_open(&b, f.loop, path, 0600, arrived, &n, &err), -EADDRINUSE);
+    CU_ASSERT_EQUAL(unix_listener_open(&b, f.loop, path, 0600, arrived, &n, &err), -EADDRINUSE);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "another daemon"));
     /* One that doesn't is replaced; the first one then keeps its hands off the second's. */
     CU_ASSERT_EQUAL(rename(path, in_folder(&f, "moved")), 0);
-    CU_ASSERT_EQUAL_FATAL(door_open(&b, f.loop, path, 0600, arrived, &n, &err), 0);
-    door_close(a);
+    CU_ASSERT_EQUAL_FATAL(unix_listener_open(&b, f.loop, path, 0600, arrived, &n, &err), 0);
+    unix_listener_close(a);
     CU_ASSERT_EQUAL(connect_to(path), 0);
     CU_ASSERT_EQUAL(rename(in_folder(&f, "moved"), path), 0);
     CU_ASSERT_EQUAL(connect_to(path), -ECONNREFUSED);
-    door_close(b);
-    CU_ASSERT_EQUAL_FATAL(door_open(&a, f.loop, path, 0600, arrived, &n, &err), 0);
+    unix_listener_close(b);
+    CU_ASSERT_EQUAL_FATAL(unix_listener_open(&a, f.loop, path, 0600, arrived, &n, &err), 0);
     CU_ASSERT_EQUAL(connect_to(path), 0);
-    door_close(a);
+    unix_listener_close(a);
     CU_ASSERT_EQUAL(access(path, F_OK), -1);
-    door_close(NULL);
+    unix_listener_close(NULL);
     /* Not a socket; no folder; too long. */
-    CU_ASSERT_EQUAL(door_open(&a, f.loop, in_folder(&f, "keys"), 0600, arrived, &n, &err), -EEXIST);
-    CU_ASSERT_EQUAL(door_open(&a, f.loop, in_folder(&f, "no/x"), 0600, arrived, &n, &err), -ENOENT);
+    CU_ASSERT_EQUAL(unix_listener_open(&a, f.loop, in_folder(&f, "keys"), 0600, arrived, &n, &err),
+                    -EEXIST);
+    CU_ASSERT_EQUAL(unix_listener_open(&a, f.loop, in_folder(&f, "no/x"), 0600, arrived, &n, &err),
+                    -ENOENT);
     memset(path, 'x', sizeof(path) - 1);
     path[sizeof(path) - 1] = '\0';
-    CU_ASSERT_EQUAL(door_open(&a, f.loop, path, 0600, arrived, &n, &err), -ENAMETOOLONG);
+    CU_ASSERT_EQUAL(unix_listener_open(&a, f.loop, path, 0600, arrived, &n, &err), -ENAMETOOLONG);
     cleanup(&f);
 }
 
@@ -77,4 +79,4 @@ static const struct unit_case CASES[] = {
     {"the door", test_door},
 };
 
-UNIT_MAIN("door", CASES)
+UNIT_MAIN("unix_listener", CASES)

@@ -10,7 +10,7 @@
 
 static void request(struct audit *a, const char *id)
 {
-    struct wire_sign sign = {.request_id = slice_str(id), .client = {.uid = WIRE_UID_UNKNOWN}};
+    struct sign_request sign = {.request_id = slice_str(id), .client = {.uid = CLIENT_UID_UNKNOWN}};
     struct record_outcome o = {.request_id = slice_str(id), .status = 200, .sent = "all"};
 
     CU_ASSERT_EQUAL(audit_intent(a, &sign, SLICE_LIT("k")), 0);
@@ -63,7 +63,7 @@ static bool is_there(const struct fake *f, const struct row *row)
 
 void fake_load(struct fake *f, const char *folder, const char *host)
 {
-    struct centre_record record;
+    struct archive_record record;
     struct folder_log *log = NULL;
     struct err err = ERR_INIT;
 
@@ -121,16 +121,16 @@ struct row *fake_double(struct fake *f, size_t i)
 
 /* ---- as a centre ---- */
 
-static int fake_logs(struct centre *centre, int (*each)(void *arg, const struct centre_log *log),
+static int fake_logs(struct archive *archive, int (*each)(void *arg, const struct archive_log *log),
                      void *arg, struct err *err)
 {
-    struct fake *f = (struct fake *)centre;
-    struct centre_log empty = {.log = {{0xee}}, .host = "empty", .wrong = f->wrong};
+    struct fake *f = (struct fake *)archive;
+    struct archive_log empty = {.log = {{0xee}}, .host = "empty", .wrong = f->wrong};
     int r = f->has_empty ? each(arg, &empty) : 0;
 
     (void)err;
     for (size_t i = 0, end; r == 0 && i < f->n; i = end) {
-        struct centre_log log = {.log = f->rows[i].log, .host = f->rows[i].host};
+        struct archive_log log = {.log = f->rows[i].log, .host = f->rows[i].host};
 
         for (end = i; end < f->n && memcmp(&f->rows[end].log, &log.log, SEAL_KEY) == 0; end++)
             log.last = f->rows[end].seq;
@@ -141,21 +141,21 @@ static int fake_logs(struct centre *centre, int (*each)(void *arg, const struct 
     return r;
 }
 
-static int fake_records(struct centre *centre, const struct seal_key *log, uint64_t first,
-                        int (*each)(void *arg, const struct centre_record *record), void *arg,
+static int fake_records(struct archive *archive, const struct seal_key *log, uint64_t first,
+                        int (*each)(void *arg, const struct archive_record *record), void *arg,
                         struct err *err)
 {
-    struct fake *f = (struct fake *)centre;
+    struct fake *f = (struct fake *)archive;
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < f->n; i++) {
         const struct row *row = &f->rows[i];
-        struct centre_record record = {.epoch = row->epoch,
-                                       .seq = row->seq,
-                                       .hash = row->hash,
-                                       .host = row->host,
-                                       .received_us = row->received_us,
-                                       .line = slice_str(row->line)};
+        struct archive_record record = {.epoch = row->epoch,
+                                        .seq = row->seq,
+                                        .hash = row->hash,
+                                        .host = row->host,
+                                        .received_us = row->received_us,
+                                        .line = slice_str(row->line)};
 
         if (row->seq >= first && memcmp(&row->log, log, SEAL_KEY) == 0)
             r = each(arg, &record);
@@ -163,18 +163,18 @@ static int fake_records(struct centre *centre, const struct seal_key *log, uint6
     return r == 0 && f->fail ? err_set(err, f->fail, "the centre went away") : r;
 }
 
-static int fake_alarms(struct centre *centre,
-                       int (*each)(void *arg, const struct centre_alarm *alarm), void *arg,
+static int fake_alarms(struct archive *archive,
+                       int (*each)(void *arg, const struct archive_alarm *alarm), void *arg,
                        struct err *err)
 {
-    struct fake *f = (struct fake *)centre;
+    struct fake *f = (struct fake *)archive;
     int r = 0;
 
     (void)err;
     for (size_t i = 0; r == 0 && i < f->n_alarms; i++)
         r = each(arg, &f->alarms[i]);
     for (unsigned i = 0; r == 0 && i < f->flood; i++) {
-        struct centre_alarm alarm = f->alarms[0];
+        struct archive_alarm alarm = f->alarms[0];
 
         alarm.log = (struct seal_key){{(unsigned char)(i % 2 + 1)}};
         r = each(arg, &alarm);
@@ -182,12 +182,12 @@ static int fake_alarms(struct centre *centre,
     return r;
 }
 
-static const struct centre_kind FAKE = {
+static const struct archive_kind FAKE = {
     .logs = fake_logs, .records = fake_records, .alarms = fake_alarms};
 
 void fake_init(struct fake *f)
 {
-    *f = (struct fake){.centre.kind = &FAKE};
+    *f = (struct fake){.archive.kind = &FAKE};
 }
 
 void fake_deinit(struct fake *f)

@@ -21,10 +21,10 @@ struct row {
 };
 
 struct fake {
-    struct centre centre;
+    struct archive archive;
     struct row rows[ROWS]; /* of all logs; by log, seq and epoch once fake_sort was called */
     size_t n;
-    struct centre_alarm alarms[ALARMS];
+    struct archive_alarm alarms[ALARMS];
     size_t n_alarms;
     unsigned flood;    /* so many more, of two logs in turns that nobody has */
     bool has_empty;    /* the centre knows one more log, and has no record of it */

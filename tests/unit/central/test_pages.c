@@ -19,13 +19,13 @@ static void cleanup(void)
 /* All records, in pages of so many bytes; how many there were. */
 static size_t read_all(size_t most)
 {
-    struct centre_record record;
+    struct archive_record record;
     struct err err = ERR_INIT;
     struct pages p;
     size_t n = 0;
     int r;
 
-    pages_init(&p, &f.centre, &f.rows[0].log, most);
+    pages_init(&p, &f.archive, &f.rows[0].log, most);
     while ((r = pages_next(&p, &record, &err)) == 1) {
         CU_ASSERT_FATAL(n < f.n);
         CU_ASSERT_EQUAL(record.seq, f.rows[n].seq);
@@ -58,7 +58,7 @@ static void test_all(void)
 /* What comes out of order ends in finite time, and never goes back. */
 static void test_disorder(void)
 {
-    struct centre_record record;
+    struct archive_record record;
     struct err err = ERR_INIT;
     struct pages p;
 
@@ -70,7 +70,7 @@ static void test_disorder(void)
         uint64_t before = 0;
         size_t n = 0;
 
-        pages_init(&p, &f.centre, &f.rows[0].log, most);
+        pages_init(&p, &f.archive, &f.rows[0].log, most);
         while (pages_next(&p, &record, &err) == 1 && n <= f.n) {
             CU_ASSERT(record.seq >= before);
             before = record.seq;
@@ -84,14 +84,14 @@ static void test_disorder(void)
 
 static void test_failure(void)
 {
-    struct centre_record record;
+    struct archive_record record;
     struct err err = ERR_INIT;
     struct pages p;
     int r = 1;
 
     setup();
     f.fail = -EPIPE;
-    pages_init(&p, &f.centre, &f.rows[0].log, 2000);
+    pages_init(&p, &f.archive, &f.rows[0].log, 2000);
     while (r == 1)
         r = pages_next(&p, &record, &err);
     CU_ASSERT_EQUAL(r, -EPIPE);

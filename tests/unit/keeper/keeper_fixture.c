@@ -173,7 +173,7 @@ struct proxy *greet(const struct fixture *f)
 
 struct wire_message sign_message(uint64_t id)
 {
-    static const struct wire_field FIELDS[] = {
+    static const struct request_field FIELDS[] = {
         {SLICE_LIT("login_name"), SLICE_LIT("admin")},
         {SLICE_LIT("user_name"), SLICE_LIT("myusername")},
     };
@@ -182,7 +182,7 @@ struct wire_message sign_message(uint64_t id)
         .type = WIRE_SIGN,
         .sign = {.id = id,
                  .request_id = SLICE_LIT("req-1"),
-                 .client = {.uid = WIRE_UID_UNKNOWN, .via = SLICE_LIT("tcp")},
+                 .client = {.uid = CLIENT_UID_UNKNOWN, .via = SLICE_LIT("tcp")},
                  .method = SLICE_LIT("PUT"),
                  .workspace = SLICE_LIT("space"),
                  .path = SLICE_LIT("/v1/agent/1"),

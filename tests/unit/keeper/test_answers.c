@@ -1,4 +1,5 @@
 /* The answers of one turn: a list that grows keeps what it held, and nothing is left behind. */
+#include "keeper/answers.h"
 #include "unit/unit.h"
 
 #include <stdlib.h>
@@ -199,6 +200,43 @@ static void after_a_busy_turn(void)
     answers_deinit(&a);
 }
 
+static void alone(void)
+{
+    struct group_commit g = {0};
+
+    CU_ASSERT_FALSE(group_commit_more(&g, 1, 0, 5));
+    CU_ASSERT_FALSE(group_commit_more(&g, 0, 9, 5));
+    CU_ASSERT_FALSE(group_commit_more(&g, GROUP_COMMIT_ENOUGH, 9, 5));
+    CU_ASSERT_EQUAL(g.looks, 0);
+}
+
+static void as_long_as_more_comes(void)
+{
+    struct group_commit g = {0};
+
+    CU_ASSERT(group_commit_more(&g, 1, 9, 5));
+    CU_ASSERT(group_commit_more(&g, 2, 8, 5));
+    CU_ASSERT(group_commit_more(&g, 5, 5, 5));
+    CU_ASSERT_FALSE(group_commit_more(&g, 5, 5, 5));
+    g = (struct group_commit){0};
+    CU_ASSERT(group_commit_more(&g, 1, 1, 5));
+    CU_ASSERT_FALSE(group_commit_more(&g, 2, 0, 5));
+}
+
+static void not_for_ever(void)
+{
+    struct group_commit g = {0};
+    size_t n = 1;
+
+    while (n < 1000 && group_commit_more(&g, n, 1, 5))
+        n++;
+    CU_ASSERT_EQUAL(n, 1 + GROUP_COMMIT_LOOKS);
+    g = (struct group_commit){0};
+    CU_ASSERT(group_commit_more(&g, 1, 1, 5));
+    CU_ASSERT(group_commit_more(&g, 2, 1, 5 + GROUP_COMMIT_US));
+    CU_ASSERT_FALSE(group_commit_more(&g, 3, 1, 6 + GROUP_COMMIT_US));
+}
+
 static const struct unit_case CASES[] = {
     {"none", none},
     {"a new one is empty", a_new_one_is_empty},
@@ -209,5 +247,9 @@ static const struct unit_case CASES[] = {
     {"clearing wipes", clearing_wipes},
     {"what is given back is wiped", what_is_given_back_is_wiped},
     {"after a busy turn", after_a_busy_turn},
+    {"alone", alone},
+    {"as long as more comes", as_long_as_more_comes},
+    {"not for ever", not_for_ever},
 };
+
 UNIT_MAIN("answers", CASES)

@@ -46,7 +46,7 @@ static void test_rules(void)
     put(p, &m);
     m = ask(3, 7, "cpt_wrong");
     put(p, &m);
-    m = ask(4, WIRE_UID_UNKNOWN, "cpt_one");
+    m = ask(4, CLIENT_UID_UNKNOWN, "cpt_one");
     put(p, &m);
     turn(&f);
     expect_text(p, 1, WIRE_REASON_FORBIDDEN, MAY);
@@ -173,7 +173,7 @@ static void test_none(void)
     setup(&f);
     keeper_policy(f.keeper, policy);
     p = greet(&f);
-    m = ask(1, WIRE_UID_UNKNOWN, "cpt_any");
+    m = ask(1, CLIENT_UID_UNKNOWN, "cpt_any");
     put(p, &m);
     turn(&f);
     expect_signed(p, 1);
@@ -190,4 +190,4 @@ static const struct unit_case CASES[] = {
     {"no policy", test_none},
 };
 
-UNIT_MAIN("permit", CASES)
+UNIT_MAIN("authorize", CASES)

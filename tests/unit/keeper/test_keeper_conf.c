@@ -91,9 +91,10 @@ static void test_defaults(void)
 /* What a rule for PUT /v1/area/7 says of the field; -1: nothing. */
 static int says(const struct keeper_conf *c, const char *name)
 {
-    const struct veil_rule *selected[VEIL_RULES_MAX];
-    size_t n = veil_rules_select(c->fields, SLICE_LIT("PUT"), SLICE_LIT("/v1/area/7"), selected);
-    const struct veil_rule *rule = veil_rules_find(selected, n, slice_str(name));
+    const struct redaction_rule *selected[REDACTION_RULES_MAX];
+    size_t n =
+        redaction_rules_select(c->fields, SLICE_LIT("PUT"), SLICE_LIT("/v1/area/7"), selected);
+    const struct redaction_rule *rule = redaction_rules_find(selected, n, slice_str(name));
 
     return rule ? (int)rule->keep : -1;
 }

@@ -229,4 +229,4 @@ static const struct unit_case CASES[] = {
     {"a peer that doesn't read", test_deaf_peer},
 };
 
-UNIT_MAIN("keeper failures", CASES)
+UNIT_MAIN("keeper_failures", CASES)

@@ -12,9 +12,9 @@
 struct fixture {
     char folder[32];
     int directory;
-    struct veil *veil;
+    struct redaction *redaction;
     struct mac *mac; /* made from the key file by the test */
-    struct veil_rules *rules;
+    struct redaction_rules *rules;
 };
 
 static void setup(struct fixture *f)
@@ -26,21 +26,21 @@ static void setup(struct fixture *f)
     *f = (struct fixture){.folder = "/tmp/test_veil.XXXXXX"};
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(f->folder));
     f->directory = open(f->folder, O_RDONLY | O_DIRECTORY);
-    CU_ASSERT_EQUAL_FATAL(veil_open(&f->veil, f->directory, f->folder, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(redact_open(&f->redaction, f->directory, f->folder, &err), 0);
     fd = openat(f->directory, MAC_KEY_FILE, O_RDONLY);
     CU_ASSERT_EQUAL_FATAL(mac_key_read(fd, key), 0);
     close(fd);
     CU_ASSERT_EQUAL_FATAL(mac_new(&f->mac, key), 0);
-    CU_ASSERT_EQUAL_FATAL(veil_rules_new(&f->rules), 0);
-    veil_use(f->veil, f->rules);
+    CU_ASSERT_EQUAL_FATAL(redaction_rules_new(&f->rules), 0);
+    redact_use(f->redaction, f->rules);
 }
 
 static void cleanup(struct fixture *f)
 {
-    veil_free(f->veil);
-    veil_free(NULL);
+    redact_free(f->redaction);
+    redact_free(NULL);
     mac_free(f->mac);
-    veil_rules_free(f->rules);
+    redaction_rules_free(f->rules);
     close(f->directory);
     unit_remove(f->folder);
 }
@@ -48,25 +48,25 @@ static void cleanup(struct fixture *f)
 static void add_rule(const struct fixture *f, const char *path, const char *field,
                      enum record_keep keep)
 {
-    struct veil_rule_text rule = {NULL, path, field, keep};
+    struct redaction_rule_text rule = {NULL, path, field, keep};
     const char *where, *why;
 
-    CU_ASSERT_EQUAL(veil_rules_add(f->rules, &rule, &where, &why), 0);
+    CU_ASSERT_EQUAL(redaction_rules_add(f->rules, &rule, &where, &why), 0);
 }
 
 /* How a value of that field is kept; a hash must be the one of the key file's key. */
 static enum record_keep keep(const struct fixture *f, const char *name, const char *value)
 {
-    struct wire_field field = {slice_str(name), slice_str(value)};
-    struct wire_sign sign = {.method = SLICE_LIT("PUT"),
-                             .path = SLICE_LIT("/v1/area/7"),
-                             .n_fields = 1,
-                             .fields = &field};
+    struct request_field field = {slice_str(name), slice_str(value)};
+    struct sign_request sign = {.method = SLICE_LIT("PUT"),
+                                .path = SLICE_LIT("/v1/area/7"),
+                                .n_fields = 1,
+                                .fields = &field};
     unsigned char expected[MAC_BYTES];
-    struct record_veil how;
-    struct wire_sign out;
+    struct record_redaction how;
+    struct sign_request out;
 
-    CU_ASSERT_EQUAL_FATAL(veil_intent(f->veil, &sign, &out, &how), 0);
+    CU_ASSERT_EQUAL_FATAL(redact_intent(f->redaction, &sign, &out, &how), 0);
     CU_ASSERT_PTR_EQUAL(out.fields, sign.fields);
     CU_ASSERT_EQUAL(mac_body(f->mac, &field, 1, expected), 0);
     CU_ASSERT(memcmp(how.body_mac, expected, MAC_BYTES) == 0);
@@ -95,7 +95,7 @@ static void test_defaults(void)
     CU_ASSERT_EQUAL(keep(&f, "done_date", "x:1::true"), RECORD_MAC);
     CU_ASSERT_EQUAL(keep(&f, "external_id", "0012"), RECORD_PLAIN);
     /* Without any rules, too. */
-    veil_use(f.veil, NULL);
+    redact_use(f.redaction, NULL);
     CU_ASSERT_EQUAL(keep(&f, "name", "bob@example.com"), RECORD_MAC);
     CU_ASSERT_EQUAL(keep(&f, "name", "bob"), RECORD_PLAIN);
     cleanup(&f);
@@ -126,13 +126,14 @@ static void test_rules(void)
 
 static void test_no_fields(void)
 {
-    struct wire_sign sign = {.method = SLICE_LIT("DELETE"), .path = SLICE_LIT("/v1/area/7")}, out;
+    struct sign_request sign = {.method = SLICE_LIT("DELETE"), .path = SLICE_LIT("/v1/area/7")},
+                        out;
     unsigned char expected[MAC_BYTES];
-    struct record_veil how;
+    struct record_redaction how;
     struct fixture f;
 
     setup(&f);
-    CU_ASSERT_EQUAL(veil_intent(f.veil, &sign, &out, &how), 0);
+    CU_ASSERT_EQUAL(redact_intent(f.redaction, &sign, &out, &how), 0);
     CU_ASSERT_EQUAL(mac_body(f.mac, NULL, 0, expected), 0);
     CU_ASSERT(memcmp(how.body_mac, expected, MAC_BYTES) == 0);
     cleanup(&f);
@@ -141,17 +142,17 @@ static void test_no_fields(void)
 /* Equal values have equal hashes, in whatever field and request. */
 static void test_matching(void)
 {
-    static const struct wire_field FIELDS[] = {
+    static const struct request_field FIELDS[] = {
         {SLICE_LIT("a_email"), SLICE_LIT("bob@example.com")},
         {SLICE_LIT("b"), SLICE_LIT("bob@example.com")},
         {SLICE_LIT("c"), SLICE_LIT("eva@example.com")},
     };
-    struct wire_sign sign = {.n_fields = 3, .fields = FIELDS}, out;
-    struct record_veil how;
+    struct sign_request sign = {.n_fields = 3, .fields = FIELDS}, out;
+    struct record_redaction how;
     struct fixture f;
 
     setup(&f);
-    CU_ASSERT_EQUAL(veil_intent(f.veil, &sign, &out, &how), 0);
+    CU_ASSERT_EQUAL(redact_intent(f.redaction, &sign, &out, &how), 0);
     CU_ASSERT(memcmp(how.forms[0].mac, how.forms[1].mac, MAC_BYTES) == 0);
     CU_ASSERT(memcmp(how.forms[0].mac, how.forms[2].mac, MAC_BYTES) != 0);
     cleanup(&f);
@@ -181,9 +182,9 @@ static void test_texts(void)
         {"", "bob@example.com is not in the API description", false},
     };
     enum { N = sizeof(CASES) / sizeof(CASES[0]) };
-    struct wire_problem list[N];
-    struct wire_sign sign = {.n_problems = N, .problems = list}, out;
-    struct record_veil how;
+    struct request_problem list[N];
+    struct sign_request sign = {.n_problems = N, .problems = list}, out;
+    struct record_redaction how;
     struct fixture f;
 
     setup(&f);
@@ -191,9 +192,9 @@ static void test_texts(void)
     add_rule(&f, NULL, "hashed", RECORD_MAC);
     add_rule(&f, NULL, "open_email", RECORD_PLAIN);
     for (size_t i = 0; i < N; i++)
-        list[i] = (struct wire_problem){slice_str(CASES[i].field), SLICE_LIT("invalid_field"),
-                                        slice_str(CASES[i].text)};
-    CU_ASSERT_EQUAL(veil_intent(f.veil, &sign, &out, &how), 0);
+        list[i] = (struct request_problem){slice_str(CASES[i].field), SLICE_LIT("invalid_field"),
+                                           slice_str(CASES[i].text)};
+    CU_ASSERT_EQUAL(redact_intent(f.redaction, &sign, &out, &how), 0);
     CU_ASSERT_EQUAL_FATAL(out.n_problems, N);
     for (size_t i = 0; i < N; i++) {
         const char *expected = CASES[i].kept ? CASES[i].text : WITHHELD;
@@ -205,41 +206,41 @@ static void test_texts(void)
         CU_ASSERT(slice_eq(list[i].error, slice_str(CASES[i].text)));
     }
     for (size_t i = 0; i < N; i++) {
-        struct wire_reject in = {.status = 422,
-                                 .code = list[i].code,
-                                 .field = list[i].field,
-                                 .error = list[i].error,
-                                 .n_problems = 1,
-                                 .problems = &list[i]};
-        struct wire_reject rejected;
+        struct reject_request in = {.status = 422,
+                                    .code = list[i].code,
+                                    .field = list[i].field,
+                                    .error = list[i].error,
+                                    .n_problems = 1,
+                                    .problems = &list[i]};
+        struct reject_request rejected;
 
-        veil_reject(f.veil, &in, &rejected);
+        redact_reject(f.redaction, &in, &rejected);
         CU_ASSERT_EQUAL(rejected.status, 422);
         CU_ASSERT(slice_eq(rejected.error, out.problems[i].error));
         CU_ASSERT(slice_eq(rejected.problems[0].error, rejected.error));
     }
     CU_ASSERT(
-        slice_eq(veil_text(SLICE_LIT("the proxy went away")), SLICE_LIT("the proxy went away")));
-    CU_ASSERT(slice_eq(veil_text(SLICE_LIT("no bob@example.com")), slice_str(WITHHELD)));
+        slice_eq(redact_text(SLICE_LIT("the proxy went away")), SLICE_LIT("the proxy went away")));
+    CU_ASSERT(slice_eq(redact_text(SLICE_LIT("no bob@example.com")), slice_str(WITHHELD)));
     cleanup(&f);
 }
 
 /* Rules of an endpoint are those of that endpoint's texts alone. */
 static void test_texts_by_endpoint(void)
 {
-    struct wire_reject in = {.method = SLICE_LIT("PUT"),
-                             .path = SLICE_LIT("/v1/area/7"),
-                             .field = SLICE_LIT("f"),
-                             .error = SLICE_LIT("f: 5 is not accepted")};
-    struct wire_reject out;
+    struct reject_request in = {.method = SLICE_LIT("PUT"),
+                                .path = SLICE_LIT("/v1/area/7"),
+                                .field = SLICE_LIT("f"),
+                                .error = SLICE_LIT("f: 5 is not accepted")};
+    struct reject_request out;
     struct fixture f;
 
     setup(&f);
     add_rule(&f, "/v1/area/:id", "f", RECORD_OMIT);
-    veil_reject(f.veil, &in, &out);
+    redact_reject(f.redaction, &in, &out);
     CU_ASSERT(slice_eq(out.error, slice_str(WITHHELD)));
     in.path = SLICE_LIT("/v1/org/7");
-    veil_reject(f.veil, &in, &out);
+    redact_reject(f.redaction, &in, &out);
     CU_ASSERT(slice_eq(out.error, in.error));
     cleanup(&f);
 }
@@ -247,20 +248,20 @@ static void test_texts_by_endpoint(void)
 static void test_key(void)
 {
     char id[MAC_KEY_ID];
-    struct veil *again = NULL;
+    struct redaction *again = NULL;
     struct err err = ERR_INIT;
     struct fixture f;
 
     setup(&f);
-    CU_ASSERT(veil_key_created(f.veil));
+    CU_ASSERT(redact_key_created(f.redaction));
     CU_ASSERT_EQUAL(mac_key_id(f.mac, id), 0);
-    CU_ASSERT(slice_eq(veil_key_id(f.veil), slice_of(id, sizeof(id))));
-    CU_ASSERT_EQUAL(veil_open(&again, f.directory, f.folder, &err), 0);
-    CU_ASSERT_FALSE(veil_key_created(again));
-    CU_ASSERT(slice_eq(veil_key_id(f.veil), veil_key_id(again)));
-    veil_free(again);
+    CU_ASSERT(slice_eq(redact_key_id(f.redaction), slice_of(id, sizeof(id))));
+    CU_ASSERT_EQUAL(redact_open(&again, f.directory, f.folder, &err), 0);
+    CU_ASSERT_FALSE(redact_key_created(again));
+    CU_ASSERT(slice_eq(redact_key_id(f.redaction), redact_key_id(again)));
+    redact_free(again);
     CU_ASSERT_EQUAL(fchmodat(f.directory, MAC_KEY_FILE, 0644, 0), 0);
-    CU_ASSERT_EQUAL(veil_open(&again, f.directory, f.folder, &err), -EPERM);
+    CU_ASSERT_EQUAL(redact_open(&again, f.directory, f.folder, &err), -EPERM);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, MAC_KEY_FILE));
     cleanup(&f);
 }
@@ -272,4 +273,4 @@ static const struct unit_case CASES[] = {
     {"the key", test_key},
 };
 
-UNIT_MAIN("veil", CASES)
+UNIT_MAIN("redaction", CASES)

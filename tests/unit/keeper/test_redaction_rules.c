@@ -6,30 +6,31 @@
 
 #define PUT SLICE_LIT("PUT")
 
-static struct veil_rules *rules(const struct veil_rule_text *list, size_t n)
+static struct redaction_rules *rules(const struct redaction_rule_text *list, size_t n)
 {
-    struct veil_rules *r = NULL;
+    struct redaction_rules *r = NULL;
     const char *where, *why;
 
-    CU_ASSERT_EQUAL_FATAL(veil_rules_new(&r), 0);
+    CU_ASSERT_EQUAL_FATAL(redaction_rules_new(&r), 0);
     for (size_t i = 0; i < n; i++)
-        CU_ASSERT_EQUAL(veil_rules_add(r, &list[i], &where, &why), 0);
+        CU_ASSERT_EQUAL(redaction_rules_add(r, &list[i], &where, &why), 0);
     return r;
 }
 
 /* What the rules say, -1 for nothing. */
-static int says(const struct veil_rules *r, const char *method, const char *path, const char *name)
+static int says(const struct redaction_rules *r, const char *method, const char *path,
+                const char *name)
 {
-    const struct veil_rule *selected[VEIL_RULES_MAX];
-    size_t n = veil_rules_select(r, slice_str(method), slice_str(path), selected);
-    const struct veil_rule *rule = veil_rules_find(selected, n, slice_str(name));
+    const struct redaction_rule *selected[REDACTION_RULES_MAX];
+    size_t n = redaction_rules_select(r, slice_str(method), slice_str(path), selected);
+    const struct redaction_rule *rule = redaction_rules_find(selected, n, slice_str(name));
 
     return rule ? (int)rule->keep : -1;
 }
 
 static void test_first_wins(void)
 {
-    static const struct veil_rule_text LIST[] = {
+    static const struct redaction_rule_text LIST[] = {
         {"PUT", "/v1/area/:id", "server_emails[].name", RECORD_MAC},
         {NULL, "/v1/*/:id", "server_emails", RECORD_OMIT},
         {"POST", NULL, "server_emails", RECORD_PLAIN},
@@ -37,7 +38,7 @@ static void test_first_wins(void)
         {NULL, NULL, "name", RECORD_MAC},
         {NULL, NULL, "name", RECORD_OMIT},
     };
-    struct veil_rules *r = rules(LIST, sizeof(LIST) / sizeof(LIST[0]));
+    struct redaction_rules *r = rules(LIST, sizeof(LIST) / sizeof(LIST[0]));
 
     CU_ASSERT_EQUAL(says(r, "PUT", "/v1/area/7", "server_emails"), RECORD_MAC);
     CU_ASSERT_EQUAL(says(r, "POST", "/v1/area/7", "server_emails"), RECORD_OMIT);
@@ -50,8 +51,8 @@ static void test_first_wins(void)
     CU_ASSERT_EQUAL(says(r, "PUT", "/v1/area", "name2"), -1);
     CU_ASSERT_EQUAL(says(r, "", "", "name"), RECORD_MAC);
     CU_ASSERT_EQUAL(says(NULL, "PUT", "/v1/area", "name"), -1);
-    veil_rules_free(r);
-    veil_rules_free(NULL);
+    redaction_rules_free(r);
+    redaction_rules_free(NULL);
 }
 
 static void test_paths(void)
@@ -80,15 +81,16 @@ static void test_paths(void)
     };
 
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
-        struct veil_rule_text rule = {NULL, CASES[i].pattern, "f", RECORD_OMIT};
-        struct veil_rules *r = rules(&rule, 1);
+        struct redaction_rule_text rule = {NULL, CASES[i].pattern, "f", RECORD_OMIT};
+        struct redaction_rules *r = rules(&rule, 1);
         size_t n = strlen(CASES[i].path);
         char *path = unit_guard(CASES[i].path, n);
-        const struct veil_rule *selected[VEIL_RULES_MAX];
+        const struct redaction_rule *selected[REDACTION_RULES_MAX];
 
-        CU_ASSERT_EQUAL(veil_rules_select(r, PUT, slice_of(path, n), selected), CASES[i].match);
+        CU_ASSERT_EQUAL(redaction_rules_select(r, PUT, slice_of(path, n), selected),
+                        CASES[i].match);
         unit_guard_free(path, n);
-        veil_rules_free(r);
+        redaction_rules_free(r);
     }
 }
 
@@ -98,21 +100,21 @@ static void test_fields(void)
                                        "a[0][].b.c", "with space", "n\xc3\xa5", "a-b_c"};
 
     for (size_t i = 0; i < sizeof(GOOD) / sizeof(GOOD[0]); i++) {
-        struct veil_rule_text rule = {NULL, NULL, GOOD[i], RECORD_MAC};
-        struct veil_rules *r = rules(&rule, 1);
+        struct redaction_rule_text rule = {NULL, NULL, GOOD[i], RECORD_MAC};
+        struct redaction_rules *r = rules(&rule, 1);
         char name[32] = "";
 
         strncat(name, GOOD[i], strcspn(GOOD[i], ".["));
         CU_ASSERT_EQUAL(says(r, "PUT", "/v1/x", name), RECORD_MAC);
-        veil_rules_free(r);
+        redaction_rules_free(r);
     }
 }
 
 static void test_wrong(void)
 {
-    static char longest[VEIL_RULE_TEXT_MAX + 2];
+    static char longest[REDACTION_RULE_TEXT_MAX + 2];
     static const struct {
-        struct veil_rule_text rule;
+        struct redaction_rule_text rule;
         const char *where, *why;
     } CASES[] = {
         {{"GET", NULL, "f", RECORD_MAC}, "method", "\"POST\""},
@@ -147,34 +149,34 @@ static void test_wrong(void)
         {{NULL, NULL, "a[].b", RECORD_PLAIN}, "keep", "whole field"},
         {{NULL, NULL, "a.b", RECORD_PLAIN}, "keep", "whole field"},
     };
-    struct veil_rules *r = NULL;
+    struct redaction_rules *r = NULL;
 
     memset(longest, 'a', sizeof(longest) - 1);
-    CU_ASSERT_EQUAL_FATAL(veil_rules_new(&r), 0);
+    CU_ASSERT_EQUAL_FATAL(redaction_rules_new(&r), 0);
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
         const char *where = NULL, *why = NULL;
 
-        CU_ASSERT_EQUAL(veil_rules_add(r, &CASES[i].rule, &where, &why), -EINVAL);
+        CU_ASSERT_EQUAL(redaction_rules_add(r, &CASES[i].rule, &where, &why), -EINVAL);
         CU_ASSERT_STRING_EQUAL(where, CASES[i].where);
         CU_ASSERT_PTR_NOT_NULL(strstr(why, CASES[i].why));
     }
     CU_ASSERT_EQUAL(says(r, "PUT", "/v1/a", "a"), -1);
-    veil_rules_free(r);
+    redaction_rules_free(r);
 }
 
 static void test_many(void)
 {
-    struct veil_rule_text rule = {NULL, NULL, "f", RECORD_OMIT};
+    struct redaction_rule_text rule = {NULL, NULL, "f", RECORD_OMIT};
     const char *where = NULL, *why = NULL;
-    struct veil_rules *r = NULL;
+    struct redaction_rules *r = NULL;
 
-    CU_ASSERT_EQUAL_FATAL(veil_rules_new(&r), 0);
-    for (int i = 0; i < VEIL_RULES_MAX; i++)
-        CU_ASSERT_EQUAL(veil_rules_add(r, &rule, &where, &why), 0);
-    CU_ASSERT_EQUAL(veil_rules_add(r, &rule, &where, &why), -EINVAL);
+    CU_ASSERT_EQUAL_FATAL(redaction_rules_new(&r), 0);
+    for (int i = 0; i < REDACTION_RULES_MAX; i++)
+        CU_ASSERT_EQUAL(redaction_rules_add(r, &rule, &where, &why), 0);
+    CU_ASSERT_EQUAL(redaction_rules_add(r, &rule, &where, &why), -EINVAL);
     CU_ASSERT_PTR_NOT_NULL(strstr(why, "256"));
     CU_ASSERT_EQUAL(says(r, "PUT", "/v1/a", "f"), RECORD_OMIT);
-    veil_rules_free(r);
+    redaction_rules_free(r);
 }
 
 static const struct unit_case CASES[] = {
@@ -182,4 +184,4 @@ static const struct unit_case CASES[] = {
     {"what is no rule", test_wrong},           {"many", test_many},
 };
 
-UNIT_MAIN("veil_rules", CASES)
+UNIT_MAIN("redaction_rules", CASES)

@@ -6,7 +6,7 @@
 
 static struct policy_request put_area(void)
 {
-    static const struct wire_field FIELDS[] = {{SLICE_LIT("name"), SLICE_LIT("SECRET-VALUE")}};
+    static const struct request_field FIELDS[] = {{SLICE_LIT("name"), SLICE_LIT("SECRET-VALUE")}};
 
     return (struct policy_request){SLICE_LIT("PUT"), SLICE_LIT("televox"), SLICE_LIT("/v1/areas/5"),
                                    1, FIELDS};
@@ -16,7 +16,7 @@ static enum policy_verdict verdict(const struct policy *p, uint32_t uid)
 {
     struct policy_request r = put_area();
 
-    return policy_decide(p, policy_who(p, &(struct wire_client){.uid = uid}), &r).verdict;
+    return policy_decide(p, policy_client(p, &(struct client_identity){.uid = uid}), &r).verdict;
 }
 
 static void test_order(void)
@@ -25,12 +25,12 @@ static void test_order(void)
 
     CU_ASSERT_EQUAL(verdict(NULL, 1), POLICY_ALLOWED);
     CU_ASSERT_EQUAL(verdict(p, 1), POLICY_ALLOWED);
-    CU_ASSERT_EQUAL(verdict(p, WIRE_UID_UNKNOWN), POLICY_ALLOWED);
+    CU_ASSERT_EQUAL(verdict(p, CLIENT_UID_UNKNOWN), POLICY_ALLOWED);
     policy_free(p);
     p = policy_of("clients = ( { name = \"a\"; uid = 1; } );");
     CU_ASSERT_EQUAL(verdict(p, 1), POLICY_ALLOWED);
     CU_ASSERT_EQUAL(verdict(p, 2), POLICY_UNKNOWN_CLIENT);
-    CU_ASSERT_EQUAL(verdict(p, WIRE_UID_UNKNOWN), POLICY_UNKNOWN_CLIENT);
+    CU_ASSERT_EQUAL(verdict(p, CLIENT_UID_UNKNOWN), POLICY_UNKNOWN_CLIENT);
     policy_free(p);
     /* One rule, and nobody may do what none allows: not in its place, not beside it. */
     p = policy_of("clients = ( { name = \"a\"; uid = 1; }, { name = \"b\"; uid = 2; } );\n"
@@ -59,7 +59,7 @@ static void test_sentences(void)
                                  "required = true; } ); } );");
     struct policy_request r = put_area();
     struct policy_decision d = policy_decide(p, 0, &r);
-    char path[WIRE_PATH_MAX + 1], text[POLICY_TEXT_MAX];
+    char path[REQUEST_PATH_MAX + 1], text[POLICY_TEXT_MAX];
 
     CU_ASSERT_EQUAL(d.rule->line, 2);
     CU_ASSERT_EQUAL(d.miss, POLICY_MISS_METHOD);
@@ -75,18 +75,18 @@ static void test_sentences(void)
     CU_ASSERT_EQUAL(d.verdict, POLICY_ALLOWED); /* an absent field is no wrong value */
     /* The longest of all still fits the wire. */
     memset(path, 'p', sizeof(path));
-    r.path = slice_of(path, WIRE_PATH_MAX);
+    r.path = slice_of(path, REQUEST_PATH_MAX);
     policy_say_forbidden(text, p, 0, &r, &d);
-    CU_ASSERT(strlen(text) < WIRE_TEXT_MAX);
+    CU_ASSERT(strlen(text) < REQUEST_TEXT_MAX);
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "ppp... in workspace televox"));
     policy_say_limit(text, p, 0);
     CU_ASSERT_STRING_EQUAL(text,
                            "client crm is over its limit of 2.5 requests a second (4 at once)");
-    policy_say_unknown(text, &(struct wire_client){.uid = 5});
+    policy_say_unknown(text, &(struct client_identity){.uid = 5});
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "uid 5"));
-    policy_say_unknown(text, &(struct wire_client){.uid = 5, .token = SLICE_LIT("cpt_hidden")});
+    policy_say_unknown(text, &(struct client_identity){.uid = 5, .token = SLICE_LIT("cpt_hidden")});
     CU_ASSERT_PTR_NULL(strstr(text, "hidden"));
-    policy_say_unknown(text, &(struct wire_client){.uid = WIRE_UID_UNKNOWN});
+    policy_say_unknown(text, &(struct client_identity){.uid = CLIENT_UID_UNKNOWN});
     CU_ASSERT_PTR_NULL(strstr(text, "4294967295"));
     policy_free(p);
     policy_free(q);

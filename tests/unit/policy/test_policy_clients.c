@@ -21,37 +21,37 @@ static void test_matrix(void)
         {1002, NULL, NULL, NULL},
         {1003, NULL, NULL, NULL},
         {0, NULL, NULL, "root"},
-        {WIRE_UID_UNKNOWN, NULL, NULL, NULL},
-        {WIRE_UID_UNKNOWN - 1, NULL, NULL, NULL},
+        {CLIENT_UID_UNKNOWN, NULL, NULL, NULL},
+        {CLIENT_UID_UNKNOWN - 1, NULL, NULL, NULL},
         /* A token is never ignored. */
         {1001, "cpt_one", NULL, "both"},
         {1002, "cpt_one", NULL, NULL},
-        {WIRE_UID_UNKNOWN, "cpt_one", NULL, NULL},
+        {CLIENT_UID_UNKNOWN, "cpt_one", NULL, NULL},
         {1001, "cpt_wrong", NULL, NULL},
         {0, "cpt_wrong", NULL, NULL},
         {0, "x", NULL, NULL},
         {1001, "cpt_two", NULL, "token"},
-        {WIRE_UID_UNKNOWN, "cpt_two", NULL, "token"},
+        {CLIENT_UID_UNKNOWN, "cpt_two", NULL, "token"},
         {0, "cpt_two", NULL, "token"},
-        {WIRE_UID_UNKNOWN, "cpt_two", "site-a.example.com", "token"},
-        {WIRE_UID_UNKNOWN, "cpt_wrong", "site-a.example.com", NULL},
-        {WIRE_UID_UNKNOWN, NULL, "site-a.example.com", "cert"},
+        {CLIENT_UID_UNKNOWN, "cpt_two", "site-a.example.com", "token"},
+        {CLIENT_UID_UNKNOWN, "cpt_wrong", "site-a.example.com", NULL},
+        {CLIENT_UID_UNKNOWN, NULL, "site-a.example.com", "cert"},
         {1001, NULL, "site-a.example.com", "cert"},
         {1001, NULL, "other.example.com", "uid"},
-        {WIRE_UID_UNKNOWN, NULL, "other.example.com", NULL},
+        {CLIENT_UID_UNKNOWN, NULL, "other.example.com", NULL},
         {1002, NULL, "b.example.com", "certuid"},
         {1003, NULL, "b.example.com", NULL},
-        {WIRE_UID_UNKNOWN, NULL, "b.example.com", NULL},
-        {WIRE_UID_UNKNOWN, NULL, "B.example.com", NULL},
+        {CLIENT_UID_UNKNOWN, NULL, "b.example.com", NULL},
+        {CLIENT_UID_UNKNOWN, NULL, "B.example.com", NULL},
         /* The first in the file wins. */
         {1001, NULL, "c", "uid"},
     };
     struct policy *p = policy_of(CONF);
 
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
-        struct wire_client who = {.uid = CASES[i].uid,
-                                  .token = slice_str(CASES[i].token),
-                                  .certificate = slice_str(CASES[i].certificate)};
+        struct client_identity who = {.uid = CASES[i].uid,
+                                      .token = slice_str(CASES[i].token),
+                                      .certificate = slice_str(CASES[i].certificate)};
         int found = policy_clients_find(&p->clients, &who);
 
         if (CASES[i].is)
@@ -70,26 +70,28 @@ static void test_group(void)
     struct policy_clients list = {&c, 1};
 
     for (uint32_t uid = 0; uid < 12; uid++) {
-        struct wire_client who = {.uid = uid};
+        struct client_identity who = {.uid = uid};
 
         CU_ASSERT_EQUAL(policy_clients_find(&list, &who) == 0, uid == 3 || uid == 7 || uid == 9);
     }
-    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct wire_client){.uid = 4000000000}), 0);
-    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct wire_client){.uid = WIRE_UID_UNKNOWN}),
-                    POLICY_NOBODY);
+    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct client_identity){.uid = 4000000000}), 0);
+    CU_ASSERT_EQUAL(
+        policy_clients_find(&list, &(struct client_identity){.uid = CLIENT_UID_UNKNOWN}),
+        POLICY_NOBODY);
     c.has_uid = true;
     c.uid = 8;
-    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct wire_client){.uid = 8}), POLICY_NOBODY);
-    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct wire_client){.uid = 7}), POLICY_NOBODY);
+    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct client_identity){.uid = 8}), POLICY_NOBODY);
+    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct client_identity){.uid = 7}), POLICY_NOBODY);
     c.uid = 7;
-    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct wire_client){.uid = 7}), 0);
+    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct client_identity){.uid = 7}), 0);
     /* Not even where the user database has that number. */
-    members[3] = c.uid = WIRE_UID_UNKNOWN;
-    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct wire_client){.uid = WIRE_UID_UNKNOWN}),
-                    POLICY_NOBODY);
+    members[3] = c.uid = CLIENT_UID_UNKNOWN;
+    CU_ASSERT_EQUAL(
+        policy_clients_find(&list, &(struct client_identity){.uid = CLIENT_UID_UNKNOWN}),
+        POLICY_NOBODY);
     c.n_members = 0;
     c.members = NULL;
-    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct wire_client){.uid = 7}), POLICY_NOBODY);
+    CU_ASSERT_EQUAL(policy_clients_find(&list, &(struct client_identity){.uid = 7}), POLICY_NOBODY);
 }
 
 static void test_names(void)

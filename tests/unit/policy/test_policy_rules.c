@@ -6,7 +6,7 @@
 
 #define CLIENTS "clients = ( { name = \"a\"; uid = 1; }, { name = \"b\"; uid = 2; } );\n"
 
-static const struct wire_field FIELDS[] = {
+static const struct request_field FIELDS[] = {
     {SLICE_LIT("name"), SLICE_LIT("Sales")},
     {SLICE_LIT("organisation_id"), SLICE_LIT("2")},
     {SLICE_LIT("time_zone"), SLICE_LIT("")},

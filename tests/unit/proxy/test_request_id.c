@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-static void fill(char out[WIRE_REQUEST_ID_MAX + 1], struct request_ids *ids, const char *field)
+static void fill(char out[REQUEST_ID_MAX + 1], struct request_ids *ids, const char *field)
 {
     struct http_progress progress = {0};
     struct http_head head;
@@ -19,7 +19,7 @@ static void fill(char out[WIRE_REQUEST_ID_MAX + 1], struct request_ids *ids, con
 static void the_client_s_own(void)
 {
     struct request_ids ids = {7, 0};
-    char out[WIRE_REQUEST_ID_MAX + 1];
+    char out[REQUEST_ID_MAX + 1];
 
     fill(out, &ids, "X-Request-Id: aZ09._:+/=@-\r\n");
     CU_ASSERT_STRING_EQUAL(out, "aZ09._:+/=@-");
@@ -42,7 +42,7 @@ static void one_of_our_own(void)
         LONG_ID,
     };
     struct request_ids ids = {0x1234, 0};
-    char out[WIRE_REQUEST_ID_MAX + 1];
+    char out[REQUEST_ID_MAX + 1];
 
     for (size_t i = 0; i < sizeof(T) / sizeof(T[0]); i++) {
         char wanted[64];

@@ -13,7 +13,7 @@ struct world {
     char folder[64], conf[96], ca[96];
     struct loop *loop;
     struct worker first;
-    struct crew *crew;
+    struct workers *workers;
     pthread_t thread;
     unsigned drained, ended, reloaded, answered, wanted;
     unsigned running, connections;
@@ -54,7 +54,7 @@ static void on_reloaded(void *arg, const struct err *err)
     note(w, &w->reloaded);
 }
 
-static void on_answered(struct crew_question *q)
+static void on_answered(struct workers_question *q)
 {
     struct world *w = q->arg;
 
@@ -85,7 +85,7 @@ static void write_conf(const struct world *w, unsigned workers, const char *upst
 
 static void begin(struct world *w, unsigned workers)
 {
-    const struct crew_owner owner = {on_drained, on_ended, on_reloaded, w};
+    const struct workers_owner owner = {on_drained, on_ended, on_reloaded, w};
     struct err err = ERR_INIT;
     struct setup *setup = NULL;
 
@@ -99,21 +99,21 @@ static void begin(struct world *w, unsigned workers)
     w->first = (struct worker){.loop = w->loop};
     CU_ASSERT_EQUAL_FATAL(worker_open(&w->first, setup, &err), 0);
     CU_ASSERT_EQUAL_FATAL(clients_listen(w->first.api, &setup->conf.listen[0], &err), 0);
-    CU_ASSERT_EQUAL_FATAL(crew_new(&w->crew, &w->first, 10, &owner, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(workers_new(&w->workers, &w->first, 10, &owner, &err), 0);
 }
 
 static void start(struct world *w)
 {
     struct err err = ERR_INIT;
 
-    CU_ASSERT_EQUAL_FATAL(crew_start(w->crew, &err), 0);
-    crew_go(w->crew);
+    CU_ASSERT_EQUAL_FATAL(workers_start(w->workers, &err), 0);
+    workers_go(w->workers);
 }
 
 static void finish(struct world *w)
 {
-    crew_end(w->crew);
-    crew_free(w->crew);
+    workers_end(w->workers);
+    workers_free(w->workers);
     worker_close(&w->first);
     loop_free(w->loop);
     CU_ASSERT_FALSE(w->elsewhere);
@@ -145,39 +145,39 @@ static void one_worker_has_no_crew(void)
     struct world w;
 
     begin(&w, 1);
-    CU_ASSERT_PTR_NULL(w.crew);
-    CU_ASSERT_EQUAL(crew_start(w.crew, &err), 0);
-    crew_go(w.crew);
-    crew_report(w.crew, &sum);
-    CU_ASSERT_EQUAL(crew_workers(w.crew), 1);
-    CU_ASSERT_EQUAL(crew_hung(w.crew), 0);
-    CU_ASSERT(crew_well(w.crew, 1));
+    CU_ASSERT_PTR_NULL(w.workers);
+    CU_ASSERT_EQUAL(workers_start(w.workers, &err), 0);
+    workers_go(w.workers);
+    workers_report(w.workers, &sum);
+    CU_ASSERT_EQUAL(workers_workers(w.workers), 1);
+    CU_ASSERT_EQUAL(workers_hung(w.workers), 0);
+    CU_ASSERT(workers_well(w.workers, 1));
     finish(&w);
 }
 
 static void questions(void)
 {
-    struct crew_question q[3];
+    struct workers_question q[3];
     struct report sum = {.trouble = ""};
     struct world w;
 
     begin(&w, 4);
-    CU_ASSERT_EQUAL(crew_workers(w.crew), 4);
+    CU_ASSERT_EQUAL(workers_workers(w.workers), 4);
     start(&w);
     for (unsigned i = 0; i < 3; i++)
-        q[i] = (struct crew_question){on_answered, &w, NULL};
-    crew_ask(w.crew, &q[0]);
-    crew_ask(w.crew, &q[1]); /* after the round began: the next one's */
+        q[i] = (struct workers_question){on_answered, &w, NULL};
+    workers_ask(w.workers, &q[0]);
+    workers_ask(w.workers, &q[1]); /* after the round began: the next one's */
     CU_ASSERT_EQUAL(w.answered, 0);
     wait_for(&w, 1);
-    crew_ask(w.crew, &q[2]);
+    workers_ask(w.workers, &q[2]);
     wait_for(&w, 2);
     CU_ASSERT_EQUAL(w.answered, 3);
-    CU_ASSERT_EQUAL(crew_hung(w.crew), 0);
-    crew_report(w.crew, &sum);
+    CU_ASSERT_EQUAL(workers_hung(w.workers), 0);
+    workers_report(w.workers, &sum);
     CU_ASSERT_STRING_EQUAL(sum.trouble, "keeper_unavailable");
     for (unsigned i = 1; i < 4; i++)
-        CU_ASSERT_EQUAL(crew_accepts(w.crew, i), 0);
+        CU_ASSERT_EQUAL(workers_accepts(w.workers, i), 0);
     finish(&w);
 }
 
@@ -187,17 +187,17 @@ static void well(void)
     struct world w;
 
     begin(&w, 2);
-    CU_ASSERT(crew_well(w.crew, 1000)); /* asks; nobody runs yet */
+    CU_ASSERT(workers_well(w.workers, 1000)); /* asks; nobody runs yet */
     (void)usleep(2000);
-    CU_ASSERT_FALSE(crew_well(w.crew, 1000));
+    CU_ASSERT_FALSE(workers_well(w.workers, 1000));
     start(&w);
-    for (unsigned i = 0; i < 1000 && !crew_well(w.crew, 1000); i++) {
-        struct crew_question q = {on_answered, &w, NULL};
+    for (unsigned i = 0; i < 1000 && !workers_well(w.workers, 1000); i++) {
+        struct workers_question q = {on_answered, &w, NULL};
 
-        crew_ask(w.crew, &q);
+        workers_ask(w.workers, &q);
         wait_for(&w, 1);
     }
-    CU_ASSERT(crew_well(w.crew, 1000000));
+    CU_ASSERT(workers_well(w.workers, 1000000));
     finish(&w);
 }
 
@@ -211,7 +211,7 @@ static void reload(void)
     start(&w);
     write_conf(&w, 3, "max_connections = 5;");
     CU_ASSERT_EQUAL_FATAL(setup_load(&fresh, w.loop, w.conf, 3, &err), 0);
-    crew_reload(w.crew, fresh, 7, true);
+    workers_reload(w.workers, fresh, 7, true);
     CU_ASSERT_EQUAL(w.reloaded, 0);
     wait_for(&w, 1);
     CU_ASSERT_STRING_EQUAL(w.why, "");
@@ -251,7 +251,7 @@ static void reload_refused(void)
     CU_ASSERT_EQUAL_FATAL(setup_load(&fresh, w.loop, w.conf, 3, &err), 0);
     (void)unlink(w.ca);
     for (unsigned i = 0; i < 2; i++) { /* and may be tried again */
-        crew_reload(w.crew, fresh, 7, false);
+        workers_reload(w.workers, fresh, 7, false);
         wait_for(&w, 1);
         CU_ASSERT_PTR_NOT_NULL(strstr(w.why, "ca_file"));
     }
@@ -265,30 +265,30 @@ static void drain(void)
 
     begin(&w, 3);
     start(&w);
-    crew_drain(w.crew);
+    workers_drain(w.workers);
     CU_ASSERT_EQUAL(w.drained, 0);
     wait_for(&w, 2);
     CU_ASSERT_EQUAL(w.drained, 1);
     CU_ASSERT_EQUAL(w.ended, 1);
     CU_ASSERT_EQUAL(w.running, 0);
     CU_ASSERT_EQUAL(w.connections, 0);
-    crew_hurry(w.crew); /* too late, and harmless */
-    crew_hurry(w.crew);
+    workers_hurry(w.workers); /* too late, and harmless */
+    workers_hurry(w.workers);
     finish(&w);
 }
 
 /* As when the sandbox can't be entered; and a question that nobody answers any more is told. */
 static void never_let_go(void)
 {
-    struct crew_question q[2];
+    struct workers_question q[2];
     struct err err = ERR_INIT;
     struct world w;
 
     begin(&w, 3);
-    CU_ASSERT_EQUAL_FATAL(crew_start(w.crew, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(workers_start(w.workers, &err), 0);
     for (unsigned i = 0; i < 2; i++) {
-        q[i] = (struct crew_question){on_answered, &w, NULL};
-        crew_ask(w.crew, &q[i]);
+        q[i] = (struct workers_question){on_answered, &w, NULL};
+        workers_ask(w.workers, &q[i]);
     }
     finish(&w);
     CU_ASSERT_EQUAL(w.answered, 2);
@@ -303,4 +303,4 @@ static const struct unit_case CASES[] = {
     {"drain", drain},
     {"never let go", never_let_go},
 };
-UNIT_MAIN("crew", CASES)
+UNIT_MAIN("workers", CASES)

@@ -46,7 +46,7 @@ static const char *at(scene *s, const char *name)
     return out;
 }
 
-static void door_open(struct tries_door *d)
+static void unix_listener_open(struct tries_door *d)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct sockaddr_in6 a6 = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
@@ -79,8 +79,8 @@ int tries_open(struct tries_scene *s)
     (void)snprintf(s->audit, sizeof(s->audit), "%s/audit", s->folder);
     for (unsigned i = 0; i < sizeof(FOLDERS) / sizeof(FOLDERS[0]); i++)
         (void)mkdir(at(s, FOLDERS[i]), 0700);
-    door_open(&s->upstream);
-    door_open(&s->other);
+    unix_listener_open(&s->upstream);
+    unix_listener_open(&s->other);
     s->tcp = s->tcp6 = -1;
     s->command = fork();
     if (s->command == 0)

@@ -31,12 +31,12 @@ static const char *const ROLE[ROLES] = {"proxy", "keeper", "shipper"};
 /* `between`: what happens between the two steps of those that have two. */
 static int enter(unsigned role, const struct tries_scene *s, void (*between)(void), struct err *err)
 {
-    struct confine kept = {0};
+    struct sandbox kept = {0};
     char conf[300], keys[300], sock[300], api[300], ca[300], state[300], url[64];
     struct proxy_conf proxy = {.sandbox = true, .n_listen = 1};
     struct keeper_conf keeper = {.sandbox = true};
     struct ship_conf ship = {.sandbox = true, .n_sinks = 1, .sinks = {{.type = SHIP_NATS}}};
-    int r = sandbox_enter(err);
+    int r = process_harden(err);
 
     (void)snprintf(conf, sizeof(conf), "%s/conf/a.conf", s->folder);
     (void)snprintf(keys, sizeof(keys), "%s/keys/keys.conf", s->folder);
@@ -56,19 +56,19 @@ static int enter(unsigned role, const struct tries_scene *s, void (*between)(voi
     ship.admin = sock;
     ship.sinks[0].url = url;
     ship.sinks[0].ca = ca;
-    if (role == SHIPPER && confine_keep_port(&kept, s->upstream.port) < 0)
+    if (role == SHIPPER && sandbox_keep_port(&kept, s->upstream.port) < 0)
         return -ENOSPC;
     log_set_level(LOG_LEVEL_ERROR);
     if (r < 0)
         return r;
-    r = role == PROXY    ? proxy_confine(&kept, &proxy, conf, err)
-        : role == KEEPER ? keeper_confine(&kept, &keeper, conf, s->command, err)
-                         : ship_confine(&kept, &ship, conf, err);
+    r = role == PROXY    ? proxy_sandbox(&kept, &proxy, conf, err)
+        : role == KEEPER ? keeper_sandbox(&kept, &keeper, conf, s->command, err)
+                         : ship_sandbox(&kept, &ship, conf, err);
     if (between)
         between();
     if (r == 0 && role != KEEPER)
-        r = confine_calls(&kept, err);
-    confine_deinit(&kept);
+        r = sandbox_calls(&kept, err);
+    sandbox_deinit(&kept);
     return r;
 }
 
@@ -111,7 +111,7 @@ static void test_roles(void)
                                         [TRY_UNTRIED] = "-"};
     struct tries_scene scene;
 
-    if (confine_built_without()) {
+    if (sandbox_built_without()) {
         unit_skip("sanitizers: no sandbox in this build");
         return;
     }
@@ -199,7 +199,7 @@ static void test_threads(void)
     int status = 0;
     pid_t pid;
 
-    if (confine_built_without()) {
+    if (sandbox_built_without()) {
         unit_skip("sanitizers: no sandbox in this build");
         return;
     }
@@ -224,34 +224,34 @@ static void test_threads(void)
 
 static void test_keep(void)
 {
-    struct confine c = {.role = CONFINE_PROXY};
+    struct sandbox c = {.role = SANDBOX_PROXY};
     char folder[] = "/tmp/confine-XXXXXX", path[64], link[64];
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
     (void)snprintf(path, sizeof(path), "%s/there", folder);
     (void)snprintf(link, sizeof(link), "%s/link", folder);
     CU_ASSERT_EQUAL(symlink("/etc/passwd", link), 0);
-    CU_ASSERT_EQUAL(confine_keep_folder(&c, path, CONFINE_READ), 0); /* not there yet */
+    CU_ASSERT_EQUAL(sandbox_keep_folder(&c, path, SANDBOX_READ), 0); /* not there yet */
     CU_ASSERT_EQUAL_FATAL(c.n_paths, 1);
     CU_ASSERT_STRING_EQUAL(c.paths[0].path, folder);
-    CU_ASSERT_EQUAL(confine_keep_folder(&c, link, CONFINE_READ), 0);
+    CU_ASSERT_EQUAL(sandbox_keep_folder(&c, link, SANDBOX_READ), 0);
     CU_ASSERT_EQUAL_FATAL(c.n_paths, 3);
     CU_ASSERT_STRING_EQUAL(c.paths[2].path, "/etc"); /* where the link leads */
-    CU_ASSERT_EQUAL(confine_keep_folder(&c, "keys.conf", CONFINE_READ), 0);
+    CU_ASSERT_EQUAL(sandbox_keep_folder(&c, "keys.conf", SANDBOX_READ), 0);
     CU_ASSERT_STRING_EQUAL(c.paths[3].path, ".");
-    CU_ASSERT_EQUAL(confine_keep_folder(&c, "/no-such-file", CONFINE_READ), 0);
+    CU_ASSERT_EQUAL(sandbox_keep_folder(&c, "/no-such-file", SANDBOX_READ), 0);
     CU_ASSERT_STRING_EQUAL(c.paths[4].path, "/");
-    while (c.n_paths < CONFINE_PATHS_MAX)
-        CU_ASSERT_EQUAL(confine_keep(&c, "/", CONFINE_READ), 0);
-    CU_ASSERT_EQUAL(confine_keep(&c, "/", CONFINE_READ), -ENOSPC);
-    confine_deinit(&c);
-    for (unsigned i = 0; i < CONFINE_PORTS_MAX; i++)
-        CU_ASSERT_EQUAL(confine_keep_port(&c, 443 + i), 0);
-    CU_ASSERT_EQUAL(confine_keep_port(&c, 443), 0); /* it is there */
-    CU_ASSERT_EQUAL(confine_keep_port(&c, 1), -ENOSPC);
-    CU_ASSERT(confine_has_port(&c, 443) && confine_has_port(&c, 1)); /* nothing is entered yet */
+    while (c.n_paths < SANDBOX_PATHS_MAX)
+        CU_ASSERT_EQUAL(sandbox_keep(&c, "/", SANDBOX_READ), 0);
+    CU_ASSERT_EQUAL(sandbox_keep(&c, "/", SANDBOX_READ), -ENOSPC);
+    sandbox_deinit(&c);
+    for (unsigned i = 0; i < SANDBOX_PORTS_MAX; i++)
+        CU_ASSERT_EQUAL(sandbox_keep_port(&c, 443 + i), 0);
+    CU_ASSERT_EQUAL(sandbox_keep_port(&c, 443), 0); /* it is there */
+    CU_ASSERT_EQUAL(sandbox_keep_port(&c, 1), -ENOSPC);
+    CU_ASSERT(sandbox_has_port(&c, 443) && sandbox_has_port(&c, 1)); /* nothing is entered yet */
     c.ports_confined = true;
-    CU_ASSERT(confine_has_port(&c, 443) && !confine_has_port(&c, 1));
+    CU_ASSERT(sandbox_has_port(&c, 443) && !sandbox_has_port(&c, 1));
     (void)unlink(link);
     unit_remove(folder);
 }
@@ -259,19 +259,19 @@ static void test_keep(void)
 /* A reload must not end with an upstream that can't be reached. */
 static void test_fits(void)
 {
-    struct confine kept = {.ports = {443}, .n_ports = 1, .ports_confined = true};
+    struct sandbox kept = {.ports = {443}, .n_ports = 1, .ports_confined = true};
     struct proxy_conf conf = {.upstream = {.url = "https://api.example", .proxy = ""}};
     struct err err = ERR_INIT;
 
-    CU_ASSERT_EQUAL(proxy_confine_fits(&kept, &conf, &err), 0);
+    CU_ASSERT_EQUAL(proxy_sandbox_fits(&kept, &conf, &err), 0);
     conf.upstream.url = "https://api.example:8443";
-    CU_ASSERT_EQUAL(proxy_confine_fits(&kept, &conf, &err), -EPERM);
+    CU_ASSERT_EQUAL(proxy_sandbox_fits(&kept, &conf, &err), -EPERM);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "8443"));
     conf.upstream.proxy = "http://proxy.example:443"; /* only the proxy is connected to */
-    CU_ASSERT_EQUAL(proxy_confine_fits(&kept, &conf, &err), 0);
+    CU_ASSERT_EQUAL(proxy_sandbox_fits(&kept, &conf, &err), 0);
     kept.ports_confined = false;
     conf.upstream.proxy = "";
-    CU_ASSERT_EQUAL(proxy_confine_fits(&kept, &conf, &err), 0);
+    CU_ASSERT_EQUAL(proxy_sandbox_fits(&kept, &conf, &err), 0);
 }
 
 /* What a PostgreSQL URL names is kept, but for the folder of a server's socket. */
@@ -279,13 +279,13 @@ static void test_url(void)
 {
     char folder[] = "/tmp/confine-XXXXXX", url[200], root[64];
     struct ship_conf ship = {.sandbox = true, .n_sinks = 1, .sinks = {{.type = SHIP_POSTGRESQL}}};
-    struct confine kept = {0};
+    struct sandbox kept = {0};
     struct err err = ERR_INIT;
     bool found = false, run = false;
     pid_t pid;
     int status = 0;
 
-    if (confine_built_without()) {
+    if (sandbox_built_without()) {
         unit_skip("sanitizers: no sandbox in this build");
         return;
     }
@@ -296,14 +296,14 @@ static void test_url(void)
     ship.sinks[0].url = url;
     pid = fork();
     if (pid == 0) {
-        if (sandbox_enter(&err) < 0 || ship_confine(&kept, &ship, "/etc/x.conf", &err) < 0)
+        if (process_harden(&err) < 0 || ship_sandbox(&kept, &ship, "/etc/x.conf", &err) < 0)
             _exit(255);
         for (unsigned i = 0; i < kept.n_paths; i++) {
             /* The third is this one: two are the folders of the settings. */
             found |= i > 1 && strcmp(kept.paths[i].path, folder) == 0;
             run |= strcmp(kept.paths[i].path, "/run") == 0;
         }
-        _exit(found + 2 * run + 4 * !confine_has_port(&kept, 53));
+        _exit(found + 2 * run + 4 * !sandbox_has_port(&kept, 53));
     }
     CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
     CU_ASSERT(WIFEXITED(status));
@@ -317,19 +317,19 @@ static void test_off(void)
     struct keeper_conf keeper = {.sandbox = false};
     struct proxy_conf proxy = {.sandbox = false};
     struct ship_conf ship = {.sandbox = false};
-    struct confine kept = {0};
+    struct sandbox kept = {0};
     struct err err = ERR_INIT;
     FILE *status;
     char line[128];
     bool seen = false;
 
     log_set_level(LOG_LEVEL_ERROR);
-    CU_ASSERT_EQUAL(keeper_confine(&kept, &keeper, "/x", 0, &err), 0);
-    CU_ASSERT_EQUAL(proxy_confine(&kept, &proxy, "/x", &err), 0);
-    CU_ASSERT_EQUAL(confine_calls(&kept, &err), 0);
-    CU_ASSERT_EQUAL(ship_confine(&kept, &ship, "/x", &err), 0);
-    CU_ASSERT_EQUAL(confine_calls(&kept, &err), 0);
-    CU_ASSERT(confine_has_port(&kept, 1));
+    CU_ASSERT_EQUAL(keeper_sandbox(&kept, &keeper, "/x", 0, &err), 0);
+    CU_ASSERT_EQUAL(proxy_sandbox(&kept, &proxy, "/x", &err), 0);
+    CU_ASSERT_EQUAL(sandbox_calls(&kept, &err), 0);
+    CU_ASSERT_EQUAL(ship_sandbox(&kept, &ship, "/x", &err), 0);
+    CU_ASSERT_EQUAL(sandbox_calls(&kept, &err), 0);
+    CU_ASSERT(sandbox_has_port(&kept, 1));
     status = fopen("/proc/self/status", "re");
     CU_ASSERT_PTR_NOT_NULL_FATAL(status);
     while (fgets(line, sizeof(line), status))
@@ -344,4 +344,4 @@ static const struct unit_case CASES[] = {
     {"url", test_url},   {"roles", test_roles}, {"threads", test_threads},
 };
 
-UNIT_MAIN("confine", CASES)
+UNIT_MAIN("sandbox", CASES)

@@ -103,13 +103,13 @@ static int fake_start(struct sink *sink, struct loop *loop, const struct seal_ke
     return 0;
 }
 
-static void take_record(struct fake_centre *c, const struct ship_record *r)
+static void take_record(struct fake_archive *c, const struct ship_record *r)
 {
     const struct ship_place *last = c->n ? &c->records[c->n - 1] : NULL;
 
     if (r->place.seq != (last ? last->seq + 1 : 1))
         c->double_or_gap = true;
-    CU_ASSERT_FATAL(c->n < CENTRE_RECORDS);
+    CU_ASSERT_FATAL(c->n < ARCHIVE_RECORDS);
     c->records[c->n++] = r->place;
     c->bytes += r->line.len;
 }
@@ -133,16 +133,16 @@ static int fake_ship(struct sink *sink, const struct ship_batch *batch)
         bytes += batch->records[i].line.len;
     CU_ASSERT_EQUAL(bytes, batch->bytes);
     CU_ASSERT(batch->n == 1 || bytes <= SHIP_BATCH_BYTES);
-    if (f->unacknowledged > f->centre->most)
-        f->centre->most = f->unacknowledged;
-    f->centre->batches++;
+    if (f->unacknowledged > f->archive->most)
+        f->archive->most = f->unacknowledged;
+    f->archive->batches++;
     if (f->conflict) {
         loop_defer_next(f->loop, &f->work);
         f->last = batch->records[0].place.seq;
         return 0;
     }
     for (size_t i = 0; i < batch->n; i++)
-        take_record(f->centre, &batch->records[i]);
+        take_record(f->archive, &batch->records[i]);
     f->last = batch->records[batch->n - 1].place.seq;
     if (!f->hold)
         fake_acknowledge(f);
@@ -154,8 +154,8 @@ static int fake_alarm(struct sink *sink, const struct ship_alarm *alarm)
     struct fake_sink *f = (struct fake_sink *)sink;
 
     CU_ASSERT(f->up);
-    CU_ASSERT_FATAL(f->centre->n_alarms < CENTRE_ALARMS);
-    f->centre->alarms[f->centre->n_alarms++] =
+    CU_ASSERT_FATAL(f->archive->n_alarms < ARCHIVE_ALARMS);
+    f->archive->alarms[f->archive->n_alarms++] =
         (struct fake_alarm){alarm->kind, alarm->here, alarm->there};
     CU_ASSERT(alarm->why && *alarm->why);
     return 0;
@@ -198,13 +198,13 @@ static void on_work(void *arg)
     }
 }
 
-struct fake_sink *fake_new(struct loop *loop, struct fake_centre *centre)
+struct fake_sink *fake_new(struct loop *loop, struct fake_archive *archive)
 {
     struct fake_sink *f = calloc(1, sizeof(*f));
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(f);
     f->sink.kind = &FAKE;
-    f->centre = centre;
+    f->archive = archive;
     f->loop = loop;
     f->work = (struct loop_hook){.run = on_work, .arg = f};
     return f;
@@ -216,7 +216,7 @@ void fake_ready(struct fake_sink *f)
 
     f->up = true;
     f->unacknowledged = 0;
-    f->events->ready(f->arg, f->centre->n ? &f->centre->records[f->centre->n - 1] : &none);
+    f->events->ready(f->arg, f->archive->n ? &f->archive->records[f->archive->n - 1] : &none);
 }
 
 void fake_lost(struct fake_sink *f, const char *why)
@@ -233,7 +233,7 @@ void fake_acknowledge(struct fake_sink *f)
     loop_defer_next(f->loop, &f->work);
 }
 
-void centre_cut(struct fake_centre *c, uint64_t seq)
+void archive_cut(struct fake_archive *c, uint64_t seq)
 {
     while (c->n && c->records[c->n - 1].seq > seq)
         c->n--;

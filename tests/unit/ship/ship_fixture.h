@@ -28,18 +28,18 @@ unsigned segment_count(void);
 
 /* ---- the centre ---- */
 
-enum { CENTRE_RECORDS = 20000, CENTRE_ALARMS = 32 };
+enum { ARCHIVE_RECORDS = 20000, ARCHIVE_ALARMS = 32 };
 
 struct fake_alarm {
     enum ship_alarm_kind kind;
     struct ship_place here, there;
 };
 
-struct fake_centre {
-    struct ship_place records[CENTRE_RECORDS];
+struct fake_archive {
+    struct ship_place records[ARCHIVE_RECORDS];
     size_t n;
     uint64_t bytes;
-    struct fake_alarm alarms[CENTRE_ALARMS];
+    struct fake_alarm alarms[ARCHIVE_ALARMS];
     unsigned n_alarms;
     unsigned batches, most; /* batches that came; the most at once not acknowledged */
     bool double_or_gap;     /* a record came that doesn't follow */
@@ -47,7 +47,7 @@ struct fake_centre {
 
 struct fake_sink {
     struct sink sink;
-    struct fake_centre *centre;
+    struct fake_archive *archive;
     const struct sink_events *events;
     void *arg;
     bool started, freed, up;
@@ -61,11 +61,11 @@ struct fake_sink {
     bool acknowledging;
 };
 
-struct fake_sink *fake_new(struct loop *loop, struct fake_centre *centre);
-void fake_ready(struct fake_sink *f);                 /* connected; tells the centre's head */
-void fake_lost(struct fake_sink *f, const char *why); /* what was not acknowledged is lost */
-void fake_acknowledge(struct fake_sink *f);           /* all that it took */
-void centre_cut(struct fake_centre *c, uint64_t seq); /* loses what is behind */
+struct fake_sink *fake_new(struct loop *loop, struct fake_archive *archive);
+void fake_ready(struct fake_sink *f);                   /* connected; tells the centre's head */
+void fake_lost(struct fake_sink *f, const char *why);   /* what was not acknowledged is lost */
+void fake_acknowledge(struct fake_sink *f);             /* all that it took */
+void archive_cut(struct fake_archive *c, uint64_t seq); /* loses what is behind */
 
 /* Turns of the loop until `done` says so, at most some seconds: whether it did. */
 bool turn_until(struct loop *loop, bool (*done)(void *arg), void *arg);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 struct loop *loop;
-struct fake_centre *centre;
+struct fake_archive *archive;
 struct fake_sink *fake;
 struct shipper *shipper;
 struct audit *audit;
@@ -35,7 +35,7 @@ int start(void)
     };
     struct err err = ERR_INIT;
 
-    fake = fake_new(loop, centre);
+    fake = fake_new(loop, archive);
     return shipper_new(&shipper, loop, &o, &fake->sink, &err);
 }
 
@@ -50,18 +50,18 @@ void open_all(void)
     audit = keep(&options);
     pairs(audit, 5);
     CU_ASSERT_EQUAL_FATAL(loop_new(&loop), 0);
-    centre = calloc(1, sizeof(*centre));
-    CU_ASSERT_PTR_NOT_NULL_FATAL(centre);
+    archive = calloc(1, sizeof(*archive));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(archive);
     CU_ASSERT_EQUAL_FATAL(start(), 0);
 }
 
 void close_all(void)
 {
-    CU_ASSERT_FALSE(centre->double_or_gap);
+    CU_ASSERT_FALSE(archive->double_or_gap);
     shipper_free(shipper);
     shipper = NULL;
     loop_free(loop);
-    free(centre);
+    free(archive);
     audit_free(audit);
     close(state_fd);
     unit_remove(state);
@@ -79,7 +79,7 @@ struct shipper_report report(void)
 bool has_all(void *arg)
 {
     (void)arg;
-    return centre->n && centre->records[centre->n - 1].seq == audit_seq(audit) &&
+    return archive->n && archive->records[archive->n - 1].seq == audit_seq(audit) &&
            report().acknowledged == audit_seq(audit);
 }
 

@@ -8,7 +8,7 @@
 #include "unit/ship/ship_fixture.h"
 
 extern struct loop *loop;
-extern struct fake_centre *centre;
+extern struct fake_archive *archive;
 extern struct fake_sink *fake;
 extern struct shipper *shipper;
 extern struct audit *audit;

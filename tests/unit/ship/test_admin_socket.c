@@ -11,18 +11,18 @@
 #include <unistd.h>
 
 static struct loop *loop;
-static struct desk *desk;
+static struct admin_socket *admin_socket;
 static char folder[] = "/tmp/test_desk.XXXXXX", path[64];
 static int put_status;
 static size_t put_bytes;
 
-static int put(void *arg, enum desk_page page, struct buf *text)
+static int put(void *arg, enum admin_socket_page page, struct buf *text)
 {
     (void)arg;
     for (size_t i = 0; i < put_bytes; i++)
         if (buf_append(text, "x", 1) < 0)
             return -ENOBUFS;
-    return buf_printf(text, page == DESK_READY ? "R\n" : "M\n") < 0 ? -ENOBUFS : put_status;
+    return buf_printf(text, page == ADMIN_SOCKET_READY ? "R\n" : "M\n") < 0 ? -ENOBUFS : put_status;
 }
 
 static void setup(void)
@@ -34,7 +34,7 @@ static void setup(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
     snprintf(path, sizeof(path), "%s/admin.sock", folder);
     CU_ASSERT_EQUAL_FATAL(loop_new(&loop), 0);
-    CU_ASSERT_EQUAL_FATAL(desk_open(&desk, loop, path, put, NULL, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(admin_socket_open(&admin_socket, loop, path, put, NULL, &err), 0);
     CU_ASSERT_EQUAL(stat(path, &st), 0);
     CU_ASSERT_EQUAL(st.st_mode & 0777, 0660);
     put_status = 200;
@@ -43,7 +43,7 @@ static void setup(void)
 
 static void cleanup(void)
 {
-    desk_close(desk);
+    admin_socket_close(admin_socket);
     CU_ASSERT(access(path, F_OK) < 0);
     loop_free(loop);
     unit_remove(folder);
@@ -186,4 +186,4 @@ static const struct unit_case CASES[] = {
     {"a few at a time", a_few_at_a_time},
 };
 
-UNIT_MAIN("desk", CASES)
+UNIT_MAIN("admin_socket", CASES)

@@ -63,7 +63,7 @@ static void the_least(void)
     CU_ASSERT_STRING_EQUAL(conf.state, "/state");
     CU_ASSERT(conf.host && *conf.host);
     CU_ASSERT_PTR_NULL(conf.admin);
-    CU_ASSERT_EQUAL(conf.gather_us, 50000);
+    CU_ASSERT_EQUAL(conf.delay_us, 50000);
     CU_ASSERT(conf.sandbox);
     CU_ASSERT_EQUAL(conf.log_level, LOG_LEVEL_INFO);
     CU_ASSERT_EQUAL_FATAL(conf.n_sinks, 1);
@@ -89,7 +89,7 @@ static void everything(void)
         0);
     CU_ASSERT_STRING_EQUAL(conf.host, "h-1.example_x");
     CU_ASSERT_STRING_EQUAL(conf.admin, "/run/a");
-    CU_ASSERT_EQUAL(conf.gather_us, 0);
+    CU_ASSERT_EQUAL(conf.delay_us, 0);
     CU_ASSERT_FALSE(conf.sandbox);
     CU_ASSERT_EQUAL(conf.log_level, LOG_LEVEL_DEBUG);
     CU_ASSERT_EQUAL_FATAL(conf.n_sinks, 3);

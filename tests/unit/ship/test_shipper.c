@@ -16,7 +16,7 @@ static void ships_all_and_goes_on(void)
     CU_ASSERT_EQUAL(report().state, SHIPPER_DOWN);
     fake_ready(fake);
     CU_ASSERT(turn_until(loop, has_all, NULL));
-    CU_ASSERT_EQUAL(centre->n, audit_seq(audit));
+    CU_ASSERT_EQUAL(archive->n, audit_seq(audit));
     for (int i = 0; i < 5; i++) {
         next_segment(audit);
         shipper_wake(shipper);
@@ -24,12 +24,12 @@ static void ships_all_and_goes_on(void)
     }
     CU_ASSERT(turn_until(loop, receipt_has_all, NULL));
     CU_ASSERT_FATAL(read_receipt(&r));
-    CU_ASSERT_EQUAL(r.epoch, centre->records[centre->n - 1].epoch);
-    CU_ASSERT(chain_same(&r.hash, &centre->records[centre->n - 1].hash));
+    CU_ASSERT_EQUAL(r.epoch, archive->records[archive->n - 1].epoch);
+    CU_ASSERT(chain_same(&r.hash, &archive->records[archive->n - 1].hash));
     CU_ASSERT_STRING_EQUAL(r.sink, "archive");
-    CU_ASSERT_EQUAL(report().records, centre->n);
-    CU_ASSERT_EQUAL(report().batches, centre->batches);
-    CU_ASSERT_EQUAL(centre->n_alarms, 0);
+    CU_ASSERT_EQUAL(report().records, archive->n);
+    CU_ASSERT_EQUAL(report().batches, archive->batches);
+    CU_ASSERT_EQUAL(archive->n_alarms, 0);
     close_all();
 }
 
@@ -49,7 +49,7 @@ static void as_many_batches_as_the_sink_takes(void)
     CU_ASSERT(turn_until(loop, is_held, NULL));
     CU_ASSERT_EQUAL(report().under_way, 3);
     CU_ASSERT_FALSE(shipper_idle(shipper));
-    CU_ASSERT_EQUAL(centre->batches, 3);
+    CU_ASSERT_EQUAL(archive->batches, 3);
     CU_ASSERT_EQUAL(report().acknowledged, 0);
     /* What was under way is lost with the connection; the centre had taken it. */
     fake_lost(fake, "gone");
@@ -58,7 +58,7 @@ static void as_many_batches_as_the_sink_takes(void)
     fake->hold = false;
     fake_ready(fake);
     CU_ASSERT(turn_until(loop, has_all, NULL));
-    CU_ASSERT_EQUAL(centre->most, 3);
+    CU_ASSERT_EQUAL(archive->most, 3);
     close_all();
 }
 
@@ -83,8 +83,8 @@ static void nothing_doubled_when_it_is_killed(void)
     }
     fake_ready(fake);
     CU_ASSERT(turn_until(loop, has_all, NULL));
-    CU_ASSERT_EQUAL(centre->n, audit_seq(audit));
-    CU_ASSERT_EQUAL(centre->n_alarms, 0);
+    CU_ASSERT_EQUAL(archive->n, audit_seq(audit));
+    CU_ASSERT_EQUAL(archive->n_alarms, 0);
     close_all();
 }
 
@@ -173,7 +173,7 @@ static void the_end_waits_for_what_is_under_way(void)
     CU_ASSERT_FALSE(shipper_idle(shipper));
     fake_acknowledge(fake);
     CU_ASSERT(turn_until(loop, is_idle, NULL));
-    CU_ASSERT_EQUAL(centre->n, taken); /* and takes no more */
+    CU_ASSERT_EQUAL(archive->n, taken); /* and takes no more */
     shipper_free(shipper);
     shipper = NULL;
     CU_ASSERT_FATAL(read_receipt(&r));

@@ -14,7 +14,7 @@
 static bool has_alarm(void *arg)
 {
     (void)arg;
-    return centre->n_alarms > 0;
+    return archive->n_alarms > 0;
 }
 
 static bool is_state(void *arg)
@@ -54,13 +54,13 @@ static void a_centre_that_lost_and_is_another(void)
     fake_ready(fake);
     CU_ASSERT(turn_until(loop, receipt_has_all, NULL));
     fake_lost(fake, "it went");
-    centre_cut(centre, 7);
-    centre->records[6].hash.bytes[3] ^= 1;
+    archive_cut(archive, 7);
+    archive->records[6].hash.bytes[3] ^= 1;
     fake_ready(fake);
     CU_ASSERT(until_state(SHIPPER_STOPPED));
     CU_ASSERT(turn_until(loop, receipt_is, &(uint64_t){0}));
-    CU_ASSERT_EQUAL(centre->n_alarms, 2);
-    CU_ASSERT_EQUAL(centre->alarms[1].kind, SHIP_REWRITTEN);
+    CU_ASSERT_EQUAL(archive->n_alarms, 2);
+    CU_ASSERT_EQUAL(archive->alarms[1].kind, SHIP_REWRITTEN);
     close_all();
 }
 
@@ -73,7 +73,7 @@ static void a_centre_that_lost_records(void)
     fake_ready(fake);
     CU_ASSERT(turn_until(loop, receipt_has_all, NULL));
     fake_lost(fake, "it went");
-    centre_cut(centre, 7);
+    archive_cut(archive, 7);
     /* Even over a restart: the receipt's file knows. */
     shipper_free(shipper);
     CU_ASSERT_EQUAL_FATAL(start(), 0);
@@ -81,18 +81,18 @@ static void a_centre_that_lost_records(void)
     fake_ready(fake);
     fake->hold = true;
     CU_ASSERT(turn_until(loop, has_alarm, NULL));
-    CU_ASSERT_EQUAL(centre->alarms[0].kind, SHIP_BEHIND);
-    CU_ASSERT_EQUAL(centre->alarms[0].here.seq, audit_seq(audit));
-    CU_ASSERT_EQUAL(centre->alarms[0].there.seq, 7);
+    CU_ASSERT_EQUAL(archive->alarms[0].kind, SHIP_BEHIND);
+    CU_ASSERT_EQUAL(archive->alarms[0].here.seq, audit_seq(audit));
+    CU_ASSERT_EQUAL(archive->alarms[0].there.seq, 7);
     /* The keeper is told that it may not rely on them. */
     CU_ASSERT(turn_until(loop, receipt_is, &(uint64_t){7}));
     CU_ASSERT_FATAL(read_receipt(&r));
-    CU_ASSERT(chain_same(&r.hash, &centre->records[6].hash));
+    CU_ASSERT(chain_same(&r.hash, &archive->records[6].hash));
     fake_lost(fake, "again");
     fake->hold = false;
     fake_ready(fake);
     CU_ASSERT(turn_until(loop, has_all, NULL));
-    CU_ASSERT_EQUAL(centre->n_alarms, 1);
+    CU_ASSERT_EQUAL(archive->n_alarms, 1);
     close_all();
 }
 
@@ -112,7 +112,7 @@ static void a_centre_that_lost_and_a_full_disk(void)
     fake_ready(fake);
     CU_ASSERT(turn_until(loop, receipt_has_all, NULL));
     fake_lost(fake, "it went");
-    centre_cut(centre, 7);
+    archive_cut(archive, 7);
     fake->hold = true;
     CU_ASSERT_EQUAL(mkdirat(state_fd, ".archive.receipt.new", 0700), 0);
     fake_ready(fake);
@@ -132,16 +132,16 @@ static void a_centre_that_went_on_with_another(void)
     CU_ASSERT(turn_until(loop, receipt_has_all, NULL));
     fake_lost(fake, "it went");
     pairs(audit, 1);
-    centre->records[centre->n] = centre->records[centre->n - 1];
-    centre->records[centre->n++].seq++;
+    archive->records[archive->n] = archive->records[archive->n - 1];
+    archive->records[archive->n++].seq++;
     fake_ready(fake);
     CU_ASSERT(until_state(SHIPPER_STOPPED));
-    CU_ASSERT_EQUAL(centre->n_alarms, 1);
-    CU_ASSERT_EQUAL(centre->alarms[0].kind, SHIP_REWRITTEN);
+    CU_ASSERT_EQUAL(archive->n_alarms, 1);
+    CU_ASSERT_EQUAL(archive->alarms[0].kind, SHIP_REWRITTEN);
     CU_ASSERT(turn_until(loop, receipt_is, &(uint64_t){0}));
     /* The other copy is done away with. */
     fake_lost(fake, "again");
-    centre->n--;
+    archive->n--;
     fake_ready(fake);
     CU_ASSERT(turn_until(loop, receipt_has_all, NULL));
     close_all();
@@ -171,10 +171,10 @@ static void a_truncated_log(void)
     cut(10);
     fake_ready(fake);
     CU_ASSERT(until_state(SHIPPER_STOPPED));
-    CU_ASSERT_EQUAL(centre->n_alarms, 1);
-    CU_ASSERT_EQUAL(centre->alarms[0].kind, SHIP_TRUNCATED);
-    CU_ASSERT_EQUAL(centre->alarms[0].here.seq, audit_seq(audit) - 1);
-    CU_ASSERT_EQUAL(centre->alarms[0].there.seq, audit_seq(audit));
+    CU_ASSERT_EQUAL(archive->n_alarms, 1);
+    CU_ASSERT_EQUAL(archive->alarms[0].kind, SHIP_TRUNCATED);
+    CU_ASSERT_EQUAL(archive->alarms[0].here.seq, audit_seq(audit) - 1);
+    CU_ASSERT_EQUAL(archive->alarms[0].there.seq, audit_seq(audit));
     CU_ASSERT_EQUAL(report().alarms[SHIP_TRUNCATED], 1);
     CU_ASSERT(report().why[0] != '\0');
     /* It is what it was: the keeper, or the administrator, put it back. */
@@ -191,7 +191,7 @@ static void a_truncated_log(void)
     pairs(audit, 1);
     shipper_wake(shipper);
     CU_ASSERT(turn_until(loop, has_all, NULL));
-    CU_ASSERT_EQUAL(centre->n_alarms, 1);
+    CU_ASSERT_EQUAL(archive->n_alarms, 1);
     close_all();
 }
 
@@ -201,19 +201,19 @@ static void a_rewritten_log(void)
     fake_ready(fake);
     CU_ASSERT(turn_until(loop, has_all, NULL));
     fake_lost(fake, "it went");
-    centre->records[centre->n - 1].hash.bytes[0] ^= 1;
+    archive->records[archive->n - 1].hash.bytes[0] ^= 1;
     fake_ready(fake);
     CU_ASSERT(until_state(SHIPPER_STOPPED));
-    CU_ASSERT_EQUAL(centre->n_alarms, 1);
-    CU_ASSERT_EQUAL(centre->alarms[0].kind, SHIP_REWRITTEN);
-    CU_ASSERT_EQUAL(centre->alarms[0].here.seq, centre->alarms[0].there.seq);
-    CU_ASSERT_FALSE(chain_same(&centre->alarms[0].here.hash, &centre->alarms[0].there.hash));
+    CU_ASSERT_EQUAL(archive->n_alarms, 1);
+    CU_ASSERT_EQUAL(archive->alarms[0].kind, SHIP_REWRITTEN);
+    CU_ASSERT_EQUAL(archive->alarms[0].here.seq, archive->alarms[0].there.seq);
+    CU_ASSERT_FALSE(chain_same(&archive->alarms[0].here.hash, &archive->alarms[0].there.hash));
     /* While connected it looks again, and says it once. */
     pairs(audit, 1);
     shipper_wake(shipper);
     let_pass(100000);
     CU_ASSERT_EQUAL(report().state, SHIPPER_STOPPED);
-    CU_ASSERT_EQUAL(centre->n_alarms, 1);
+    CU_ASSERT_EQUAL(archive->n_alarms, 1);
     close_all();
 }
 
@@ -224,11 +224,11 @@ static void a_conflict_stops_it(void)
     fake_ready(fake);
     CU_ASSERT(until_state(SHIPPER_STOPPED));
     CU_ASSERT(turn_until(loop, has_alarm, NULL));
-    CU_ASSERT_EQUAL(centre->alarms[0].kind, SHIP_CONFLICT);
-    CU_ASSERT_EQUAL(centre->alarms[0].there.hash.bytes[0], 2);
+    CU_ASSERT_EQUAL(archive->alarms[0].kind, SHIP_CONFLICT);
+    CU_ASSERT_EQUAL(archive->alarms[0].there.hash.bytes[0], 2);
     shipper_wake(shipper);
     let_pass(100000);
-    CU_ASSERT_EQUAL(centre->batches, 1);
+    CU_ASSERT_EQUAL(archive->batches, 1);
     CU_ASSERT_EQUAL(report().state, SHIPPER_STOPPED);
     close_all();
 }
@@ -242,12 +242,12 @@ static void segments_that_are_gone(void)
     CU_ASSERT_EQUAL(unlink(segment_path(segment_count() - 1)), 0);
     fake_ready(fake);
     CU_ASSERT(turn_until(loop, has_all, NULL));
-    CU_ASSERT_EQUAL(centre->n_alarms, 1);
-    CU_ASSERT_EQUAL(centre->alarms[0].kind, SHIP_MISSING);
-    CU_ASSERT_EQUAL(centre->alarms[0].there.seq, 0);
-    CU_ASSERT_EQUAL(centre->alarms[0].here.seq, centre->records[0].seq);
-    CU_ASSERT(centre->records[0].seq > 1);
-    centre->double_or_gap = false; /* it is one, and was told */
+    CU_ASSERT_EQUAL(archive->n_alarms, 1);
+    CU_ASSERT_EQUAL(archive->alarms[0].kind, SHIP_MISSING);
+    CU_ASSERT_EQUAL(archive->alarms[0].there.seq, 0);
+    CU_ASSERT_EQUAL(archive->alarms[0].here.seq, archive->records[0].seq);
+    CU_ASSERT(archive->records[0].seq > 1);
+    archive->double_or_gap = false; /* it is one, and was told */
     CU_ASSERT_EQUAL(report().state, SHIPPER_SHIPPING);
     close_all();
 }
@@ -273,16 +273,16 @@ static void a_broken_chain(void)
     fclose(f);
     shipper_wake(shipper);
     CU_ASSERT(until_state(SHIPPER_STOPPED));
-    CU_ASSERT_EQUAL(centre->n_alarms, 1);
-    CU_ASSERT_EQUAL(centre->alarms[0].kind, SHIP_BROKEN);
-    CU_ASSERT_EQUAL(centre->n, audit_seq(audit) - 1); /* what is good before it */
+    CU_ASSERT_EQUAL(archive->n_alarms, 1);
+    CU_ASSERT_EQUAL(archive->alarms[0].kind, SHIP_BROKEN);
+    CU_ASSERT_EQUAL(archive->n, audit_seq(audit) - 1); /* what is good before it */
     f = fopen(path, "r+");
     CU_ASSERT_PTR_NOT_NULL_FATAL(f);
     fwrite(text, 1, n, f);
     fclose(f);
     free(text);
     CU_ASSERT(turn_until(loop, has_all, NULL));
-    CU_ASSERT_EQUAL(centre->n_alarms, 1);
+    CU_ASSERT_EQUAL(archive->n_alarms, 1);
     CU_ASSERT_EQUAL(report().state, SHIPPER_SHIPPING);
     close_all();
 }
@@ -323,7 +323,7 @@ static void a_file_that_is_put_back(void)
     pairs(audit, 1);
     tend(audit);
     CU_ASSERT(turn_until(loop, has_all, NULL));
-    CU_ASSERT_EQUAL(centre->n_alarms, 0);
+    CU_ASSERT_EQUAL(archive->n_alarms, 0);
     close_all();
 }
 
@@ -340,11 +340,11 @@ static void nothing_before_it_is_durable(void)
     source_fdatasync = failing_sync;
     fake_ready(fake);
     CU_ASSERT(until_state(SHIPPER_SUSPECT));
-    CU_ASSERT_EQUAL(centre->n, 0);
+    CU_ASSERT_EQUAL(archive->n, 0);
     CU_ASSERT(strstr(report().why, "durable") != NULL);
     source_fdatasync = fdatasync;
     CU_ASSERT(turn_until(loop, has_all, NULL));
-    CU_ASSERT_EQUAL(centre->n_alarms, 0);
+    CU_ASSERT_EQUAL(archive->n_alarms, 0);
     close_all();
 }
 

@@ -44,11 +44,11 @@ static void ready(void)
     const char *s;
 
     reset();
-    s = page(told_ready, 200);
+    s = page(status_ready, 200);
     CU_ASSERT_STRING_EQUAL(s, "ready\narchive: shipping, 3 records behind\n"
                               "stream: shipping, 3 records behind\n");
     sinks[0].state = SHIPPER_LOOKING;
-    (void)page(told_ready, 200);
+    (void)page(status_ready, 200);
 }
 
 static void not_ready(void)
@@ -58,20 +58,20 @@ static void not_ready(void)
     for (unsigned i = 0; i < 3; i++) {
         reset();
         sinks[1].state = BAD[i];
-        CU_ASSERT(strncmp(page(told_ready, 503), "not ready\n", 10) == 0);
+        CU_ASSERT(strncmp(page(status_ready, 503), "not ready\n", 10) == 0);
     }
     reset();
     sinks[1].state = SHIPPER_STOPPED;
     sinks[1].why = "a \"reason\"\nof two lines";
-    HAS(page(told_ready, 503), "stream: stopped by an alarm, 3 records behind; last error: "
-                               "\"a \\\"reason\\\"\\x0aof two lines\"\n");
+    HAS(page(status_ready, 503), "stream: stopped by an alarm, 3 records behind; last error: "
+                                 "\"a \\\"reason\\\"\\x0aof two lines\"\n");
     reset();
     sinks[0].cursor_failed = true;
-    HAS(page(told_ready, 503), "archive: its cursor can't be written");
+    HAS(page(status_ready, 503), "archive: its cursor can't be written");
     reset();
     told.begun = false;
     told.n = 0;
-    CU_ASSERT_STRING_EQUAL(page(told_ready, 503), "not ready: no audit log yet\n");
+    CU_ASSERT_STRING_EQUAL(page(status_ready, 503), "not ready: no audit log yet\n");
 }
 
 static void metrics(void)
@@ -81,7 +81,7 @@ static void metrics(void)
     reset();
     sinks[1].state = SHIPPER_STOPPED;
     sinks[0].state = SHIPPER_DOWN;
-    s = page(told_metrics, 200);
+    s = page(status_metrics, 200);
     HAS(s, "cention_ship_log 1\n");
     HAS(s, "# TYPE cention_ship_records_total counter\n");
     HAS(s, "cention_ship_connected{sink=\"archive\",type=\"postgresql\"} 0\n");
@@ -104,9 +104,9 @@ static void bounded(void)
     struct buf little = BUF_INIT(16);
 
     reset();
-    CU_ASSERT(told_metrics(&little, &told) < 0);
+    CU_ASSERT(status_metrics(&little, &told) < 0);
     buf_reset(&little, 0);
-    CU_ASSERT(told_ready(&little, &told) < 0);
+    CU_ASSERT(status_ready(&little, &told) < 0);
     buf_deinit(&little);
     buf_deinit(&text);
 }
@@ -118,4 +118,4 @@ static const struct unit_case CASES[] = {
     {"bounded", bounded},
 };
 
-UNIT_MAIN("told", CASES)
+UNIT_MAIN("status", CASES)

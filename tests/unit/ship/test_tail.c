@@ -40,7 +40,7 @@ static void compressed_under_it(void)
     struct ship_batch batch;
 
     setup();
-    options = (struct audit_options){.archive = {.compress = true}};
+    options = (struct audit_options){.retention = {.compress = true}};
     a = keep(&options);
     pairs(a, 3);
     begin();
@@ -81,7 +81,7 @@ static void compressed_under_it(void)
 /* Whole as a file, and not as a segment. */
 static void compressed_without_its_end(void)
 {
-    struct packer *packer = NULL;
+    struct compressor *compressor = NULL;
     struct audit *a;
     struct stat st;
     int from, to;
@@ -96,10 +96,10 @@ static void compressed_without_its_end(void)
     to = open(in_folder("audit-1.jsonl.zst"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     CU_ASSERT_FATAL(from >= 0 && to >= 0 && fstat(from, &st) == 0);
     CU_ASSERT_EQUAL(ftruncate(from, st.st_size - 5), 0);
-    CU_ASSERT_EQUAL_FATAL(packer_new(&packer, from, to), 0);
-    while (packer_step(packer) == 1)
+    CU_ASSERT_EQUAL_FATAL(compressor_new(&compressor, from, to), 0);
+    while (compressor_step(compressor) == 1)
         ;
-    packer_free(packer);
+    compressor_free(compressor);
     close(from);
     close(to);
     CU_ASSERT_EQUAL(unlink(in_folder("audit-1.jsonl")), 0);

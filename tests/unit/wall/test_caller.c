@@ -169,7 +169,7 @@ static void what_waits_for_receipts(void)
 
 static int sign(struct world *w, struct asker *a)
 {
-    struct wire_sign s = {.request_id = SLICE_LIT("r"), .method = SLICE_LIT("PUT")};
+    struct sign_request s = {.request_id = SLICE_LIT("r"), .method = SLICE_LIT("PUT")};
     int r;
 
     a->ticket.answer = on_answer;

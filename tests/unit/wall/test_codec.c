@@ -6,22 +6,22 @@
 
 static struct wire_space space;
 
-static const struct wire_field TWO[] = {{{"areas", 5}, {"1,2", 3}}, {{"name", 4}, {"", 0}}};
+static const struct request_field TWO[] = {{{"areas", 5}, {"1,2", 3}}, {{"name", 4}, {"", 0}}};
 
-static const struct wire_problem THREE[] = {{{"a.b", 3}, {"invalid_field", 13}, {"no", 2}},
-                                            {{"", 0}, {"unknown_endpoint", 16}, {"not", 3}},
-                                            {{"c", 1}, {"missing_field", 13}, {"", 0}}};
+static const struct request_problem THREE[] = {{{"a.b", 3}, {"invalid_field", 13}, {"no", 2}},
+                                               {{"", 0}, {"unknown_endpoint", 16}, {"not", 3}},
+                                               {{"c", 1}, {"missing_field", 13}, {"", 0}}};
 
-static const struct wire_client WHO = {.name = {"app", 3},
-                                       .uid = 1000,
-                                       .user = {"u", 1},
-                                       .pid = 77,
-                                       .exe = {"/bin/x", 6},
-                                       .via = {"unix", 4},
-                                       .address = {"unix:/s", 7},
-                                       .unit = {"a.service", 9},
-                                       .certificate = {"site-1", 6},
-                                       .token = {"t0ken", 5}};
+static const struct client_identity WHO = {.name = {"app", 3},
+                                           .uid = 1000,
+                                           .user = {"u", 1},
+                                           .pid = 77,
+                                           .exe = {"/bin/x", 6},
+                                           .via = {"unix", 4},
+                                           .address = {"unix:/s", 7},
+                                           .unit = {"a.service", 9},
+                                           .certificate = {"site-1", 6},
+                                           .token = {"t0ken", 5}};
 
 static const struct wire_receipt SINKS[WIRE_RECEIPTS_MAX] = {{{"archive", 7}, 12, 3000000},
                                                              {{"b", 1}, UINT64_MAX, 0}};
@@ -239,7 +239,7 @@ static void hostile_bytes(void)
 
 static void limits_hold_when_encoding(void)
 {
-    static char much[WIRE_TEXT_MAX + 1];
+    static char much[REQUEST_TEXT_MAX + 1];
     struct wire_message all[11], m;
     struct buf b = BUF_INIT(65536);
 
@@ -247,19 +247,19 @@ static void limits_hold_when_encoding(void)
     (void)samples(all);
     CU_ASSERT_EQUAL(buf_append(&b, "kept", 4), 0);
     m = all[2];
-    m.sign.request_id = slice_of(much, WIRE_REQUEST_ID_MAX + 1);
+    m.sign.request_id = slice_of(much, REQUEST_ID_MAX + 1);
     CU_ASSERT_EQUAL(codec_encode(&b, &m), -EMSGSIZE);
     m = all[2];
     m.sign.path = slice_of(much, sizeof(much));
     CU_ASSERT_EQUAL(codec_encode(&b, &m), -EMSGSIZE);
     m = all[2];
-    m.sign.n_fields = WIRE_FIELDS_MAX + 1;
+    m.sign.n_fields = REQUEST_FIELDS_MAX + 1;
     CU_ASSERT_EQUAL(codec_encode(&b, &m), -EMSGSIZE);
     m = all[2];
-    m.sign.n_problems = WIRE_PROBLEMS_MAX + 1;
+    m.sign.n_problems = REQUEST_PROBLEMS_MAX + 1;
     CU_ASSERT_EQUAL(codec_encode(&b, &m), -EMSGSIZE);
     m = all[6];
-    m.reject.n_problems = WIRE_PROBLEMS_MAX + 1;
+    m.reject.n_problems = REQUEST_PROBLEMS_MAX + 1;
     CU_ASSERT_EQUAL(codec_encode(&b, &m), -EMSGSIZE);
     m = all[5];
     m.outcome.error = slice_of(much, sizeof(much));
@@ -282,7 +282,7 @@ static void a_small_buffer_is_left_as_it_was(void)
 /* The list's length stands before it: one too many is bad, whatever follows. */
 static void as_many_problems_as_a_report_lists(void)
 {
-    static struct wire_problem all[WIRE_PROBLEMS_MAX];
+    static struct request_problem all[REQUEST_PROBLEMS_MAX];
     struct wire_message m = {.type = WIRE_REJECT,
                              .reject = {.id = 1, .status = 422, .problems = all}},
                         out;
@@ -293,17 +293,17 @@ static void as_many_problems_as_a_report_lists(void)
     CU_ASSERT_EQUAL_FATAL(codec_encode(&b, &m), 0);
     empty = buf_len(&b);
     buf_consume(&b, buf_len(&b));
-    m.reject.n_problems = WIRE_PROBLEMS_MAX;
-    for (size_t i = 0; i < WIRE_PROBLEMS_MAX; i++)
-        all[i] = (struct wire_problem){slice_of(HEX, i % 65), slice_of(HEX, i % 7), {HEX, 3}};
+    m.reject.n_problems = REQUEST_PROBLEMS_MAX;
+    for (size_t i = 0; i < REQUEST_PROBLEMS_MAX; i++)
+        all[i] = (struct request_problem){slice_of(HEX, i % 65), slice_of(HEX, i % 7), {HEX, 3}};
     CU_ASSERT_EQUAL_FATAL(codec_encode(&b, &m), 0);
     CU_ASSERT_EQUAL_FATAL(codec_decode(buf_slice(&b), &out, &space, &used, &why), CODEC_DONE);
-    CU_ASSERT_EQUAL(out.reject.n_problems, WIRE_PROBLEMS_MAX);
-    for (size_t i = 0; i < WIRE_PROBLEMS_MAX; i++)
+    CU_ASSERT_EQUAL(out.reject.n_problems, REQUEST_PROBLEMS_MAX);
+    for (size_t i = 0; i < REQUEST_PROBLEMS_MAX; i++)
         CU_ASSERT(slice_eq(out.reject.problems[i].field, all[i].field) &&
                   slice_eq(out.reject.problems[i].code, all[i].code));
     /* The number is the last thing of a message without problems. */
-    CU_ASSERT_EQUAL_FATAL((unsigned char)b.data[b.head + empty - 3], WIRE_PROBLEMS_MAX >> 8);
+    CU_ASSERT_EQUAL_FATAL((unsigned char)b.data[b.head + empty - 3], REQUEST_PROBLEMS_MAX >> 8);
     b.data[b.head + empty - 4] = 1;
     CU_ASSERT_EQUAL(codec_decode(buf_slice(&b), &out, &space, &used, &why), CODEC_BAD);
     buf_deinit(&b);

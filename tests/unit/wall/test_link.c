@@ -197,8 +197,8 @@ static void the_other_side_goes(void)
 
 static void a_peer_that_does_not_read(void)
 {
-    static char much[WIRE_BODY_MAX];
-    struct wire_field field = {SLICE_LIT("a"), {much, sizeof(much)}};
+    static char much[REQUEST_BODY_MAX];
+    struct request_field field = {SLICE_LIT("a"), {much, sizeof(much)}};
     struct wire_message m = {.type = WIRE_SIGN,
                              .sign = {.id = 1,
                                       .request_id = SLICE_LIT("r"),

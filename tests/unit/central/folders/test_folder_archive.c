@@ -11,7 +11,7 @@
 /* A folder with two hosts, and a third one that has a copy of the first one's log. */
 struct place {
     char top[64], hosts[3][80];
-    struct centre *centre;
+    struct archive *archive;
 };
 
 static void place_open(struct place *p)
@@ -20,7 +20,7 @@ static void place_open(struct place *p)
     char url[80];
 
     snprintf(url, sizeof(url), "dir:%s", p->top);
-    CU_ASSERT_EQUAL_FATAL(FOLDER_CENTRE.open(&p->centre, url, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(FOLDER_ARCHIVE.open(&p->archive, url, &err), 0);
 }
 
 static void place_make(struct place *p)
@@ -43,8 +43,8 @@ static void place_make(struct place *p)
 
 static void place_remove(struct place *p)
 {
-    if (p->centre)
-        FOLDER_CENTRE.close(p->centre);
+    if (p->archive)
+        FOLDER_ARCHIVE.close(p->archive);
     for (size_t i = 0; i < 3; i++)
         unit_remove(p->hosts[i]);
     unit_remove(p->top);
@@ -57,7 +57,7 @@ struct seen {
     uint64_t last, stop_at;
 };
 
-static int on_log(void *arg, const struct centre_log *log)
+static int on_log(void *arg, const struct archive_log *log)
 {
     struct seen *s = arg;
 
@@ -68,7 +68,7 @@ static int on_log(void *arg, const struct centre_log *log)
     return 0;
 }
 
-static int on_record(void *arg, const struct centre_record *record)
+static int on_record(void *arg, const struct archive_record *record)
 {
     struct seen *s = arg;
 
@@ -89,15 +89,15 @@ static void test_logs(void)
 
     place_make(&p);
     place_open(&p);
-    CU_ASSERT_EQUAL(FOLDER_CENTRE.logs(p.centre, on_log, &s, &err), 0);
+    CU_ASSERT_EQUAL(FOLDER_ARCHIVE.logs(p.archive, on_log, &s, &err), 0);
     CU_ASSERT_EQUAL_FATAL(s.n, 2);
     CU_ASSERT(strcmp(s.hosts, "web1web2") == 0 || strcmp(s.hosts, "web2web1") == 0);
     for (size_t i = 0; i < 2; i++) {
         s.records = s.last = 0;
-        CU_ASSERT_EQUAL(FOLDER_CENTRE.records(p.centre, &s.logs[i], 1, on_record, &s, &err), 0);
+        CU_ASSERT_EQUAL(FOLDER_ARCHIVE.records(p.archive, &s.logs[i], 1, on_record, &s, &err), 0);
         CU_ASSERT(s.records > 8 && s.records == s.last && s.twice == 0);
     }
-    CU_ASSERT_EQUAL(FOLDER_CENTRE.alarms(p.centre, NULL, NULL, &err), 0);
+    CU_ASSERT_EQUAL(FOLDER_ARCHIVE.alarms(p.archive, NULL, NULL, &err), 0);
     place_remove(&p);
 }
 
@@ -110,19 +110,19 @@ static void test_reading_on(void)
 
     place_make(&p);
     place_open(&p);
-    CU_ASSERT_EQUAL(FOLDER_CENTRE.logs(p.centre, on_log, &s, &err), 0);
+    CU_ASSERT_EQUAL(FOLDER_ARCHIVE.logs(p.archive, on_log, &s, &err), 0);
     for (uint64_t at = 2; at < 8; at++)
         for (size_t i = 0; i < 2; i++) {
             s.last = at - 2;
             s.stop_at = at;
             CU_ASSERT_EQUAL(
-                FOLDER_CENTRE.records(p.centre, &s.logs[i], at - 1, on_record, &s, &err),
+                FOLDER_ARCHIVE.records(p.archive, &s.logs[i], at - 1, on_record, &s, &err),
                 -ECANCELED);
             CU_ASSERT_EQUAL(s.last, at - 1);
         }
     s.stop_at = 0;
     s.last = 2;
-    CU_ASSERT_EQUAL(FOLDER_CENTRE.records(p.centre, &s.logs[0], 3, on_record, &s, &err), 0);
+    CU_ASSERT_EQUAL(FOLDER_ARCHIVE.records(p.archive, &s.logs[0], 3, on_record, &s, &err), 0);
     CU_ASSERT(s.last > 8);
     CU_ASSERT_EQUAL(s.twice, 0);
     place_remove(&p);
@@ -140,9 +140,9 @@ static void test_fork(void)
     made_more(p.hosts[0], 2, "one", true);
     made_more(p.hosts[2], 2, "two", true);
     place_open(&p);
-    CU_ASSERT_EQUAL(FOLDER_CENTRE.logs(p.centre, on_log, &s, &err), 0);
+    CU_ASSERT_EQUAL(FOLDER_ARCHIVE.logs(p.archive, on_log, &s, &err), 0);
     of_web1 = strcmp(s.hosts, "web1web2") == 0 ? 0 : 1;
-    CU_ASSERT_EQUAL(FOLDER_CENTRE.records(p.centre, &s.logs[of_web1], 1, on_record, &s, &err), 0);
+    CU_ASSERT_EQUAL(FOLDER_ARCHIVE.records(p.archive, &s.logs[of_web1], 1, on_record, &s, &err), 0);
     CU_ASSERT(s.twice >= 6);
     CU_ASSERT_EQUAL(s.records, s.last + s.twice);
     place_remove(&p);
@@ -158,24 +158,24 @@ static void test_one(void)
 
     place_make(&p);
     snprintf(url, sizeof(url), "dir:%s/", p.hosts[1]);
-    CU_ASSERT_EQUAL_FATAL(FOLDER_CENTRE.open(&p.centre, url, &err), 0);
-    CU_ASSERT_EQUAL(FOLDER_CENTRE.logs(p.centre, on_log, &s, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(FOLDER_ARCHIVE.open(&p.archive, url, &err), 0);
+    CU_ASSERT_EQUAL(FOLDER_ARCHIVE.logs(p.archive, on_log, &s, &err), 0);
     CU_ASSERT(s.n == 1 && strcmp(s.hosts, "web2") == 0);
     place_remove(&p);
     CU_ASSERT_EQUAL(mkdir(p.top, 0700), 0);
     CU_ASSERT_EQUAL(mkdir(p.hosts[0], 0700), 0);
     place_open(&p);
     s.n = 0;
-    CU_ASSERT_EQUAL(FOLDER_CENTRE.logs(p.centre, on_log, &s, &err), 0);
+    CU_ASSERT_EQUAL(FOLDER_ARCHIVE.logs(p.archive, on_log, &s, &err), 0);
     CU_ASSERT_EQUAL(s.n, 0);
-    FOLDER_CENTRE.close(p.centre);
+    FOLDER_ARCHIVE.close(p.archive);
     CU_ASSERT_EQUAL(rmdir(p.hosts[0]), 0);
     CU_ASSERT_EQUAL(rmdir(p.top), 0);
     snprintf(url, sizeof(url), "dir:%s", p.top);
-    CU_ASSERT_EQUAL(FOLDER_CENTRE.open(&p.centre, url, &err), -ENOENT);
+    CU_ASSERT_EQUAL(FOLDER_ARCHIVE.open(&p.archive, url, &err), -ENOENT);
 }
 
 static const struct unit_case CASES[] = {
     {"logs", test_logs}, {"reading on", test_reading_on}, {"fork", test_fork}, {"one", test_one}};
 
-UNIT_MAIN("folder_centre", CASES)
+UNIT_MAIN("folder_archive", CASES)

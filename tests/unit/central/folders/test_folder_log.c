@@ -22,7 +22,7 @@ static struct folder_log *opened(void)
 /* Reads all that is there; the number of the last record, its epoch in *epoch. */
 static uint64_t read_all(struct folder_log *log, uint64_t *epoch)
 {
-    struct centre_record record = {0};
+    struct archive_record record = {0};
     struct err err = ERR_INIT;
     uint64_t before = 0;
     int r;
@@ -49,7 +49,7 @@ static void test_segments(void)
     CU_ASSERT(last > 30 && epoch >= 3);
     CU_ASSERT_EQUAL(folder_log_first(log), 1);
     for (uint64_t first = 1; first <= last + 1; first++) {
-        struct centre_record record;
+        struct archive_record record;
         int r;
 
         folder_log_seek(log, first);
@@ -88,7 +88,7 @@ static void put(const char *name, const char *text, bool at_end)
 static void test_damage(void)
 {
     static const struct chain_hash ZEROS;
-    struct centre_record record;
+    struct archive_record record;
     struct folder_log *log;
     struct err err = ERR_INIT;
     uint64_t epoch, last;
@@ -118,7 +118,7 @@ static void test_damage(void)
 /* Behind an epoch record the epoch is the next one, in the same segment, too. */
 static void test_epochs(void)
 {
-    struct centre_record record;
+    struct archive_record record;
     struct folder_log *log;
     struct err err = ERR_INIT;
     char path[128], *text, *epoch, *end;
@@ -180,12 +180,12 @@ static void test_proof(void)
 
     made_log(folder, 1, true);
     log = opened();
-    CU_ASSERT_EQUAL(folder_log_proof(log, count, &n, &err), 0);
+    CU_ASSERT_EQUAL(folder_log_retired(log, count, &n, &err), 0);
     CU_ASSERT_EQUAL(n, 0);
     put("audit-retired.jsonl", "a\nb\n", false);
-    CU_ASSERT_EQUAL(folder_log_proof(log, count, &n, &err), 0);
+    CU_ASSERT_EQUAL(folder_log_retired(log, count, &n, &err), 0);
     CU_ASSERT_EQUAL(n, 2);
-    CU_ASSERT_EQUAL(folder_log_proof(log, count, &n, &err), -ECANCELED);
+    CU_ASSERT_EQUAL(folder_log_retired(log, count, &n, &err), -ECANCELED);
     folder_log_free(log);
     unit_remove(folder);
 }

@@ -8,11 +8,11 @@
 
 static void refused(const char *url, int code, const char *why)
 {
-    struct centre *centre = NULL;
+    struct archive *archive = NULL;
     struct err err = ERR_INIT;
 
-    CU_ASSERT_EQUAL(PG_CENTRE.open(&centre, url, &err), code);
-    CU_ASSERT_PTR_NULL(centre);
+    CU_ASSERT_EQUAL(PG_ARCHIVE.open(&archive, url, &err), code);
+    CU_ASSERT_PTR_NULL(archive);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, why));
     CU_ASSERT_PTR_NULL(strstr(err.text, "s3cret"));
 }
@@ -26,9 +26,9 @@ static void test_refused(void)
 
 static void test_schemes(void)
 {
-    CU_ASSERT_STRING_EQUAL(PG_CENTRE.schemes[0], "postgresql");
-    CU_ASSERT_STRING_EQUAL(PG_CENTRE.schemes[1], "postgres");
-    CU_ASSERT_PTR_NULL(PG_CENTRE.schemes[2]);
+    CU_ASSERT_STRING_EQUAL(PG_ARCHIVE.schemes[0], "postgresql");
+    CU_ASSERT_STRING_EQUAL(PG_ARCHIVE.schemes[1], "postgres");
+    CU_ASSERT_PTR_NULL(PG_ARCHIVE.schemes[2]);
 }
 
 static const struct unit_case CASES[] = {

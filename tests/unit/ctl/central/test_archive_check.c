@@ -26,15 +26,15 @@ static void found(void *arg, const struct finding *g)
              finding_name(g->kind), g->first, g->last);
 }
 
-static int each(void *arg, const struct centre_record *record)
+static int each(void *arg, const struct archive_record *record)
 {
-    return centre_check_record(arg, record);
+    return archive_check_record(arg, record);
 }
 
-static struct result check_from(struct fake *f, uint64_t from, struct centre_check_options options)
+static struct result check_from(struct fake *f, uint64_t from, struct archive_check_options options)
 {
     struct result result = {0};
-    struct centre_check c;
+    struct archive_check c;
     struct err err = ERR_INIT;
 
     if (f->n)
@@ -42,27 +42,27 @@ static struct result check_from(struct fake *f, uint64_t from, struct centre_che
     options.first = options.first ? options.first : 1;
     options.found = found;
     options.arg = &result;
-    CU_ASSERT_EQUAL_FATAL(centre_check_init(&c, &options), 0);
-    CU_ASSERT_EQUAL(f->centre.kind->records(&f->centre, &options.log, from, each, &c, &err), 0);
-    centre_check_end(&c);
+    CU_ASSERT_EQUAL_FATAL(archive_check_init(&c, &options), 0);
+    CU_ASSERT_EQUAL(f->archive.kind->records(&f->archive, &options.log, from, each, &c, &err), 0);
+    archive_check_end(&c);
     CU_ASSERT_EQUAL(c.records, f->n);
     result.head = c.seq;
     result.stopped = c.stopped;
     result.heartbeat = c.heartbeat_s;
     result.given = c.given;
-    result.unproved = centre_check_unproved(&c);
-    centre_check_deinit(&c);
+    result.unproved = archive_check_unproved(&c);
+    archive_check_deinit(&c);
     return result;
 }
 
-static struct result check_with(struct fake *f, struct centre_check_options options)
+static struct result check_with(struct fake *f, struct archive_check_options options)
 {
     return check_from(f, 1, options);
 }
 
 static struct result check(struct fake *f)
 {
-    return check_with(f, (struct centre_check_options){0});
+    return check_with(f, (struct archive_check_options){0});
 }
 
 static void expect(const struct result *r, const char *kind, uint64_t first, uint64_t last)
@@ -388,7 +388,7 @@ static void test_given(void)
 static void test_ends(void)
 {
     struct verify_head heads[2] = {0}, *head = &heads[1];
-    struct centre_check_options o = {.heads = heads, .n_heads = 2};
+    struct archive_check_options o = {.heads = heads, .n_heads = 2};
     struct result r;
 
     setup();
@@ -426,7 +426,7 @@ static void test_ends(void)
 /* A log that began before the centre had it. */
 static void test_beginnings(void)
 {
-    struct centre_check_options o = {0};
+    struct archive_check_options o = {0};
     struct result r;
     uint64_t first;
 
@@ -456,7 +456,7 @@ static void test_beginnings(void)
     r = check_with(&f, o);
     expect(&r, "rewritten", first, first);
     /* Where segments may be retired, a record has to say so. */
-    o = (struct centre_check_options){.retires = true};
+    o = (struct archive_check_options){.retires = true};
     r = check_with(&f, o);
     expect(&r, "gap", 1, first - 1);
     cleanup();
@@ -493,7 +493,7 @@ static void test_foreign(void)
     row->seq = 0;
     fake_sort(&f);
     for (size_t i = 0; i < 2; i++) {
-        r = check_from(&f, 0, (struct centre_check_options){0});
+        r = check_from(&f, 0, (struct archive_check_options){0});
         expect(&r, "altered", 0, 0);
         CU_ASSERT_EQUAL(r.head, f.n - 1);
         /* First, and between others. */
@@ -515,4 +515,4 @@ static const struct unit_case CASES[] = {
     {"foreign", test_foreign}, {"no header", test_no_header},   {"given", test_given},
 };
 
-UNIT_MAIN("centre_check", CASES)
+UNIT_MAIN("archive_check", CASES)

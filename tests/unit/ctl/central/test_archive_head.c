@@ -21,10 +21,10 @@ static void cleanup(void)
 static int head(struct verify *v, uint64_t last, struct err *err)
 {
     char host[] = "web1";
-    struct centre_entry entry = {.log = f.rows[0].log, .host = host, .first = 1, .last = last};
+    struct archive_entry entry = {.log = f.rows[0].log, .host = host, .first = 1, .last = last};
 
     *err = ERR_INIT;
-    return centre_head(v, &f.centre, &entry, err);
+    return archive_head(v, &f.archive, &entry, err);
 }
 
 static void test_newest(void)
@@ -73,4 +73,4 @@ static void test_none(void)
 
 static const struct unit_case CASES[] = {{"newest", test_newest}, {"none", test_none}};
 
-UNIT_MAIN("centre_head", CASES)
+UNIT_MAIN("archive_head", CASES)

@@ -13,7 +13,7 @@ static void test_span(void)
     char out[24];
 
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
-        centre_hosts_span(out, CASES[i].seconds * 1000000 + 999999);
+        archive_hosts_span(out, CASES[i].seconds * 1000000 + 999999);
         CU_ASSERT_STRING_EQUAL(out, CASES[i].text);
     }
 }
@@ -21,8 +21,8 @@ static void test_span(void)
 static void test_table(void)
 {
     struct seal_key a = {{1}}, b = {{2}};
-    struct centre_hosts all = {0};
-    struct centre_host *h = centre_hosts_add(&all, "web1", &a);
+    struct archive_hosts all = {0};
+    struct archive_host *h = archive_hosts_add(&all, "web1", &a);
     char *text = NULL;
     size_t n = 0;
     FILE *f = open_memstream(&text, &n);
@@ -33,8 +33,8 @@ static void test_table(void)
     memcpy(h->time, "2026-11-24T09:15:02.123456Z", SEAL_TIME);
     h->time_us = 1000000;
     h->kinds = 1u << FINDING_GAP | 1u << FINDING_SILENT;
-    CU_ASSERT_PTR_NOT_NULL(centre_hosts_add(&all, "\x1bo b", &b));
-    centre_hosts_print(&all, 91000000, f);
+    CU_ASSERT_PTR_NOT_NULL(archive_hosts_add(&all, "\x1bo b", &b));
+    archive_hosts_print(&all, 91000000, f);
     fclose(f);
     CU_ASSERT_PTR_NULL(strchr(text, '\x1b'));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "\n\"\\u001bo b\"  02"));
@@ -45,9 +45,9 @@ static void test_table(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(
         text, "02000000-00000000  0        0     -                     -    0       sound\n"));
     free(text);
-    centre_hosts_deinit(&all);
+    archive_hosts_deinit(&all);
 }
 
 static const struct unit_case CASES[] = {{"span", test_span}, {"table", test_table}};
 
-UNIT_MAIN("centre_hosts", CASES)
+UNIT_MAIN("archive_hosts", CASES)

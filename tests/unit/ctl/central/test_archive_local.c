@@ -22,25 +22,25 @@ static void found(void *arg, const struct finding *g)
              finding_name(g->kind), g->first, g->last);
 }
 
-static int each(void *arg, const struct centre_record *record)
+static int each(void *arg, const struct archive_record *record)
 {
-    return centre_local_record(arg, record);
+    return archive_local_record(arg, record);
 }
 
 /* The centre's rows beside the log in a directory. */
 static struct result compare(const char *directory)
 {
-    struct centre_local l;
+    struct archive_local l;
     struct err err = ERR_INIT;
     struct result r = {0};
 
-    CU_ASSERT_EQUAL_FATAL(centre_local_open(&l, directory, &err), 0);
-    centre_local_begin(&l, found, &r, &err);
+    CU_ASSERT_EQUAL_FATAL(archive_local_open(&l, directory, &err), 0);
+    archive_local_begin(&l, found, &r, &err);
     CU_ASSERT(l.here);
-    CU_ASSERT_EQUAL(f.centre.kind->records(&f.centre, &f.rows[0].log, 1, each, &l, &err), 0);
-    CU_ASSERT_EQUAL(centre_local_end(&l), 0);
+    CU_ASSERT_EQUAL(f.archive.kind->records(&f.archive, &f.rows[0].log, 1, each, &l, &err), 0);
+    CU_ASSERT_EQUAL(archive_local_end(&l), 0);
     r.behind = l.behind;
-    centre_local_deinit(&l);
+    archive_local_deinit(&l);
     return r;
 }
 
@@ -147,4 +147,4 @@ static const struct unit_case CASES[] = {{"same", test_same},
                                          {"shorter", test_shorter},
                                          {"gone", test_gone}};
 
-UNIT_MAIN("centre_local", CASES)
+UNIT_MAIN("archive_local", CASES)

@@ -6,14 +6,14 @@
 
 static int opened(const char *url, struct err *err)
 {
-    struct centre *centre = NULL;
+    struct archive *archive = NULL;
     int r;
 
     *err = ERR_INIT;
-    r = centre_open(&centre, url, err);
-    CU_ASSERT_EQUAL(r == 0, centre != NULL);
+    r = archive_open(&archive, url, err);
+    CU_ASSERT_EQUAL(r == 0, archive != NULL);
     CU_ASSERT_EQUAL(r == 0, err->text[0] == '\0');
-    centre_close(centre);
+    archive_close(archive);
     return r;
 }
 
@@ -65,11 +65,11 @@ static void test_folders(void)
     snprintf(url, sizeof(url), "file://%s/", folder);
     CU_ASSERT_EQUAL(opened(url, &err), 0);
     CU_ASSERT_EQUAL(opened("dir:/nowhere/at/all", &err), -ENOENT);
-    centre_close(NULL);
+    archive_close(NULL);
     unit_remove(folder);
 }
 
 static const struct unit_case CASES[] = {
     {"refused", test_refused}, {"known", test_known}, {"folders", test_folders}};
 
-UNIT_MAIN("centre_open", CASES)
+UNIT_MAIN("archive_open", CASES)

@@ -13,7 +13,7 @@
 
 static char folders[2][64], identities[] = "/tmp/test_centre_ids.XXXXXX";
 static struct fake f;
-static struct centre_verify_options options;
+static struct archive_verify_options options;
 
 static uint64_t time_of(const struct row *row)
 {
@@ -33,7 +33,7 @@ static void setup(void)
     strcpy(identities + strlen(identities) - 6, "XXXXXX");
     close(mkstemp(identities));
     unlink(identities);
-    options = (struct centre_verify_options){.centre = &f.centre};
+    options = (struct archive_verify_options){.archive = &f.archive};
     for (size_t i = 0; i < f.n; i++)
         if (time_of(&f.rows[i]) > options.now_us)
             options.now_us = time_of(&f.rows[i]);
@@ -59,7 +59,7 @@ static const char *report(int code)
     free(text);
     text = NULL;
     out = open_memstream(&text, &n);
-    CU_ASSERT_EQUAL(centre_verify(&options, out, &err), code);
+    CU_ASSERT_EQUAL(archive_verify(&options, out, &err), code);
     fprintf(out, "ERR %s\n", err.text);
     fclose(out);
     return text;
@@ -287,17 +287,17 @@ static void test_alarms(void)
     const char *text;
 
     setup();
-    f.alarms[0] = (struct centre_alarm){.log = f.rows[of("web2")].log,
-                                        .host = "web2",
-                                        .kind = "truncated",
-                                        .here_epoch = 2,
-                                        .here_seq = 11,
-                                        .there_epoch = 3,
-                                        .there_seq = 19,
-                                        .received_us = options.now_us,
-                                        .why = "the log is \x1b shorter"};
+    f.alarms[0] = (struct archive_alarm){.log = f.rows[of("web2")].log,
+                                         .host = "web2",
+                                         .kind = "truncated",
+                                         .here_epoch = 2,
+                                         .here_seq = 11,
+                                         .there_epoch = 3,
+                                         .there_seq = 19,
+                                         .received_us = options.now_us,
+                                         .why = "the log is \x1b shorter"};
     f.alarms[0].here.bytes[0] = 0xab;
-    f.alarms[1] = (struct centre_alarm){.kind = "conflict", .host = "gone", .log = {{1, 2}}};
+    f.alarms[1] = (struct archive_alarm){.kind = "conflict", .host = "gone", .log = {{1, 2}}};
     f.n_alarms = 2;
     text = report(CTL_FAILED);
     has(text, "alarm: web2, log ");
@@ -315,7 +315,7 @@ static void test_alarms(void)
 /* However much strangers leave, what is wrong with a log that is expected is listed. */
 static void test_flood(void)
 {
-    struct centre_alarm *one = &f.alarms[0];
+    struct archive_alarm *one = &f.alarms[0];
     const char *text;
 
     setup();
@@ -323,7 +323,7 @@ static void test_flood(void)
     options.learn = true;
     (void)report(CTL_DONE);
     options.learn = false;
-    *one = (struct centre_alarm){.kind = "conflict", .host = "evil", .why = "x"};
+    *one = (struct archive_alarm){.kind = "conflict", .host = "evil", .why = "x"};
     f.n_alarms = 1;
     f.flood = 2 * FINDING_ALL;
     for (size_t i = f.n; i-- > 0;) /* gone */
@@ -504,4 +504,4 @@ static const struct unit_case CASES[] = {
     {"wrong", test_wrong},
 };
 
-UNIT_MAIN("centre_verify", CASES)
+UNIT_MAIN("archive_verify", CASES)

@@ -11,7 +11,7 @@ enum {
 
 static char folders[HOSTS][64];
 static struct fake f;
-static struct centre_entries logs;
+static struct archive_entries logs;
 
 /* The hosts wrote in turns. */
 static void setup(void)
@@ -27,13 +27,13 @@ static void setup(void)
             made_more(folders[i], 2, "more", true);
     for (unsigned i = 0; i < HOSTS; i++)
         fake_load(&f, folders[i], NAMES[i]);
-    CU_ASSERT_EQUAL_FATAL(centre_entries_read(&logs, &f.centre, SLICE_NULL, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(archive_entries_read(&logs, &f.archive, SLICE_NULL, &err), 0);
     CU_ASSERT_EQUAL_FATAL(logs.n, HOSTS);
 }
 
 static void cleanup(void)
 {
-    centre_entries_deinit(&logs);
+    archive_entries_deinit(&logs);
     fake_deinit(&f);
     for (unsigned i = 0; i < HOSTS; i++)
         unit_remove(folders[i]);
@@ -45,7 +45,7 @@ struct seen {
     size_t n, changes, before;
 };
 
-static int each(void *arg, size_t of, const struct centre_record *record)
+static int each(void *arg, size_t of, const struct archive_record *record)
 {
     struct seen *s = arg;
     struct line line;
@@ -70,13 +70,13 @@ static void test_order(void)
     struct seen s = {0};
 
     setup();
-    CU_ASSERT_EQUAL(audit_merge(&f.centre, &logs, each, &s, &err), 0);
+    CU_ASSERT_EQUAL(audit_merge(&f.archive, &logs, each, &s, &err), 0);
     CU_ASSERT_EQUAL(s.n, f.n);
     CU_ASSERT(s.changes >= 10);
     /* What is no record comes in its log's order. */
     f.rows[12].line[0] = 'x';
     s = (struct seen){0};
-    CU_ASSERT_EQUAL(audit_merge(&f.centre, &logs, each, &s, &err), 0);
+    CU_ASSERT_EQUAL(audit_merge(&f.archive, &logs, each, &s, &err), 0);
     CU_ASSERT_EQUAL(s.n, f.n);
     cleanup();
 }
@@ -87,14 +87,14 @@ static void test_ends(void)
     struct seen s = {.n = 990};
 
     setup();
-    CU_ASSERT_EQUAL(audit_merge(&f.centre, &logs, each, &s, &err), -ECANCELED);
+    CU_ASSERT_EQUAL(audit_merge(&f.archive, &logs, each, &s, &err), -ECANCELED);
     CU_ASSERT_EQUAL(s.n, 1000);
     f.fail = -EPIPE;
     s = (struct seen){0};
-    CU_ASSERT_EQUAL(audit_merge(&f.centre, &logs, each, &s, &err), -EPIPE);
+    CU_ASSERT_EQUAL(audit_merge(&f.archive, &logs, each, &s, &err), -EPIPE);
     f.fail = 0;
-    centre_entries_deinit(&logs);
-    CU_ASSERT_EQUAL(audit_merge(&f.centre, &logs, each, &s, &err), 0);
+    archive_entries_deinit(&logs);
+    CU_ASSERT_EQUAL(audit_merge(&f.archive, &logs, each, &s, &err), 0);
     cleanup();
 }
 

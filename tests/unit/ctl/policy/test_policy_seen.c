@@ -44,7 +44,7 @@ static enum policy_verdict ask(const struct policy *p, uint32_t uid, const char 
 {
     struct policy_request r = {slice_str(method), slice_str(workspace), slice_str(path), 0, NULL};
 
-    return policy_decide(p, policy_who(p, &(struct wire_client){.uid = uid}), &r).verdict;
+    return policy_decide(p, policy_client(p, &(struct client_identity){.uid = uid}), &r).verdict;
 }
 
 #define U1 "\"uid\":1,\"user\":\"crm\""

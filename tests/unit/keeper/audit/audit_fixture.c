@@ -138,7 +138,7 @@ void append(const char *name, const char *text)
 
 void intent(struct audit *a, const char *id)
 {
-    struct wire_sign sign = {.request_id = slice_str(id), .client = {.uid = WIRE_UID_UNKNOWN}};
+    struct sign_request sign = {.request_id = slice_str(id), .client = {.uid = CLIENT_UID_UNKNOWN}};
 
     CU_ASSERT_EQUAL(audit_intent(a, &sign, SLICE_LIT("k")), 0);
 }

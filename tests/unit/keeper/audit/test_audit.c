@@ -88,34 +88,34 @@ static void test_recovery(void)
 /* Values and texts on their way into the log; the rules can be changed. */
 static void test_fields_kept(void)
 {
-    static const struct wire_field FIELDS[] = {
+    static const struct request_field FIELDS[] = {
         {SLICE_LIT("a"), SLICE_LIT("bob@example.com")},
         {SLICE_LIT("b"), SLICE_LIT("dropped")},
         {SLICE_LIT("c"), SLICE_LIT("plain")},
     };
-    static const struct wire_problem PROBLEM = {SLICE_LIT("b"), SLICE_LIT("invalid_field"),
-                                                SLICE_LIT("b: \"dropped\" is not accepted")};
-    struct wire_sign sign = {.request_id = slice_str("x"),
-                             .client = {.uid = WIRE_UID_UNKNOWN},
-                             .n_fields = 3,
-                             .fields = FIELDS,
-                             .n_problems = 1,
-                             .problems = &PROBLEM};
-    struct wire_reject reject = {
-        .client = {.uid = WIRE_UID_UNKNOWN}, .error = PROBLEM.error, .field = PROBLEM.field};
+    static const struct request_problem PROBLEM = {SLICE_LIT("b"), SLICE_LIT("invalid_field"),
+                                                   SLICE_LIT("b: \"dropped\" is not accepted")};
+    struct sign_request sign = {.request_id = slice_str("x"),
+                                .client = {.uid = CLIENT_UID_UNKNOWN},
+                                .n_fields = 3,
+                                .fields = FIELDS,
+                                .n_problems = 1,
+                                .problems = &PROBLEM};
+    struct reject_request reject = {
+        .client = {.uid = CLIENT_UID_UNKNOWN}, .error = PROBLEM.error, .field = PROBLEM.field};
     struct record_outcome outcome = {.request_id = slice_str("x"),
                                      .sent = "none",
                                      .error = SLICE_LIT("eva@example.com is gone")};
-    struct veil_rule_text rule = {NULL, NULL, "b", RECORD_OMIT};
-    struct veil_rules *rules = NULL;
+    struct redaction_rule_text rule = {NULL, NULL, "b", RECORD_OMIT};
+    struct redaction_rules *rules = NULL;
     const char *where, *why;
     struct audit_options options = IO;
     struct audit *a;
     char *text;
 
     setup();
-    CU_ASSERT_EQUAL_FATAL(veil_rules_new(&rules), 0);
-    CU_ASSERT_EQUAL(veil_rules_add(rules, &rule, &where, &why), 0);
+    CU_ASSERT_EQUAL_FATAL(redaction_rules_new(&rules), 0);
+    CU_ASSERT_EQUAL(redaction_rules_add(rules, &rule, &where, &why), 0);
     options.fields = rules;
     a = open_audit(&options);
     CU_ASSERT_EQUAL(audit_intent(a, &sign, SLICE_LIT("k")), 0);
@@ -141,7 +141,7 @@ static void test_fields_kept(void)
     CU_ASSERT_PTR_NULL(strstr(text, "example.com"));
     free(text);
     audit_free(a);
-    veil_rules_free(rules);
+    redaction_rules_free(rules);
     cleanup();
 }
 

@@ -34,7 +34,7 @@ static void begin(unsigned receipts, uint64_t quota)
     put_file("audit-101.jsonl", "");
     CU_ASSERT_EQUAL(truncate(in_folder("audit-101.jsonl"), 2000), 0);
     put_file("audit-201.jsonl", "");
-    l = (struct ledger){.seq = 251, .live = {.size = 400}, .batch = BUF_INIT(1000)};
+    l = (struct ledger){.seq = 251, .active = {.size = 400}, .batch = BUF_INIT(1000)};
     backlog_init(&b, &paths, quota, directory);
 }
 
@@ -127,7 +127,7 @@ static void test_other_segments(void)
     /* The live one was finished, and another begun. */
     CU_ASSERT_EQUAL(truncate(in_folder("audit-201.jsonl"), 400), 0);
     put_file("audit-251.jsonl", "");
-    l.live.size = 0;
+    l.active.size = 0;
     backlog_segments(&b, 251);
     CU_ASSERT_EQUAL(backlog_bytes(&b, &l), 1900);
     end();
@@ -138,12 +138,12 @@ static void test_quota(void)
     begin(1, 3400);
     (void)look();
     CU_ASSERT_TRUE(backlog_takes(&b, &l));
-    l.live.size++;
+    l.active.size++;
     CU_ASSERT_FALSE(backlog_takes(&b, &l));
     CU_ASSERT_STRING_EQUAL(b.reason, "audit.quota: 3401 bytes of the audit log wait for the "
                                      "receipt of a");
     /* It is a look that ends it, and the reason keeps up. */
-    l.live.size += 10;
+    l.active.size += 10;
     (void)look();
     CU_ASSERT_FALSE(backlog_takes(&b, &l));
     CU_ASSERT_PTR_NOT_NULL(strstr(b.reason, " 3411 bytes"));

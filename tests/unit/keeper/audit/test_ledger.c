@@ -41,17 +41,17 @@ static void test_partial_writes(void)
 
 static void test_early_write(void)
 {
-    struct wire_field field = {SLICE_LIT("a"), SLICE_NULL};
-    struct wire_sign sign = {.request_id = SLICE_LIT("big"), .n_fields = 1, .fields = &field};
-    char *value = malloc(WIRE_BODY_MAX);
+    struct request_field field = {SLICE_LIT("a"), SLICE_NULL};
+    struct sign_request sign = {.request_id = SLICE_LIT("big"), .n_fields = 1, .fields = &field};
+    char *value = malloc(REQUEST_BODY_MAX);
     struct audit *a;
     struct stat st;
 
     setup();
     a = open_audit(&IO);
     /* The longest message, every byte of it escaped. */
-    memset(value, 1, WIRE_BODY_MAX);
-    field.value = slice_of(value, WIRE_BODY_MAX);
+    memset(value, 1, REQUEST_BODY_MAX);
+    field.value = slice_of(value, REQUEST_BODY_MAX);
     for (int i = 0; i < 2; i++)
         CU_ASSERT_EQUAL(audit_intent(a, &sign, SLICE_LIT("k")), 0);
     CU_ASSERT_EQUAL(writes, 2);
@@ -60,7 +60,7 @@ static void test_early_write(void)
     CU_ASSERT_EQUAL(syncs, 1);
     audit_free(a);
     CU_ASSERT_EQUAL(stat(in_folder("audit-1.jsonl"), &st), 0);
-    CU_ASSERT(st.st_size > 2 * 6 * WIRE_BODY_MAX);
+    CU_ASSERT(st.st_size > 2 * 6 * REQUEST_BODY_MAX);
     a = open_audit(NULL);
     CU_ASSERT_EQUAL(audit_state(a).records, 3);
     audit_free(a);
@@ -152,8 +152,9 @@ static void test_file_size_limit(void)
 static void test_full(void)
 {
     struct audit_options options = {.io = &TEST_IO, .segment_bytes = 64 * 1024};
-    struct wire_sign sign = {.request_id = SLICE_LIT("n"), .client = {.uid = WIRE_UID_UNKNOWN}};
-    struct wire_reject reject = {.client = {.uid = 1}};
+    struct sign_request sign = {.request_id = SLICE_LIT("n"),
+                                .client = {.uid = CLIENT_UID_UNKNOWN}};
+    struct reject_request reject = {.client = {.uid = 1}};
     struct audit *a;
     char *text, id[16];
     int n = 0;

@@ -48,7 +48,7 @@ static void cleanup(void)
 
 static void intent(struct audit *a, const char *id)
 {
-    struct wire_sign sign = {.request_id = slice_str(id), .client = {.uid = WIRE_UID_UNKNOWN}};
+    struct sign_request sign = {.request_id = slice_str(id), .client = {.uid = CLIENT_UID_UNKNOWN}};
 
     CU_ASSERT_EQUAL(audit_intent(a, &sign, SLICE_LIT("k")), 0);
 }
@@ -115,7 +115,7 @@ static void test_orphans(void)
     CU_ASSERT_FALSE(r.fresh);
     CU_ASSERT_EQUAL(r.first, 1);
     CU_ASSERT_EQUAL(r.good, n);
-    CU_ASSERT_EQUAL(r.torn, 0);
+    CU_ASSERT_EQUAL(r.tail, 0);
     CU_ASSERT_EQUAL(r.verify.next_seq, 8);
     CU_ASSERT_EQUAL(requests_each(&r.verify.open, collect, all), 0);
     CU_ASSERT_STRING_EQUAL(all, "a b ");
@@ -175,7 +175,7 @@ static void test_garbage(void)
     memcpy(mempcpy(all, text, n), GARBAGE, more);
     put_file("audit-1.jsonl", all, n + more);
     CU_ASSERT_EQUAL(recover_log(&r, directory, folder, &err), 0);
-    CU_ASSERT_EQUAL(r.torn, more);
+    CU_ASSERT_EQUAL(r.tail, more);
     recover_deinit(&r);
     memcpy(all + n + more - 1, text, n);
     put_file("audit-1.jsonl", all, 2 * n + more - 1);

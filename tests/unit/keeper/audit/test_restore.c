@@ -15,7 +15,7 @@ static char folder[] = "/tmp/test_restore.XXXXXX";
 static struct chain_hash last;
 
 /* A segment of one header, whose key need not be one. */
-static void begin(struct live *l)
+static void begin(struct active_segment *l)
 {
     static const struct record_head HEAD = {1, 1000000};
     struct record_segment s = {.epoch = 1};
@@ -26,8 +26,8 @@ static void begin(struct live *l)
     strcpy(folder + strlen(folder) - 6, "XXXXXX");
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
     directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    *l = (struct live){.io = &AUDIT_KERNEL, .fd = -1, .step = 4096};
-    CU_ASSERT_EQUAL_FATAL(live_create(l, directory, folder, 1), 0);
+    *l = (struct active_segment){.io = &AUDIT_KERNEL, .fd = -1, .step = 4096};
+    CU_ASSERT_EQUAL_FATAL(active_create(l, directory, folder, 1), 0);
     memset(s.log.bytes, 1, SEAL_KEY);
     s.public_key = s.log;
     last = (struct chain_hash){{0}};
@@ -35,19 +35,19 @@ static void begin(struct live *l)
     CU_ASSERT_EQUAL(record_segment(&batch, &HEAD, &s), 0);
     CU_ASSERT_EQUAL(chain_hash(chain, &last, buf_slice(&batch), &last), 0);
     CU_ASSERT_EQUAL(record_close(&batch, &last), 0);
-    CU_ASSERT_EQUAL(live_write(l, &batch), 0);
+    CU_ASSERT_EQUAL(active_write(l, &batch), 0);
     chain_free(chain);
     buf_deinit(&batch);
 }
 
-static void end(struct live *l)
+static void end(struct active_segment *l)
 {
-    live_close(l);
+    active_close(l);
     close(l->directory);
     unit_remove(folder);
 }
 
-static int restore(struct live *l, struct restored *out, const char *expect)
+static int restore(struct active_segment *l, struct restored *out, const char *expect)
 {
     struct err err = ERR_INIT;
     struct stat st;
@@ -56,14 +56,14 @@ static int restore(struct live *l, struct restored *out, const char *expect)
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, expect));
     CU_ASSERT_EQUAL(fstatat(l->directory, ".restoring", &st, 0), -1);
     if (fd >= 0)
-        CU_ASSERT_EQUAL(live_adopt(l, fd), 0);
+        CU_ASSERT_EQUAL(active_adopt(l, fd), 0);
     return fd < 0 ? fd : 0;
 }
 
 static void test_put_back(void)
 {
     struct restored restored;
-    struct live l;
+    struct active_segment l;
     struct stat st;
     uint64_t size;
 
@@ -72,7 +72,7 @@ static void test_put_back(void)
     CU_ASSERT_EQUAL(unlink(l.file), 0);
     CU_ASSERT_EQUAL(restore(&l, &restored, ""), 0);
     CU_ASSERT_STRING_EQUAL(restored.kept, "");
-    CU_ASSERT_EQUAL(live_check(&l), LIVE_SAME);
+    CU_ASSERT_EQUAL(active_check(&l), ACTIVE_SAME);
     CU_ASSERT_EQUAL(l.size, size);
     CU_ASSERT_EQUAL(stat(l.file, &st), 0);
     CU_ASSERT_EQUAL(st.st_mode & 07777, 0640);
@@ -83,14 +83,14 @@ static void test_put_back(void)
     CU_ASSERT_STRING_EQUAL(restored.kept, "audit-1.jsonl.replaced");
     CU_ASSERT_EQUAL(restore(&l, &restored, ""), 0);
     CU_ASSERT_STRING_EQUAL(restored.kept, "audit-1.jsonl.replaced-2");
-    CU_ASSERT_EQUAL(live_check(&l), LIVE_SAME);
+    CU_ASSERT_EQUAL(active_check(&l), ACTIVE_SAME);
     end(&l);
 }
 
 static void test_not_what_was_written(void)
 {
     struct restored restored;
-    struct live l;
+    struct active_segment l;
 
     begin(&l);
     l.size--;

@@ -54,7 +54,7 @@ static size_t count(void)
     return n;
 }
 
-static const char *verify_file(struct verify *v, const char *name, bool packed, uint64_t proof)
+static const char *verify_file(struct verify *v, const char *name, bool packed, uint64_t chain)
 {
     struct segment_reader reader;
     const char *why = NULL;
@@ -64,10 +64,10 @@ static const char *verify_file(struct verify *v, const char *name, bool packed, 
     CU_ASSERT_FATAL(fd >= 0);
     segment_reader_init(&reader, fd);
     reader.packed = packed;
-    if (!proof)
+    if (!chain)
         verify_segment(v);
     while (!why && segment_read(&reader, &line) == 1)
-        why = proof ? verify_proof(v, line, proof) : verify_line(v, line);
+        why = chain ? verify_retired(v, line, chain) : verify_line(v, line);
     segment_reader_deinit(&reader);
     close(fd);
     return why;
@@ -87,7 +87,7 @@ static const char *verify_all(const struct seal_key *pin)
     v.whole = true;
     list(&s);
     if (s.first[0] > 1)
-        found = verify_file(&v, PROOF_NAME, false, s.first[0]);
+        found = verify_file(&v, RETIRED_CHAIN_NAME, false, s.first[0]);
     for (size_t i = 0; !found && i < s.n; i++) {
         segment_file_name(name, s.first[i], s.packed[i]);
         found = verify_file(&v, name, s.packed[i], 0);
@@ -133,7 +133,7 @@ static void test_compress(void)
     char name[SEGMENT_NAME];
 
     setup();
-    options = (struct audit_options){.archive = {.compress = true}};
+    options = (struct audit_options){.retention = {.compress = true}};
     a = open_small();
     pin = identity();
     for (int i = 0; i < 5; i++)
@@ -163,7 +163,7 @@ static void test_recovery(void)
     struct audit *a;
 
     setup();
-    options = (struct audit_options){.archive = {.compress = true}};
+    options = (struct audit_options){.retention = {.compress = true}};
     a = open_small();
     intent(a, "x");
     rotate(a, 1);
@@ -187,7 +187,7 @@ static void test_keep_segments(void)
     for (int compress = 0; compress < 2; compress++) {
         setup();
         options =
-            (struct audit_options){.archive = {.compress = compress != 0, .keep_segments = 3}};
+            (struct audit_options){.retention = {.compress = compress != 0, .keep_segments = 3}};
         a = open_small();
         pin = identity();
         for (int i = 0; i < 8; i++)
@@ -201,17 +201,17 @@ static void test_keep_segments(void)
         other.bytes[0] ^= 1;
         CU_ASSERT_STRING_EQUAL(verify_all(&other), "the pinned key is not a key of this log");
         /* The proof can't be done without, nor altered. */
-        text = unit_file(in_folder(PROOF_NAME), &(size_t){0});
+        text = unit_file(in_folder(RETIRED_CHAIN_NAME), &(size_t){0});
         CU_ASSERT_PTR_NOT_NULL_FATAL(text);
         for (size_t i = 0, n = strlen(text); i < n; i += 7) {
             char was = text[i];
 
             text[i] = was == '0' ? '1' : '0';
-            put_file(PROOF_NAME, text);
+            put_file(RETIRED_CHAIN_NAME, text);
             CU_ASSERT_PTR_NOT_NULL(verify_all(&pin));
             text[i] = was;
         }
-        put_file(PROOF_NAME, text);
+        put_file(RETIRED_CHAIN_NAME, text);
         expect_sound(&pin);
         free(text);
         /* The next start goes on with it. */
@@ -232,7 +232,7 @@ static void test_removed(void)
     char name[SEGMENT_NAME];
 
     setup();
-    options = (struct audit_options){.archive = {.keep_segments = 4}};
+    options = (struct audit_options){.retention = {.keep_segments = 4}};
     a = open_small();
     for (int i = 0; i < 8; i++)
         rotate(a, UINT64_MAX);
@@ -242,8 +242,8 @@ static void test_removed(void)
     segment_name(name, s.first[0]);
     CU_ASSERT_EQUAL(unlink(in_folder(name)), 0);
     CU_ASSERT_STRING_EQUAL(verify_all(NULL), "the header doesn't follow what was retired");
-    CU_ASSERT_EQUAL(unlink(in_folder(PROOF_NAME)), 0);
-    put_file(PROOF_NAME, "");
+    CU_ASSERT_EQUAL(unlink(in_folder(RETIRED_CHAIN_NAME)), 0);
+    put_file(RETIRED_CHAIN_NAME, "");
     CU_ASSERT_PTR_NOT_NULL(strstr(verify_all(NULL), "they were removed"));
     segments_deinit(&s);
     cleanup();
@@ -255,7 +255,7 @@ static void test_keep_bytes(void)
     struct audit *a;
 
     setup();
-    options = (struct audit_options){.archive = {.keep_bytes = 20000}};
+    options = (struct audit_options){.retention = {.keep_bytes = 20000}};
     a = open_small();
     pin = identity();
     for (int i = 0; i < 8; i++)
@@ -272,14 +272,14 @@ static void test_keep_age(void)
     struct audit *a;
 
     setup();
-    options = (struct audit_options){.archive = {.keep_age_us = 1000000000}};
+    options = (struct audit_options){.retention = {.keep_age_us = 1000000000}};
     a = open_small();
     pin = identity();
     rotate(a, UINT64_MAX);
     rotate(a, UINT64_MAX);
     CU_ASSERT_EQUAL(count(), 3);
     audit_free(a);
-    options.archive.keep_age_us = 1;
+    options.retention.keep_age_us = 1;
     a = open_small();
     rotate(a, UINT64_MAX);
     CU_ASSERT_EQUAL(count(), 1);
@@ -295,7 +295,7 @@ static void test_open_requests(void)
     uint64_t seq;
 
     setup();
-    options = (struct audit_options){.archive = {.keep_segments = 1}};
+    options = (struct audit_options){.retention = {.keep_segments = 1}};
     a = open_small();
     rotate(a, UINT64_MAX);
     CU_ASSERT_EQUAL(count(), 1);
@@ -349,7 +349,7 @@ static void test_receipts(void)
 
     setup();
     CU_ASSERT_PTR_NULL(receipts_paths_add(&paths, in_folder("a.receipt")));
-    options = (struct audit_options){.archive = {.compress = true, .keep_segments = 2},
+    options = (struct audit_options){.retention = {.compress = true, .keep_segments = 2},
                                      .receipts = &paths};
     a = open_small();
     pin = other = identity();
@@ -392,7 +392,7 @@ static void test_receipts(void)
 /* What has to go by its age or size waits as well. */
 static void test_receipts_other_reasons(void)
 {
-    static const struct archive_options WAYS[] = {{.keep_age_us = 1}, {.keep_bytes = 4096}};
+    static const struct retention_options WAYS[] = {{.keep_age_us = 1}, {.keep_bytes = 4096}};
 
     for (size_t i = 0; i < sizeof(WAYS) / sizeof(WAYS[0]); i++) {
         struct receipts_paths paths = {0};
@@ -401,7 +401,7 @@ static void test_receipts_other_reasons(void)
 
         setup();
         CU_ASSERT_PTR_NULL(receipts_paths_add(&paths, in_folder("a.receipt")));
-        options = (struct audit_options){.archive = WAYS[i], .receipts = &paths};
+        options = (struct audit_options){.retention = WAYS[i], .receipts = &paths};
         a = open_small();
         pin = identity();
         rotate(a, UINT64_MAX);
@@ -421,7 +421,7 @@ static void test_receipts_other_reasons(void)
 static void test_receipt_gone(void)
 {
     struct ledger ledger = {0};
-    struct archive archive;
+    struct retention retention;
     struct segments s;
     struct audit *a;
     int directory;
@@ -434,14 +434,14 @@ static void test_receipt_gone(void)
     list(&s);
     directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     CU_ASSERT_FATAL(directory >= 0);
-    archive_init(&archive, &(struct archive_options){.keep_segments = 1}, directory, folder);
-    CU_ASSERT_EQUAL(archive_step(&archive, &ledger, s.first[1], UINT64_MAX, s.first[1] - 1), 0);
-    CU_ASSERT_EQUAL(archive.state, ARCHIVE_RETIRING);
-    for (int i = 0; i < 10 && archive.state == ARCHIVE_RETIRING; i++)
-        CU_ASSERT_EQUAL(archive_step(&archive, &ledger, s.first[1], UINT64_MAX, 0), 0);
-    CU_ASSERT_EQUAL(archive.state, ARCHIVE_IDLE);
+    retention_init(&retention, &(struct retention_options){.keep_segments = 1}, directory, folder);
+    CU_ASSERT_EQUAL(retention_step(&retention, &ledger, s.first[1], UINT64_MAX, s.first[1] - 1), 0);
+    CU_ASSERT_EQUAL(retention.state, RETENTION_RETIRING);
+    for (int i = 0; i < 10 && retention.state == RETENTION_RETIRING; i++)
+        CU_ASSERT_EQUAL(retention_step(&retention, &ledger, s.first[1], UINT64_MAX, 0), 0);
+    CU_ASSERT_EQUAL(retention.state, RETENTION_IDLE);
     CU_ASSERT_EQUAL(count(), 2);
-    archive_deinit(&archive);
+    retention_deinit(&retention);
     segments_deinit(&s);
     close(directory);
     cleanup();
@@ -469,8 +469,8 @@ static void test_waiting(void)
     for (int compress = 0; compress < 2; compress++) {
         setup();
         CU_ASSERT_PTR_NULL(receipts_paths_add(&paths, in_folder("a.receipt")));
-        options = (struct audit_options){.archive = {.compress = compress != 0, .keep_segments = 3},
-                                         .receipts = &paths};
+        options = (struct audit_options){
+            .retention = {.compress = compress != 0, .keep_segments = 3}, .receipts = &paths};
         a = open_small();
         pin = identity();
         for (int i = 0; i < 6; i++) {
@@ -505,8 +505,8 @@ static void test_trouble(void)
     struct audit *a;
 
     setup();
-    options = (struct audit_options){.archive = {.keep_segments = 2}};
-    put_file(PROOF_NAME, "not a record\n");
+    options = (struct audit_options){.retention = {.keep_segments = 2}};
+    put_file(RETIRED_CHAIN_NAME, "not a record\n");
     a = open_small();
     for (int i = 0; i < 3; i++)
         rotate(a, UINT64_MAX);
@@ -514,7 +514,7 @@ static void test_trouble(void)
     CU_ASSERT(audit_state(a).ok);
     audit_free(a);
     /* A torn line of the proof is one that a crash left. */
-    put_file(PROOF_NAME, "not a rec");
+    put_file(RETIRED_CHAIN_NAME, "not a rec");
     a = open_small();
     rotate(a, UINT64_MAX);
     CU_ASSERT_EQUAL(count(), 2);
@@ -538,4 +538,4 @@ static const struct unit_case CASES[] = {
     {"trouble", test_trouble},
 };
 
-UNIT_MAIN("archive", CASES)
+UNIT_MAIN("retention", CASES)

@@ -11,7 +11,7 @@
 
 static char folder[] = "/tmp/test_torn.XXXXXX";
 static int directory;
-static struct torn seen[4];
+static struct truncated_tail seen[4];
 static int n_seen;
 
 static void setup(void)
@@ -35,7 +35,7 @@ static int tear(const char *text)
 
     CU_ASSERT_EQUAL(write(fd, "good", 4), 4);
     CU_ASSERT_EQUAL(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    r = torn_set_aside(directory, "audit-7.jsonl", fd, 4, strlen(text));
+    r = truncated_tail_set_aside(directory, "audit-7.jsonl", fd, 4, strlen(text));
     CU_ASSERT_EQUAL(fstat(fd, &st), 0);
     CU_ASSERT_EQUAL(st.st_size, r == 0 ? 4 : 4 + (off_t)strlen(text));
     close(fd);
@@ -47,10 +47,10 @@ static bool there(const char *name)
     return faccessat(directory, name, F_OK, 0) == 0;
 }
 
-static int see(void *arg, const struct torn *torn)
+static int see(void *arg, const struct truncated_tail *tail)
 {
     CU_ASSERT_FATAL(n_seen < 4);
-    seen[n_seen++] = *torn;
+    seen[n_seen++] = *tail;
     return *(int *)arg;
 }
 
@@ -58,7 +58,7 @@ static int look(int result)
 {
     n_seen = 0;
     memset(seen, 0, sizeof(seen));
-    return torn_each(directory, see, &result);
+    return truncated_tail_each(directory, see, &result);
 }
 
 static void test_pending(void)
@@ -69,7 +69,7 @@ static void test_pending(void)
     setup();
     CU_ASSERT_EQUAL(look(0), 0);
     CU_ASSERT_EQUAL(n_seen, 0);
-    CU_ASSERT_EQUAL(torn_settle(directory), 0);
+    CU_ASSERT_EQUAL(truncated_tail_settle(directory), 0);
     CU_ASSERT_EQUAL(tear("abc"), 0);
     CU_ASSERT(there("audit-7.jsonl.torn.pending"));
     CU_ASSERT_EQUAL(look(0), 0);
@@ -85,13 +85,13 @@ static void test_pending(void)
     CU_ASSERT_EQUAL(seen[0].bytes + seen[1].bytes, 7);
     CU_ASSERT_EQUAL(look(-EIO), -EIO);
     CU_ASSERT_EQUAL(n_seen, 1);
-    CU_ASSERT_EQUAL(torn_settle(directory), 0);
+    CU_ASSERT_EQUAL(truncated_tail_settle(directory), 0);
     CU_ASSERT(there("audit-7.jsonl.torn") && there("audit-7.jsonl.2.torn"));
     CU_ASSERT_EQUAL(look(0), 0);
     CU_ASSERT_EQUAL(n_seen, 0);
     /* What is settled is never written over. */
     CU_ASSERT_EQUAL(tear("h"), 0);
-    CU_ASSERT_EQUAL(torn_settle(directory), 0);
+    CU_ASSERT_EQUAL(truncated_tail_settle(directory), 0);
     CU_ASSERT(there("audit-7.jsonl.3.torn"));
     cleanup();
 }
@@ -102,10 +102,10 @@ static void test_trouble(void)
 
     setup();
     fd = openat(directory, "audit-7.jsonl", O_RDONLY | O_CREAT | O_CLOEXEC, 0640);
-    CU_ASSERT_EQUAL(torn_set_aside(directory, "audit-7.jsonl", fd, 0, 5), -EIO);
+    CU_ASSERT_EQUAL(truncated_tail_set_aside(directory, "audit-7.jsonl", fd, 0, 5), -EIO);
     close(fd);
-    CU_ASSERT_EQUAL(torn_set_aside(-1, "audit-7.jsonl", -1, 0, 5), -EBADF);
-    CU_ASSERT_EQUAL(torn_settle(-1), -EBADF);
+    CU_ASSERT_EQUAL(truncated_tail_set_aside(-1, "audit-7.jsonl", -1, 0, 5), -EBADF);
+    CU_ASSERT_EQUAL(truncated_tail_settle(-1), -EBADF);
     cleanup();
 }
 
@@ -114,4 +114,4 @@ static const struct unit_case CASES[] = {
     {"trouble", test_trouble},
 };
 
-UNIT_MAIN("torn", CASES)
+UNIT_MAIN("truncated_tail", CASES)

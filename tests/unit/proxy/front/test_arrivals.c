@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { MANY = 2 * DIAG_BATCH + 3 };
+enum { MANY = 2 * SOCK_DIAG_BATCH + 3 };
 
 struct one {
     struct arrival arrival;

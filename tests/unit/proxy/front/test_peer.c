@@ -193,7 +193,7 @@ static void unix_socket(void)
 /* More than are asked about at once, of every kind. */
 static void many(void)
 {
-    enum { MANY = 2 * DIAG_BATCH + 5 };
+    enum { MANY = 2 * SOCK_DIAG_BATCH + 5 };
     static struct client_peer peers[MANY];
     struct peer_question questions[MANY];
     int clients[MANY];

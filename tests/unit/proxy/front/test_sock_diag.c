@@ -27,7 +27,7 @@ union ip {
 };
 
 struct world {
-    struct diag *diag;
+    struct sock_diag *diag;
     int listener, client, server; /* -1 when closed */
     union ip to;
     socklen_t to_len;
@@ -56,7 +56,7 @@ static void begin(struct world *w)
     struct err err = ERR_INIT;
 
     *w = (struct world){.listener = -1, .client = -1, .server = -1};
-    CU_ASSERT_EQUAL_FATAL(diag_open(&w->diag, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(sock_diag_open(&w->diag, &err), 0);
 }
 
 static void drop(int *fd)
@@ -71,7 +71,7 @@ static void finish(struct world *w)
     drop(&w->client);
     drop(&w->server);
     drop(&w->listener);
-    diag_close(w->diag);
+    sock_diag_close(w->diag);
 }
 
 /* Listens there; *w->to is where the port is. */
@@ -105,13 +105,13 @@ static void join(struct world *w, const char *at, const char *to)
     CU_ASSERT_FATAL(w->server >= 0);
 }
 
-static int find(struct world *w, struct diag_socket *out)
+static int find(struct world *w, struct sock_diag_socket *out)
 {
-    struct diag_pair pair;
-    int r = diag_pair(w->diag, w->server, &pair);
+    struct sock_diag_pair pair;
+    int r = sock_diag_pair(w->diag, w->server, &pair);
 
     memset(out, 0, sizeof(*out));
-    return r ? r : diag_find(w->diag, w->server, &pair, out);
+    return r ? r : sock_diag_find(w->diag, w->server, &pair, out);
 }
 
 static uint32_t inode_of(int fd)
@@ -124,15 +124,15 @@ static uint32_t inode_of(int fd)
 
 static void check_ours(struct world *w)
 {
-    struct diag_socket s, again;
+    struct sock_diag_socket s, again;
 
     CU_ASSERT_EQUAL(find(w, &s), 0);
     CU_ASSERT_EQUAL(s.uid, geteuid());
     CU_ASSERT_EQUAL(s.inode, inode_of(w->client));
     CU_ASSERT_EQUAL(find(w, &again), 0);
-    CU_ASSERT(diag_same(&s, &again));
+    CU_ASSERT(sock_diag_same(&s, &again));
     again.cookie++;
-    CU_ASSERT_FALSE(diag_same(&s, &again));
+    CU_ASSERT_FALSE(sock_diag_same(&s, &again));
 }
 
 static void every_family(void)
@@ -155,7 +155,7 @@ static void every_family(void)
 
 static void half_closed(void)
 {
-    struct diag_socket s;
+    struct sock_diag_socket s;
     struct world w;
 
     begin(&w);
@@ -167,7 +167,7 @@ static void half_closed(void)
     begin(&w);
     join(&w, "127.0.0.1", "127.0.0.1");
     CU_ASSERT_EQUAL(shutdown(w.server, SHUT_WR), 0);
-    CU_ASSERT_EQUAL(find(&w, &s), DIAG_NOBODY);
+    CU_ASSERT_EQUAL(find(&w, &s), SOCK_DIAG_NOBODY);
     finish(&w);
 }
 
@@ -175,19 +175,19 @@ static void half_closed(void)
 static void closed(void)
 {
     struct linger now = {1, 0};
-    struct diag_socket s;
-    struct diag_pair pair;
+    struct sock_diag_socket s;
+    struct sock_diag_pair pair;
     struct world w;
 
     for (int reset = 0; reset < 2; reset++) {
         begin(&w);
         join(&w, "::", "127.0.0.1");
         CU_ASSERT_EQUAL(write(w.client, "x", 1), 1);
-        CU_ASSERT_EQUAL(diag_pair(w.diag, w.server, &pair), 0);
+        CU_ASSERT_EQUAL(sock_diag_pair(w.diag, w.server, &pair), 0);
         if (reset)
             (void)setsockopt(w.client, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
         drop(&w.client);
-        CU_ASSERT_EQUAL(diag_find(w.diag, w.server, &pair, &s), DIAG_NOBODY);
+        CU_ASSERT_EQUAL(sock_diag_find(w.diag, w.server, &pair, &s), SOCK_DIAG_NOBODY);
         finish(&w);
     }
 }
@@ -195,11 +195,11 @@ static void closed(void)
 /* Sockets of that address that nobody can have sent a request from. */
 static void not_connected(void)
 {
-    struct diag_pair pair = {
+    struct sock_diag_pair pair = {
         .theirs = {.s6_addr = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}}};
     union ip a = {0};
     socklen_t len = sizeof(a);
-    struct diag_socket s;
+    struct sock_diag_socket s;
     int waiting[8];
     struct world w;
 
@@ -207,10 +207,10 @@ static void not_connected(void)
     join(&w, "127.0.0.1", "127.0.0.1");
     pair.their_port = w.to.in.sin_port; /* a listening one: the kernel falls back to it */
     pair.ours.s6_addr[10] = pair.ours.s6_addr[11] = 0xff;
-    CU_ASSERT_EQUAL(diag_find(w.diag, w.server, &pair, &s), DIAG_NOBODY);
+    CU_ASSERT_EQUAL(sock_diag_find(w.diag, w.server, &pair, &s), SOCK_DIAG_NOBODY);
     pair.ours = pair.theirs;
     pair.our_port = htons(1);
-    CU_ASSERT_EQUAL(diag_find(w.diag, w.server, &pair, &s), DIAG_NOBODY);
+    CU_ASSERT_EQUAL(sock_diag_find(w.diag, w.server, &pair, &s), SOCK_DIAG_NOBODY);
     /* Nobody accepts, so the last ones wait for their SYN's answer. */
     CU_ASSERT_EQUAL(listen(w.listener, 0), 0);
     for (int i = 0; i < 8; i++) {
@@ -220,7 +220,7 @@ static void not_connected(void)
     CU_ASSERT_EQUAL(getsockname(waiting[7], &a.any, &len), 0);
     pair.their_port = a.in.sin_port;
     pair.our_port = w.to.in.sin_port;
-    CU_ASSERT_EQUAL(diag_find(w.diag, w.server, &pair, &s), DIAG_NOBODY);
+    CU_ASSERT_EQUAL(sock_diag_find(w.diag, w.server, &pair, &s), SOCK_DIAG_NOBODY);
     for (int i = 0; i < 8; i++)
         (void)close(waiting[i]);
     finish(&w);
@@ -233,8 +233,8 @@ static void not_connected(void)
 static void a_port_used_again(void)
 {
     struct linger now = {1, 0};
-    struct diag_socket s;
-    struct diag_pair pair;
+    struct sock_diag_socket s;
+    struct sock_diag_pair pair;
     union ip from = ip("127.0.0.1", 0);
     socklen_t len = sizeof(from);
     int second, on = 1;
@@ -259,9 +259,9 @@ static void a_port_used_again(void)
     w.server = accept(w.listener, NULL, NULL);
     second = accept(w.listener, NULL, NULL);
     CU_ASSERT_FATAL(w.server >= 0 && second >= 0);
-    CU_ASSERT_EQUAL(diag_pair(w.diag, second, &pair), 0);
-    CU_ASSERT_EQUAL(diag_find(w.diag, second, &pair, &s), 0);
-    CU_ASSERT_EQUAL(diag_find(w.diag, w.server, &pair, &s), DIAG_NOBODY);
+    CU_ASSERT_EQUAL(sock_diag_pair(w.diag, second, &pair), 0);
+    CU_ASSERT_EQUAL(sock_diag_find(w.diag, second, &pair, &s), 0);
+    CU_ASSERT_EQUAL(sock_diag_find(w.diag, w.server, &pair, &s), SOCK_DIAG_NOBODY);
     (void)close(second);
     finish(&w);
 }
@@ -269,7 +269,7 @@ static void a_port_used_again(void)
 /* A client of another user: whoever creates the socket, also when a third one holds it. */
 static void other_users(void)
 {
-    struct diag_socket s;
+    struct sock_diag_socket s;
     struct world w;
     int pipes[2];
     char c;
@@ -296,7 +296,7 @@ static void other_users(void)
     (void)close(pipes[0]);
     (void)close(pipes[1]);
     CU_ASSERT_EQUAL(waitpid(child, NULL, 0), child);
-    CU_ASSERT_EQUAL(find(&w, &s), DIAG_NOBODY);
+    CU_ASSERT_EQUAL(find(&w, &s), SOCK_DIAG_NOBODY);
     drop(&w.server);
 
     CU_ASSERT_EQUAL_FATAL(pipe(pipes), 0);
@@ -316,13 +316,13 @@ static void other_users(void)
     (void)close(pipes[0]);
     (void)close(pipes[1]);
     CU_ASSERT_EQUAL(waitpid(child, NULL, 0), child);
-    CU_ASSERT_EQUAL(find(&w, &s), DIAG_NOBODY);
+    CU_ASSERT_EQUAL(find(&w, &s), SOCK_DIAG_NOBODY);
     finish(&w);
 }
 
 static void bound_to_an_interface(void)
 {
-    struct diag_socket s;
+    struct sock_diag_socket s;
     struct world w;
 
     begin(&w);
@@ -333,7 +333,7 @@ static void bound_to_an_interface(void)
     } else {
         CU_ASSERT_EQUAL_FATAL(connect(w.client, &w.to.any, w.to_len), 0);
         w.server = accept(w.listener, NULL, NULL);
-        CU_ASSERT_EQUAL(find(&w, &s), DIAG_NOBODY);
+        CU_ASSERT_EQUAL(find(&w, &s), SOCK_DIAG_NOBODY);
     }
     finish(&w);
 }
@@ -342,7 +342,7 @@ static void bound_to_an_interface(void)
 static void not_loopback(void)
 {
     struct ifaddrs *all = NULL, *i;
-    struct diag_socket s;
+    struct sock_diag_socket s;
     struct world w;
 
     CU_ASSERT_EQUAL_FATAL(getifaddrs(&all), 0);
@@ -357,7 +357,7 @@ static void not_loopback(void)
         w.to.in.sin_addr = ((struct sockaddr_in *)i->ifa_addr)->sin_addr;
         w.client = dial(&w);
         w.server = accept(w.listener, NULL, NULL);
-        CU_ASSERT_EQUAL(find(&w, &s), DIAG_ELSEWHERE);
+        CU_ASSERT_EQUAL(find(&w, &s), SOCK_DIAG_ELSEWHERE);
         finish(&w);
     }
     freeifaddrs(all);
@@ -373,7 +373,7 @@ static void another_network(void)
     child = fork();
     if (child == 0) {
         struct ifreq up = {.ifr_name = "lo", .ifr_flags = IFF_UP};
-        struct diag_socket s;
+        struct sock_diag_socket s;
         int fd;
 
         if (unshare(CLONE_NEWNET) < 0)
@@ -382,7 +382,7 @@ static void another_network(void)
         if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &up) < 0)
             _exit(77);
         join(&w, "127.0.0.1", "127.0.0.1");
-        _exit(find(&w, &s) == DIAG_ELSEWHERE ? 0 : 1);
+        _exit(find(&w, &s) == SOCK_DIAG_ELSEWHERE ? 0 : 1);
     }
     CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
     if (WEXITSTATUS(status) == 77)
@@ -404,10 +404,10 @@ static void stale_answers(void)
                     .nlmsg_flags = NLM_F_REQUEST,
                     .nlmsg_seq = 0xffffff},
            .ask = {.sdiag_family = AF_INET, .sdiag_protocol = IPPROTO_TCP}};
-    struct diag_socket s;
+    struct sock_diag_socket s;
     struct world w;
 
-    (void)close(netlink); /* diag_open gets the same number */
+    (void)close(netlink); /* sock_diag_open gets the same number */
     begin(&w);
     join(&w, "127.0.0.1", "127.0.0.1");
     for (int i = 0; i < 3; i++)
@@ -424,9 +424,9 @@ static void stale_answers(void)
 /* Many at once: each gets the answer that it would get alone, crowded or not. */
 static void many(void)
 {
-    enum { MANY = DIAG_BATCH };
-    struct diag_question questions[MANY];
-    struct diag_pair pairs[MANY];
+    enum { MANY = SOCK_DIAG_BATCH };
+    struct sock_diag_question questions[MANY];
+    struct sock_diag_pair pairs[MANY];
     int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     int clients[MANY], servers[MANY];
     struct inet_diag_req_v2 ask = {.sdiag_family = AF_INET, .sdiag_protocol = IPPROTO_TCP};
@@ -436,28 +436,28 @@ static void many(void)
     } stale = {{sizeof(stale), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 0xffffff, 0}, ask};
     struct world w;
 
-    (void)close(netlink); /* diag_open gets the same number */
+    (void)close(netlink); /* sock_diag_open gets the same number */
     begin(&w);
     listen_at(&w, "127.0.0.1", "127.0.0.1");
     for (int i = 0; i < MANY; i++) {
         clients[i] = dial(&w);
         servers[i] = accept(w.listener, NULL, NULL);
-        CU_ASSERT_EQUAL(diag_pair(w.diag, servers[i], &pairs[i]), 0);
+        CU_ASSERT_EQUAL(sock_diag_pair(w.diag, servers[i], &pairs[i]), 0);
     }
     drop(&clients[3]);
     CU_ASSERT_EQUAL(shutdown(servers[5], SHUT_WR), 0);
     pairs[7].our_port++;
-    diag_find_all(w.diag, questions, 0);
+    sock_diag_find_all(w.diag, questions, 0);
     for (int crowd = 0; crowd <= 40; crowd += 40)
         for (unsigned n = 1; n <= MANY; n += 31) {
             for (unsigned i = 0; i < n; i++)
-                questions[i] = (struct diag_question){.pair = &pairs[i], .fd = servers[i]};
+                questions[i] = (struct sock_diag_question){.pair = &pairs[i], .fd = servers[i]};
             for (int i = 0; i < crowd; i++)
                 CU_ASSERT_EQUAL(send(netlink, &stale, sizeof(stale), 0), sizeof(stale));
-            diag_find_all(w.diag, questions, n);
+            sock_diag_find_all(w.diag, questions, n);
             for (unsigned i = 0; i < n; i++) {
                 if (i == 3 || i == 5 || i == 7) {
-                    CU_ASSERT_EQUAL(questions[i].result, DIAG_NOBODY);
+                    CU_ASSERT_EQUAL(questions[i].result, SOCK_DIAG_NOBODY);
                     continue;
                 }
                 CU_ASSERT_EQUAL(questions[i].result, 0);
@@ -476,16 +476,16 @@ static void no_descriptor(void)
 {
     struct rlimit was, none = {0};
     struct err err = ERR_INIT;
-    struct diag *d = NULL;
+    struct sock_diag *d = NULL;
 
     CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &was), 0);
     none.rlim_max = was.rlim_max;
     CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &none), 0);
-    CU_ASSERT_EQUAL(diag_open(&d, &err), -EMFILE);
+    CU_ASSERT_EQUAL(sock_diag_open(&d, &err), -EMFILE);
     CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &was), 0);
     CU_ASSERT_PTR_NULL(d);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "netlink"));
-    diag_close(NULL);
+    sock_diag_close(NULL);
 }
 
 static const struct unit_case CASES[] = {
@@ -503,4 +503,4 @@ static const struct unit_case CASES[] = {
     {"no descriptor", no_descriptor},
 };
 
-UNIT_MAIN("diag", CASES)
+UNIT_MAIN("sock_diag", CASES)

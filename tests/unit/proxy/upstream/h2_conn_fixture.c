@@ -14,17 +14,17 @@ void drop(struct one *o)
     struct upstream_call *call = o->call;
 
     o->call = NULL;
-    multi_drop_call(call);
+    h2_conn_drop_call(call);
     upstream_call_free(call);
 }
 
-void free_multi(struct world *w)
+void free_h2_conn(struct world *w)
 {
-    struct multi *m = w->multi;
+    struct h2_conn *m = w->h2_conn;
 
     for (unsigned i = 0; i < w->n; i++)
         w->all[i].call = NULL; /* they go with it; those that wait stay the queue's */
-    multi_free(m);
+    h2_conn_free(m);
 }
 
 static void on_head(void *arg, const struct http_head *head)
@@ -35,11 +35,11 @@ static void on_head(void *arg, const struct http_head *head)
     o->status = head->status;
     if (o->act == PAUSE_IN_HEAD) {
         o->call->paused = true;
-        multi_update(o->call);
+        h2_conn_update(o->call);
     } else if (o->act == DROP_IN_HEAD) {
         drop(o);
     } else if (o->act == FREE_IN_HEAD) {
-        free_multi(o->world);
+        free_h2_conn(o->world);
     }
 }
 
@@ -51,7 +51,7 @@ static void on_body(void *arg, const char *data, size_t len)
     o->body_len += len;
     if (o->act == PAUSE_IN_BODY) {
         o->call->paused = true;
-        multi_update(o->call);
+        h2_conn_update(o->call);
     }
 }
 
@@ -62,7 +62,7 @@ static void on_end(void *arg)
     o->ends++;
     o->call = NULL;
     if (o->act == FREE_IN_END)
-        free_multi(o->world);
+        free_h2_conn(o->world);
 }
 
 static void on_failed(void *arg, enum upstream_failure why, enum wire_sent sent, const char *text)
@@ -77,7 +77,7 @@ static void on_failed(void *arg, enum upstream_failure why, enum wire_sent sent,
 
 static const struct upstream_events EVENTS = {on_head, on_body, on_end, on_failed};
 
-static struct upstream_call *on_next(void *arg, struct multi *m)
+static struct upstream_call *on_next(void *arg, struct h2_conn *m)
 {
     struct world *w = arg;
     struct upstream_call *call = call_ring_first(&w->queue);
@@ -93,11 +93,11 @@ static void serve(void *arg)
 {
     struct world *w = arg;
 
-    if (w->multi && call_ring_first(&w->queue))
-        (void)multi_wake(w->multi);
+    if (w->h2_conn && call_ring_first(&w->queue))
+        (void)h2_conn_wake(w->h2_conn);
 }
 
-static void on_changed(void *arg, struct multi *m)
+static void on_changed(void *arg, struct h2_conn *m)
 {
     struct world *w = arg;
 
@@ -105,23 +105,23 @@ static void on_changed(void *arg, struct multi *m)
     loop_defer(w->loop, &w->serve);
 }
 
-static void on_landed(void *arg, struct multi *m)
+static void on_landed(void *arg, struct h2_conn *m)
 {
     struct world *w = arg;
 
-    CU_ASSERT_PTR_EQUAL(m, w->multi);
+    CU_ASSERT_PTR_EQUAL(m, w->h2_conn);
     w->lands++;
 }
 
-static void on_gone(void *arg, struct multi *m, bool opened, const char *why)
+static void on_gone(void *arg, struct h2_conn *m, bool opened, const char *why)
 {
     struct world *w = arg;
 
-    CU_ASSERT_PTR_EQUAL(m, w->multi);
-    CU_ASSERT_EQUAL(multi_landed(m), w->lands > 0);
+    CU_ASSERT_PTR_EQUAL(m, w->h2_conn);
+    CU_ASSERT_EQUAL(h2_conn_landed(m), w->lands > 0);
     w->gones++;
     w->opened = opened;
-    w->multi = NULL;
+    w->h2_conn = NULL;
     (void)snprintf(w->why, sizeof(w->why), "%s", why);
 }
 
@@ -178,8 +178,8 @@ void say(struct world *w)
 struct world *open_only(uint64_t response_us, uint64_t idle_us)
 {
     struct world *w = calloc(1, sizeof(*w));
-    struct multi_limits limits = {TIMEOUT, response_us, idle_us, 4096};
-    struct multi_owner owner = {on_next, on_changed, on_landed, on_gone, on_ended, w};
+    struct h2_conn_limits limits = {TIMEOUT, response_us, idle_us, 4096};
+    struct h2_conn_owner owner = {on_next, on_changed, on_landed, on_gone, on_ended, w};
     int fds[2], room = 1 << 17;
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(w);
@@ -193,7 +193,7 @@ struct world *open_only(uint64_t response_us, uint64_t idle_us)
     call_ring_init(&w->queue);
     w->serve = (struct loop_hook){.run = serve, .arg = w};
     CU_ASSERT_EQUAL_FATAL(
-        multi_new(&w->multi, w->loop, (struct stream){.fd = fds[0]}, &limits, &owner), 0);
+        h2_conn_new(&w->h2_conn, w->loop, (struct stream){.fd = fds[0]}, &limits, &owner), 0);
     run(w, 2000);
     CU_ASSERT_TRUE(hear(w));
     CU_ASSERT_EQUAL(w->writes, 1);
@@ -206,8 +206,8 @@ struct world *begin_with(uint64_t response_us, uint64_t idle_us, uint32_t stream
 
     f_settings(&w->in, S_STREAMS, streams);
     say(w);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(w->multi);
-    CU_ASSERT_FALSE(multi_opening(w->multi));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(w->h2_conn);
+    CU_ASSERT_FALSE(h2_conn_opening(w->h2_conn));
     return w;
 }
 
@@ -220,8 +220,8 @@ void finish(struct world *w)
 {
     struct upstream_call *call;
 
-    if (w->multi)
-        free_multi(w);
+    if (w->h2_conn)
+        free_h2_conn(w);
     while ((call = call_ring_first(&w->queue))) {
         call_ring_leave(call);
         upstream_call_free(call);
@@ -266,7 +266,7 @@ void calls(struct world *w, unsigned n, size_t body_len)
 {
     for (unsigned i = 0; i < n; i++)
         (void)queue_call(w, body_len);
-    (void)multi_wake(w->multi);
+    (void)h2_conn_wake(w->h2_conn);
     run(w, 2000);
     (void)hear(w);
 }

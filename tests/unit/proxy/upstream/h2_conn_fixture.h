@@ -28,7 +28,7 @@ struct one {
 struct world {
     struct loop *loop;
     int peer;
-    struct multi *multi;
+    struct h2_conn *h2_conn;
     struct upstream_call queue; /* ring */
     struct one all[CALLS];
     struct loop_hook serve;
@@ -61,6 +61,6 @@ struct one *queue_call(struct world *w, size_t body_len);
 /* Queues that many and lets them go out. */
 void calls(struct world *w, unsigned n, size_t body_len);
 void drop(struct one *o);
-void free_multi(struct world *w);
+void free_h2_conn(struct world *w);
 
 #endif

@@ -247,4 +247,4 @@ static const struct unit_case CASES[] = {
     {"dropped within head", dropped_within_head},
     {"timeouts", timeouts},
 };
-UNIT_MAIN("conn flow", CASES)
+UNIT_MAIN("conn_flow", CASES)

@@ -12,8 +12,8 @@ static void waits_for_settings(void)
     struct world *w = open_only(FAR, FAR);
 
     (void)queue_call(w, 2);
-    CU_ASSERT_TRUE(multi_opening(w->multi));
-    CU_ASSERT_EQUAL(multi_wake(w->multi), 0);
+    CU_ASSERT_TRUE(h2_conn_opening(w->h2_conn));
+    CU_ASSERT_EQUAL(h2_conn_wake(w->h2_conn), 0);
     run(w, 2000);
     CU_ASSERT_TRUE(hear(w));
     CU_ASSERT_EQUAL(w->nexts, 0);
@@ -45,7 +45,7 @@ static void goaway(void)
     calls(w, 3, 2);
     f_goaway(&w->in, 3, 0);
     say(w);
-    CU_ASSERT_EQUAL(multi_room(w->multi), 0);
+    CU_ASSERT_EQUAL(h2_conn_room(w->h2_conn), 0);
     CU_ASSERT_EQUAL(w->all[2].failed, UPSTREAM_BROKEN + 1);
     CU_ASSERT_EQUAL(w->all[2].sent, WIRE_SENT_ALL); /* so the outcome is unknown */
     CU_ASSERT_PTR_NOT_NULL(strstr(w->all[2].why, "GOAWAY"));
@@ -109,7 +109,7 @@ static void one_late_stream(void)
     CU_ASSERT_EQUAL(f_count(buf_slice(&w->sent), F_RST, 1, &f), 1);
     CU_ASSERT_EQUAL(f_read(f.payload, 0), NGHTTP2_CANCEL);
     CU_ASSERT_EQUAL(w->all[1].failed, 0);
-    CU_ASSERT_EQUAL(multi_room(w->multi), 99); /* it was not silent: it stays in use */
+    CU_ASSERT_EQUAL(h2_conn_room(w->h2_conn), 99); /* it was not silent: it stays in use */
     f_data(&w->in, 3, "x", true);
     say(w);
     CU_ASSERT_EQUAL(w->all[1].ends, 1);
@@ -147,7 +147,7 @@ static void idle(void)
 static void resume(struct one *o)
 {
     o->call->paused = false;
-    multi_update(o->call);
+    h2_conn_update(o->call);
 }
 
 static void a_paused_call_stops_no_other(void)
@@ -228,7 +228,7 @@ static void an_answer_outlives_its_connection(void)
     run(w, 2000);
     CU_ASSERT_EQUAL(w->lands, 1);
     CU_ASSERT_EQUAL(w->gones, 0);
-    CU_ASSERT_EQUAL(multi_room(w->multi), 0);
+    CU_ASSERT_EQUAL(h2_conn_room(w->h2_conn), 0);
     CU_ASSERT_EQUAL(w->all[1].failed, UPSTREAM_BROKEN + 1);
     CU_ASSERT_EQUAL(w->all[0].failed + w->all[2].failed, 0);
     resume(&w->all[0]);
@@ -309,8 +309,8 @@ static void dropping(void)
     CU_ASSERT_EQUAL(w->all[0].body_len + w->all[0].ends, 0);
     CU_ASSERT_EQUAL(w->all[1].heads, 0);
     CU_ASSERT_EQUAL(w->all[2].ends, 1);
-    CU_ASSERT_EQUAL(multi_calls(w->multi), 0);
-    CU_ASSERT_EQUAL(multi_room(w->multi), 100);
+    CU_ASSERT_EQUAL(h2_conn_calls(w->h2_conn), 0);
+    CU_ASSERT_EQUAL(h2_conn_room(w->h2_conn), 100);
     finish(w);
 }
 
@@ -336,8 +336,8 @@ static void leaving(void)
     struct world *w = begin();
 
     calls(w, 1, 2);
-    multi_leave(w->multi);
-    CU_ASSERT_EQUAL(multi_room(w->multi), 0);
+    h2_conn_drain(w->h2_conn);
+    CU_ASSERT_EQUAL(h2_conn_room(w->h2_conn), 0);
     CU_ASSERT_EQUAL(w->gones, 0);
     answer(w, 0, "ok");
     say(w);
@@ -345,7 +345,7 @@ static void leaving(void)
     CU_ASSERT_EQUAL(w->gones, 1);
     finish(w);
     w = begin();
-    multi_leave(w->multi);
+    h2_conn_drain(w->h2_conn);
     CU_ASSERT_EQUAL(w->gones, 1);
     finish(w);
 }
@@ -356,18 +356,18 @@ static void not_for_ever(void)
     struct world *w = begin();
     unsigned sent = 0;
 
-    while (w->multi && sent < CALLS - 100) {
+    while (w->h2_conn && sent < CALLS - 100) {
         unsigned before = w->nexts;
 
         calls(w, 70, 2); /* of which 900 is no multiple */
-        if (!w->multi)
+        if (!w->h2_conn)
             break;
-        for (; sent < w->n && w->all[sent].call && w->all[sent].call->multi; sent++)
+        for (; sent < w->n && w->all[sent].call && w->all[sent].call->h2_conn; sent++)
             answer(w, sent, "ok");
         say(w);
-        CU_ASSERT_TRUE(w->nexts > before || multi_room(w->multi) == 0);
+        CU_ASSERT_TRUE(w->nexts > before || h2_conn_room(w->h2_conn) == 0);
     }
-    (void)(w->multi ? multi_wake(w->multi) : 0);
+    (void)(w->h2_conn ? h2_conn_wake(w->h2_conn) : 0);
     CU_ASSERT_EQUAL(w->gones, 1);
     CU_ASSERT_EQUAL(w->welled, 900);
     finish(w);
@@ -390,4 +390,4 @@ static const struct unit_case CASES[] = {
     {"leaving", leaving},
     {"not for ever", not_for_ever},
 };
-UNIT_MAIN("multi", CASES)
+UNIT_MAIN("h2_conn", CASES)

@@ -12,9 +12,9 @@ static void all_calls_of_a_turn_in_one_write(void)
     CU_ASSERT_EQUAL(w->writes, 1);
     CU_ASSERT_EQUAL(f_count(buf_slice(&w->sent), F_HEADERS, 0, NULL), 64);
     CU_ASSERT_EQUAL(f_count(buf_slice(&w->sent), F_DATA, 0, NULL), 64);
-    CU_ASSERT_EQUAL(multi_calls(w->multi), 64);
+    CU_ASSERT_EQUAL(h2_conn_calls(w->h2_conn), 64);
     for (unsigned i = 0; i < 64; i++) {
-        CU_ASSERT_EQUAL(multi_sent(w->all[i].call), WIRE_SENT_ALL);
+        CU_ASSERT_EQUAL(h2_conn_sent(w->all[i].call), WIRE_SENT_ALL);
         CU_ASSERT_EQUAL(buf_len(&w->all[i].call->request), 0); /* a credential no longer needed */
         CU_ASSERT_PTR_NULL(w->all[i].call->request.data);
         answer(w, i, "ok");
@@ -25,8 +25,8 @@ static void all_calls_of_a_turn_in_one_write(void)
         CU_ASSERT_EQUAL(w->all[i].body_len, 2);
     }
     CU_ASSERT_EQUAL(w->welled, 64);
-    CU_ASSERT_EQUAL(multi_calls(w->multi), 0);
-    CU_ASSERT_TRUE(multi_used(w->multi));
+    CU_ASSERT_EQUAL(h2_conn_calls(w->h2_conn), 0);
+    CU_ASSERT_TRUE(h2_conn_used(w->h2_conn));
     finish(w);
 }
 
@@ -36,7 +36,7 @@ static void not_more_than_the_peer_allows(void)
 
     calls(w, 5, 2);
     CU_ASSERT_EQUAL(f_count(buf_slice(&w->sent), F_HEADERS, 0, NULL), 2);
-    CU_ASSERT_EQUAL(multi_room(w->multi), 0);
+    CU_ASSERT_EQUAL(h2_conn_room(w->h2_conn), 0);
     answer(w, 0, "ok");
     say(w);
     CU_ASSERT_EQUAL(f_count(buf_slice(&w->sent), F_HEADERS, 0, NULL), 1);
@@ -45,12 +45,12 @@ static void not_more_than_the_peer_allows(void)
     CU_ASSERT_EQUAL(w->all[0].ends, 1);
     answer(w, 1, "ok");
     say(w);
-    CU_ASSERT_EQUAL(multi_calls(w->multi) + w->welled, 5);
+    CU_ASSERT_EQUAL(h2_conn_calls(w->h2_conn) + w->welled, 5);
     finish(w);
     w = open_only(FAR, FAR);
     f_settings(&w->in, S_STREAMS, 0);
     say(w);
-    CU_ASSERT_TRUE(multi_opening(w->multi)); /* it may still come */
+    CU_ASSERT_TRUE(h2_conn_opening(w->h2_conn)); /* it may still come */
     finish(w);
 }
 
@@ -60,7 +60,7 @@ static void closed_before_the_turn(void)
     struct world *w = begin();
 
     (void)queue_call(w, 2);
-    CU_ASSERT_EQUAL(multi_wake(w->multi), 100);
+    CU_ASSERT_EQUAL(h2_conn_wake(w->h2_conn), 100);
     hang_up(w);
     run(w, 2000);
     CU_ASSERT_EQUAL(w->nexts, 0);
@@ -71,7 +71,7 @@ static void closed_before_the_turn(void)
     finish(w);
     w = begin();
     (void)queue_call(w, 2);
-    CU_ASSERT_EQUAL(multi_wake(w->multi), 100);
+    CU_ASSERT_EQUAL(h2_conn_wake(w->h2_conn), 100);
     f_goaway(&w->in, 0, 0);
     say(w);
     CU_ASSERT_EQUAL(w->nexts, 0);
@@ -104,7 +104,7 @@ static void closed_within_a_request(void)
     struct world *w = begin();
 
     calls(w, 1, 100000);
-    CU_ASSERT_EQUAL(multi_sent(w->all[0].call), WIRE_SENT_PARTIAL);
+    CU_ASSERT_EQUAL(h2_conn_sent(w->all[0].call), WIRE_SENT_PARTIAL);
     hang_up(w);
     run(w, 2000);
     CU_ASSERT_EQUAL(w->all[0].failed, UPSTREAM_BROKEN + 1);
@@ -115,7 +115,7 @@ static void closed_within_a_request(void)
     f_number(&w->in, F_WINDOW, 0, 100000);
     f_number(&w->in, F_WINDOW, 1, 100000);
     say(w);
-    CU_ASSERT_EQUAL(multi_sent(w->all[0].call), WIRE_SENT_ALL);
+    CU_ASSERT_EQUAL(h2_conn_sent(w->all[0].call), WIRE_SENT_ALL);
     answer(w, 0, "ok");
     say(w);
     CU_ASSERT_EQUAL(w->all[0].ends, 1);
@@ -135,10 +135,10 @@ static void a_socket_that_is_full(void)
         (void)queue_call(w, 6000);
     f_number(&w->in, F_WINDOW, 0, 1 << 30);
     say(w);
-    (void)multi_wake(w->multi);
+    (void)h2_conn_wake(w->h2_conn);
     run(w, 5000); /* nobody reads */
-    CU_ASSERT_TRUE(multi_calls(w->multi) > 0 && multi_calls(w->multi) < 90);
-    taken = multi_calls(w->multi);
+    CU_ASSERT_TRUE(h2_conn_calls(w->h2_conn) > 0 && h2_conn_calls(w->h2_conn) < 90);
+    taken = h2_conn_calls(w->h2_conn);
     CU_ASSERT_EQUAL(taken, w->nexts);
     (void)hear(w); /* what got through; before any more can follow */
     rest = buf_slice(&w->sent);
@@ -165,4 +165,4 @@ static const struct unit_case CASES[] = {
     {"closed within a request", closed_within_a_request},
     {"a socket that is full", a_socket_that_is_full},
 };
-UNIT_MAIN("multi_io", CASES)
+UNIT_MAIN("h2_conn_io", CASES)

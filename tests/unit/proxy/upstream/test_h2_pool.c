@@ -14,15 +14,15 @@ enum {
 
 struct world {
     struct loop *loop;
-    struct multis all;
-    struct multi *multi[N];
+    struct h2_pool all;
+    struct h2_conn *h2_conn[N];
     int peer[N];
     unsigned gones;
     struct upstream_call *waiting;
-    struct multi *taker;
+    struct h2_conn *taker;
 };
 
-static struct upstream_call *on_next(void *arg, struct multi *m)
+static struct upstream_call *on_next(void *arg, struct h2_conn *m)
 {
     struct world *w = arg;
     struct upstream_call *call = w->waiting;
@@ -33,20 +33,20 @@ static struct upstream_call *on_next(void *arg, struct multi *m)
     return call;
 }
 
-static void on_changed(void *arg, struct multi *m)
+static void on_changed(void *arg, struct h2_conn *m)
 {
     (void)arg;
     (void)m;
 }
 
-static void on_gone(void *arg, struct multi *m, bool opened, const char *why)
+static void on_gone(void *arg, struct h2_conn *m, bool opened, const char *why)
 {
     struct world *w = arg;
 
     (void)opened;
     (void)why;
     w->gones++;
-    multis_remove(&w->all, m);
+    h2_pool_remove(&w->all, m);
 }
 
 static void on_ended(void *arg, struct upstream_call *call, bool well)
@@ -83,26 +83,27 @@ static void settle(struct world *w, unsigned i, uint32_t streams)
 
 static void begin(struct world *w)
 {
-    struct multi_limits limits = {FAR, FAR, FAR, 4096};
-    struct multi_owner owner = {on_next, on_changed, NULL, on_gone, on_ended, w};
+    struct h2_conn_limits limits = {FAR, FAR, FAR, 4096};
+    struct h2_conn_owner owner = {on_next, on_changed, NULL, on_gone, on_ended, w};
 
     *w = (struct world){0};
     CU_ASSERT_EQUAL_FATAL(loop_new(&w->loop), 0);
-    multis_init(&w->all);
+    h2_pool_init(&w->all);
     for (unsigned i = 0; i < N; i++) {
         int fds[2];
 
         CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
         w->peer[i] = fds[1];
         CU_ASSERT_EQUAL_FATAL(
-            multi_new(&w->multi[i], w->loop, (struct stream){.fd = fds[0]}, &limits, &owner), 0);
-        multis_add(&w->all, w->multi[i]);
+            h2_conn_new(&w->h2_conn[i], w->loop, (struct stream){.fd = fds[0]}, &limits, &owner),
+            0);
+        h2_pool_add(&w->all, w->h2_conn[i]);
     }
 }
 
 static void finish(struct world *w)
 {
-    multis_free(&w->all);
+    h2_pool_free(&w->all);
     CU_ASSERT_EQUAL(w->gones, N);
     CU_ASSERT_EQUAL(w->all.n, 0);
     loop_free(w->loop);
@@ -116,17 +117,17 @@ static void counts(void)
 
     begin(&w);
     CU_ASSERT_EQUAL(w.all.n, N);
-    CU_ASSERT_EQUAL(multis_opening(&w.all), N);
-    CU_ASSERT_EQUAL(multis_room(&w.all), 0);
-    CU_ASSERT_EQUAL(multis_wake(&w.all, 5), 0);
+    CU_ASSERT_EQUAL(h2_pool_opening(&w.all), N);
+    CU_ASSERT_EQUAL(h2_pool_room(&w.all), 0);
+    CU_ASSERT_EQUAL(h2_pool_wake(&w.all, 5), 0);
     settle(&w, 1, 2);
     settle(&w, 2, 30);
-    CU_ASSERT_EQUAL(multis_opening(&w.all), 1);
-    CU_ASSERT_EQUAL(multis_idle(&w.all), 2);
-    CU_ASSERT_EQUAL(multis_room(&w.all), 32);
-    CU_ASSERT_EQUAL(multis_calls(&w.all), 0);
-    CU_ASSERT_EQUAL(multis_wake(&w.all, 1), 2); /* the older one is enough */
-    CU_ASSERT_EQUAL(multis_wake(&w.all, 3), 32);
+    CU_ASSERT_EQUAL(h2_pool_opening(&w.all), 1);
+    CU_ASSERT_EQUAL(h2_pool_idle(&w.all), 2);
+    CU_ASSERT_EQUAL(h2_pool_room(&w.all), 32);
+    CU_ASSERT_EQUAL(h2_pool_calls(&w.all), 0);
+    CU_ASSERT_EQUAL(h2_pool_wake(&w.all, 1), 2); /* the older one is enough */
+    CU_ASSERT_EQUAL(h2_pool_wake(&w.all, 3), 32);
     finish(&w);
 }
 
@@ -143,13 +144,13 @@ static void the_oldest_first(void)
     w.waiting->events = &EVENTS;
     w.waiting->request = BUF_INIT_SECRET(1024);
     CU_ASSERT_EQUAL(buf_printf(&w.waiting->request, "DELETE /x HTTP/1.1\r\nHost: h\r\n\r\n"), 0);
-    CU_ASSERT_EQUAL(multis_wake(&w.all, 1), 5);
+    CU_ASSERT_EQUAL(h2_pool_wake(&w.all, 1), 5);
     run(&w);
-    CU_ASSERT_PTR_EQUAL(w.taker, w.multi[1]);
-    CU_ASSERT_EQUAL(multis_calls(&w.all), 1);
-    CU_ASSERT_EQUAL(multis_idle(&w.all), 1);
-    CU_ASSERT_EQUAL(multis_room(&w.all), 9);
-    multis_leave(&w.all); /* those without a call at once */
+    CU_ASSERT_PTR_EQUAL(w.taker, w.h2_conn[1]);
+    CU_ASSERT_EQUAL(h2_pool_calls(&w.all), 1);
+    CU_ASSERT_EQUAL(h2_pool_idle(&w.all), 1);
+    CU_ASSERT_EQUAL(h2_pool_room(&w.all), 9);
+    h2_pool_drain(&w.all); /* those without a call at once */
     CU_ASSERT_EQUAL(w.gones, 2);
     CU_ASSERT_EQUAL(w.all.n, 1);
     finish(&w);
@@ -159,4 +160,4 @@ static const struct unit_case CASES[] = {
     {"counts", counts},
     {"the oldest first", the_oldest_first},
 };
-UNIT_MAIN("multis", CASES)
+UNIT_MAIN("h2_pool", CASES)

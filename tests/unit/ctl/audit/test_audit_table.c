@@ -1,4 +1,4 @@
-#include "ctl/audit/audit_cell.h"
+#include "ctl/audit/audit_table.h"
 #include "unit/unit.h"
 
 #include <stdlib.h>
@@ -96,4 +96,4 @@ static const struct unit_case CASES[] = {
     {"values", values},
 };
 
-UNIT_MAIN("audit_cell", CASES)
+UNIT_MAIN("audit_table", CASES)

@@ -1,4 +1,4 @@
-#include "audit/identity.h"
+#include "audit/seal.h"
 #include "unit/unit.h"
 
 static void test_all(void)
@@ -35,4 +35,4 @@ static const struct unit_case CASES[] = {
     {"written and read", test_all},
 };
 
-UNIT_MAIN("identity", CASES)
+UNIT_MAIN("seal", CASES)

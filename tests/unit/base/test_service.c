@@ -1,4 +1,4 @@
-#include "base/watchdog.h"
+#include "base/service.h"
 #include "unit/unit.h"
 
 #include <stdio.h>
@@ -181,4 +181,4 @@ static const struct unit_case CASES[] = {
     {"who is not well says nothing", who_is_not_well_says_nothing},
     {"who is not watched says nothing", who_is_not_watched_says_nothing},
 };
-UNIT_MAIN("watchdog", CASES)
+UNIT_MAIN("service", CASES)

@@ -1,12 +1,12 @@
-#include "proxy/front/channel.h"
+#include "proxy/front/client_stream.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-int channel_open(struct channel *c, int fd, struct tls_context *tls)
+int client_stream_open(struct client_stream *c, int fd, struct tls_context *tls)
 {
-    *c = (struct channel){.fd = fd};
+    *c = (struct client_stream){.fd = fd};
     if (tls && tls_new(&c->tls, tls, fd) < 0) {
         (void)close(fd);
         c->fd = -1;
@@ -15,12 +15,12 @@ int channel_open(struct channel *c, int fd, struct tls_context *tls)
     return 0;
 }
 
-void channel_close(struct channel *c)
+void client_stream_close(struct client_stream *c)
 {
     tls_free(c->tls);
     if (c->fd >= 0)
         (void)close(c->fd);
-    *c = (struct channel){.fd = -1};
+    *c = (struct client_stream){.fd = -1};
 }
 
 /* What TLS wants to write during a handshake always fits a fresh socket's buffer. */
@@ -39,17 +39,17 @@ static ssize_t outcome(ssize_t n)
     }
 }
 
-int channel_shake(struct channel *c)
+int client_stream_shake(struct client_stream *c)
 {
     return (int)outcome(tls_handshake(c->tls));
 }
 
-const char *channel_error(const struct channel *c)
+const char *client_stream_error(const struct client_stream *c)
 {
     return tls_error(c->tls);
 }
 
-ssize_t channel_recv(struct channel *c, struct buf *in, size_t most)
+ssize_t client_stream_recv(struct client_stream *c, struct buf *in, size_t most)
 {
     size_t have = 0;
     ssize_t n = 0;
@@ -71,7 +71,7 @@ ssize_t channel_recv(struct channel *c, struct buf *in, size_t most)
     return have ? (ssize_t)have : n;
 }
 
-ssize_t channel_send(struct channel *c, struct buf *out)
+ssize_t client_stream_send(struct client_stream *c, struct buf *out)
 {
     struct slice s = buf_slice(out);
     ssize_t n;
@@ -84,12 +84,12 @@ ssize_t channel_send(struct channel *c, struct buf *out)
     return n == 0 ? -EPIPE : n;
 }
 
-bool channel_pending(const struct channel *c)
+bool client_stream_pending(const struct client_stream *c)
 {
     return c->tls && tls_pending(c->tls);
 }
 
-void channel_finish(struct channel *c)
+void client_stream_finish(struct client_stream *c)
 {
     if (c->tls)
         tls_goodbye(c->tls);

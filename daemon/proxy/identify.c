@@ -1,10 +1,11 @@
-#include "proxy/client_identity.h"
+#include "proxy/identify.h"
 
 #include <stdio.h>
 
-_Static_assert(PROCESS_TEXT_MAX <= (int)WIRE_NAME_MAX && WHO_TOKEN_MAX <= (int)WIRE_NAME_MAX,
+_Static_assert(PROCESS_TEXT_MAX <= (int)REQUEST_NAME_MAX &&
+                   IDENTIFY_TOKEN_MAX <= (int)REQUEST_NAME_MAX,
                "what is known of a client fits a message");
-_Static_assert(PEER_UID_UNKNOWN == WIRE_UID_UNKNOWN, "nobody is nobody on both sides");
+_Static_assert(PEER_UID_UNKNOWN == CLIENT_UID_UNKNOWN, "nobody is nobody on both sides");
 
 static const struct slice AUTHORIZATION = SLICE_LIT("authorization");
 static const struct slice TOKEN = SLICE_LIT("x-cention-token");
@@ -15,7 +16,7 @@ static bool is_token(struct slice s)
 {
     size_t n = 0;
 
-    if (s.len > WHO_TOKEN_MAX)
+    if (s.len > IDENTIFY_TOKEN_MAX)
         return false;
     while (n < s.len &&
            ((s.data[n] >= 'a' && s.data[n] <= 'z') || (s.data[n] >= 'A' && s.data[n] <= 'Z') ||
@@ -72,7 +73,7 @@ static bool find_token(const struct http_head *head, struct slice *token, const 
            (bearers + tokens == 1 && (!bearers || http_field_count(head, AUTHORIZATION) == 1));
 }
 
-bool who_check(const struct http_head *head, struct refusal *why)
+bool identify_check(const struct http_head *head, struct refusal *why)
 {
     const char *field, *text;
     struct slice token;
@@ -84,7 +85,7 @@ bool who_check(const struct http_head *head, struct refusal *why)
     return false;
 }
 
-struct wire_client who_is(struct client *client, const struct http_head *head)
+struct client_identity identify_client(struct client *client, const struct http_head *head)
 {
     const struct client_peer *peer = client_peer(client);
     struct slice token = SLICE_NULL;
@@ -92,12 +93,12 @@ struct wire_client who_is(struct client *client, const struct http_head *head)
 
     if (head && !find_token(head, &token, &field, &text))
         token = SLICE_NULL;
-    return (struct wire_client){.uid = client_uid(client),
-                                .pid = peer->pid,
-                                .exe = slice_str(peer->process.exe),
-                                .via = slice_str(peer->via),
-                                .address = slice_str(peer->address),
-                                .unit = slice_str(peer->process.unit),
-                                .certificate = slice_str(peer->certificate),
-                                .token = token};
+    return (struct client_identity){.uid = client_uid(client),
+                                    .pid = peer->pid,
+                                    .exe = slice_str(peer->process.exe),
+                                    .via = slice_str(peer->via),
+                                    .address = slice_str(peer->address),
+                                    .unit = slice_str(peer->process.unit),
+                                    .certificate = slice_str(peer->certificate),
+                                    .token = token};
 }

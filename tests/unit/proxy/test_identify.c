@@ -1,4 +1,4 @@
-#include "proxy/client_identity.h"
+#include "proxy/identify.h"
 #include "unit/unit.h"
 
 #include <stdio.h>
@@ -119,8 +119,8 @@ static void good_tokens(void)
     begin(&w);
     for (size_t i = 0; i < sizeof(GOOD) / sizeof(GOOD[0]); i++) {
         head_of(text, &head, GOOD[i].one, GOOD[i].two);
-        CU_ASSERT(who_check(&head, &why));
-        CU_ASSERT(slice_eq(who_is(w.client, &head).token, slice_str(GOOD[i].token)));
+        CU_ASSERT(identify_check(&head, &why));
+        CU_ASSERT(slice_eq(identify_client(w.client, &head).token, slice_str(GOOD[i].token)));
     }
     finish(&w);
 }
@@ -158,25 +158,25 @@ static void bad_tokens(void)
     begin(&w);
     for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
         head_of(text, &head, BAD[i].one, BAD[i].two);
-        CU_ASSERT_FALSE_FATAL(who_check(&head, &why));
+        CU_ASSERT_FALSE_FATAL(identify_check(&head, &why));
         CU_ASSERT_EQUAL(why.status, 400);
         CU_ASSERT_STRING_EQUAL(why.code, "bad_request");
         CU_ASSERT_STRING_EQUAL(why.field, BAD[i].field);
         CU_ASSERT_PTR_NULL(strstr(why.text, "qqq"));
         CU_ASSERT_PTR_NULL(strstr(why.text, "zzz"));
         /* The reject record is that of a client without a token. */
-        CU_ASSERT_EQUAL(who_is(w.client, &head).token.len, 0);
+        CU_ASSERT_EQUAL(identify_client(w.client, &head).token.len, 0);
     }
     finish(&w);
 }
 
 static void the_rest(void)
 {
-    struct wire_client who;
+    struct client_identity who;
     struct world w;
 
     begin(&w);
-    who = who_is(w.client, NULL);
+    who = identify_client(w.client, NULL);
     CU_ASSERT_EQUAL(who.uid, 7);
     CU_ASSERT_EQUAL(who.pid, 8);
     CU_ASSERT(slice_eq(who.exe, SLICE_LIT("/bin/importer")));
@@ -193,4 +193,4 @@ static const struct unit_case CASES[] = {
     {"the rest", the_rest},
 };
 
-UNIT_MAIN("who", CASES)
+UNIT_MAIN("identify", CASES)

@@ -1,0 +1,75 @@
+/*
+ * A request as every part speaks of it: who asks, for what, with which values. It crosses the wall,
+ * the policy judges it, the audit log records it. Everything is borrowed from the caller.
+ */
+#ifndef CENTION_BASE_REQUEST_H
+#define CENTION_BASE_REQUEST_H
+
+#include "base/slice.h"
+
+#include <stdint.h>
+
+enum {
+    REQUEST_BODY_MAX = 8 * 1024 * 1024, /* the largest limits.body_bytes that fits a message */
+    REQUEST_FIELDS_MAX = 4096,
+    REQUEST_PROBLEMS_MAX = 256,
+    REQUEST_ID_MAX = 128,
+    REQUEST_WORKSPACE_MAX = 64,
+    REQUEST_PATH_MAX = 1024,
+    REQUEST_METHOD_MAX = 32,
+    REQUEST_NAME_MAX = 256,  /* client name, exe, address, key id */
+    REQUEST_TEXT_MAX = 1024, /* error sentences */
+};
+
+#define CLIENT_UID_UNKNOWN UINT32_MAX
+
+/*
+ * Who asks, as far as known; empty slices and CLIENT_UID_UNKNOWN / 0 where not. uid, token and
+ * certificate are what the keeper finds the client by; the rest is information.
+ */
+struct client_identity {
+    struct slice name; /* in records: what the keeper's configuration calls the client */
+    uint32_t uid;      /* CLIENT_UID_UNKNOWN when not known */
+    struct slice user;
+    uint32_t pid; /* 0 when not known */
+    struct slice exe;
+    struct slice via;         /* "tcp", "unix" */
+    struct slice address;     /* peer's address and port, or the socket's path */
+    struct slice unit;        /* of the service manager */
+    struct slice certificate; /* the name in the client's TLS certificate, verified */
+    struct slice token;       /* as it was sent: a secret, never recorded or logged */
+};
+
+struct request_field {
+    struct slice name, value; /* UTF-8; the canonical value as it is signed */
+};
+
+/* What the API description forbids of a request, and was let through or refused for. */
+struct request_problem {
+    struct slice field; /* its path; empty when it is about the whole request */
+    struct slice code, error;
+};
+
+struct sign_request {
+    uint64_t id;
+    struct slice request_id; /* X-Request-Id */
+    struct client_identity client;
+    struct slice method, workspace, path;
+    uint32_t n_fields;
+    const struct request_field *fields; /* names strictly ascending by bytes */
+    uint32_t n_problems;
+    const struct request_problem *problems; /* of a request that is signed all the same */
+};
+
+struct reject_request {
+    uint64_t id;
+    struct slice request_id;
+    struct client_identity client;
+    struct slice method, workspace, path; /* empty where it never got that far */
+    uint32_t status;
+    struct slice code, error, field;
+    uint32_t n_problems;
+    const struct request_problem *problems;
+};
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * A client's connection as bytes: plain, or inside TLS, so that client.c need not know which.
+ */
+#ifndef CENTION_PROXY_FRONT_CLIENT_STREAM_H
+#define CENTION_PROXY_FRONT_CLIENT_STREAM_H
+
+#include "base/buf.h"
+#include "proxy/tls/tls.h"
+
+struct client_stream {
+    int fd;
+    struct tls *tls; /* NULL: plain */
+};
+
+/* Takes over the connected, non-blocking socket (closed on failure); `tls` NULL: plain. -ENOMEM. */
+int client_stream_open(struct client_stream *stream, int fd, struct tls_context *tls)
+    __attribute__((warn_unused_result));
+void client_stream_close(struct client_stream *stream);
+
+/*
+ * TLS: 0 when the handshake is done, -EAGAIN to go on when there is something to read, -EPROTO when
+ * it failed (client_stream_error says why).
+ */
+int client_stream_shake(struct client_stream *stream) __attribute__((warn_unused_result));
+const char *client_stream_error(const struct client_stream *stream);
+
+/* As buf_recv and buf_send: bytes, -EAGAIN, 0 at the end of the stream, other negative errno. */
+ssize_t client_stream_recv(struct client_stream *stream, struct buf *in, size_t most)
+    __attribute__((warn_unused_result));
+ssize_t client_stream_send(struct client_stream *stream, struct buf *out)
+    __attribute__((warn_unused_result));
+
+/* True when bytes wait that no event of the socket will tell of. */
+bool client_stream_pending(const struct client_stream *stream);
+
+/* Says that nothing more will be sent; what the peer still sends can be read. */
+void client_stream_finish(struct client_stream *stream);
+
+#endif

@@ -1,0 +1,39 @@
+/* The limit of this very process, and how it is shared. */
+#include "base/process.h"
+#include "unit/unit.h"
+
+#include <sys/resource.h>
+
+static void shared(void)
+{
+    CU_ASSERT_EQUAL(process_descriptors_share(2000, 1024, 320), 1024);
+    CU_ASSERT_EQUAL(process_descriptors_share(1344, 1024, 320), 1024);
+    CU_ASSERT_EQUAL(process_descriptors_share(1343, 1024, 320), 1023);
+    CU_ASSERT_EQUAL(process_descriptors_share(1024, 1024, 320), 704);
+    CU_ASSERT_EQUAL(process_descriptors_share(641, 1024, 320), 321);
+    CU_ASSERT_EQUAL(process_descriptors_share(640, 1024, 320), 160);
+    CU_ASSERT_EQUAL(process_descriptors_share(640, 100, 320), 100);
+    CU_ASSERT_EQUAL(process_descriptors_share(64, 1024, 320), 16);
+    CU_ASSERT_EQUAL(process_descriptors_share(3, 1024, 320), 1);
+}
+
+static void raised_as_far_as_the_hard_limit(void)
+{
+    struct rlimit old, limit;
+
+    CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &old), 0);
+    limit = (struct rlimit){64, 128};
+    CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    CU_ASSERT_EQUAL(process_descriptors_allow(32), 64);
+    CU_ASSERT_EQUAL(process_descriptors_allow(100), 100);
+    CU_ASSERT_EQUAL(process_descriptors_allow(1000), 128);
+    CU_ASSERT_EQUAL(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    CU_ASSERT_EQUAL(limit.rlim_cur, 128);
+}
+
+static const struct unit_case CASES[] = {
+    {"shared", shared},
+    {"raised as far as the hard limit", raised_as_far_as_the_hard_limit},
+};
+
+UNIT_MAIN("process", CASES)
