@@ -211,7 +211,7 @@ static void on_failure(struct shipper *s, int failed)
     if (strcmp(why, s->why) != 0)
         log_error("audit_read", "sink=%s why=%s", s->options.name, log_quote(slice_str(why)).text);
     note(s, why);
-    source_distrust(&s->tail.source);
+    segment_distrust(&s->tail.reader);
     tail_rest(&s->tail);
     enter(s, SHIPPER_SUSPECT);
     loop_timer_set(&s->again, or_usual(s->options.retry_us, RETRY_US));

@@ -15,8 +15,8 @@
 #define CENTION_SHIP_TAIL_H
 
 #include "audit/line.h"
+#include "audit/segment_reader.h"
 #include "central/sink.h"
-#include "ship/source.h"
 
 enum tail_answer {
     TAIL_BUSY = 1, /* call again, there is more to read */
@@ -35,12 +35,10 @@ struct tail {
     int directory; /* not owned */
     struct seal_key log;
     struct chain *chain;
-    struct source source;
-    struct buf in;   /* read and not given out */
-    size_t given;    /* bytes at its head that the last batch was */
-    bool boundary;   /* the next line must be the segment's header */
-    bool trusting;   /* that header says what is before it */
-    uint64_t epoch;  /* of the next record */
+    struct segment_reader reader; /* holds the lines of the last batch */
+    bool boundary;                /* the next line must be the segment's header */
+    bool trusting;                /* that header says what is before it */
+    uint64_t epoch;               /* of the next record */
     uint64_t next;   /* the number of the segment behind this one, which so is complete; 0 */
     uint64_t listed; /* loop_now() of the last look through the folder */
     uint64_t behind; /* tail_look: the number of the segment behind the one searched; 0: none */

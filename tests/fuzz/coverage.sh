@@ -25,7 +25,7 @@ subject() { # TARGET
     keeper) echo daemon/keeper/keeper.c daemon/keeper/check.c daemon/keeper/authorize.c daemon/keeper/audit/pending.c \
         daemon/keeper/signing.c daemon/keeper/redaction.c daemon/wall/codec.c daemon/wall/link.c daemon/audit/record.c ;;
     pattern) echo daemon/api/pattern.c daemon/api/pattern_parse.c ;;
-    ship) echo daemon/audit/receipt.c daemon/ship/tail.c daemon/ship/tail_look.c daemon/ship/source.c \
+    ship) echo daemon/audit/receipt.c daemon/ship/tail.c daemon/audit/segment_reader.c \
         daemon/ship/admin_socket.c ;;
     sinks) echo $with ;;
     trail) echo daemon/audit/verify.c daemon/audit/line.c daemon/audit/requests.c daemon/audit/parse.c ;;

@@ -301,7 +301,7 @@ static void check_batch(const struct tail *t, const struct ship_batch *batch, st
         must(!gap || line.type == LINE_SEGMENT);
         gap = false;
         must(all->n < PLACES);
-        all->segment[all->n] = t->source.first;
+        all->segment[all->n] = t->reader.first;
         all->list[all->n++] = r->place;
     }
 }
@@ -405,7 +405,7 @@ static void first(void)
 {
     struct err err = ERR_INIT;
 
-    source_fdatasync = no_sync;
+    segment_fdatasync = no_sync;
     (void)strcpy(f.path, "/tmp/fuzz_ship.XXXXXX");
     must(mkdtemp(f.path) != NULL);
     f.fd = open(f.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -1,6 +1,6 @@
 #include "ctl/audit/audit_found.h"
 
-#include "ctl/audit/audit_read.h"
+#include "ctl/audit/audit_log.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -183,7 +183,7 @@ static int read_object(struct audit_found *d, struct audit_read *read, const str
     audit_pairs_deinit(&d->open);
     read->each = other;
     read->quiet = true;
-    r = audit_read_log(read, log, NULL, err);
+    r = audit_read_log(read, log, err);
     for (const struct audit_open *o = d->open.first; r == 0 && o; o = o->after)
         if (o->wanted)
             r = add_earlier(d, o, NULL, true);
@@ -195,7 +195,7 @@ int audit_found_read(struct audit_found *d, const struct audit_log *log, bool *d
 {
     struct audit_read read = {.each = find, .arg = d};
     const char *record;
-    int r = audit_read_log(&read, log, NULL, err);
+    int r = audit_read_log(&read, log, err);
 
     *damaged = read.damaged;
     record = d->intent ? d->intent : d->reject;

@@ -155,11 +155,11 @@ static int with_end(int argc, char **argv, const char *help, int (*print)(const 
         return print_heads(&o);
     if (audit_log_open(&log, argv + optind, argc - optind, o.conf, &err) < 0)
         return show_failure(err.text, argc == optind ? CTL_CONFIG : CTL_FAILED);
-    for (size_t back = 1; r == 0 && !v.sealed && back <= 2 && back <= log.n; back++) {
+    for (size_t back = 1; r == 0 && !v.sealed && back <= 2; back++) {
         verify_deinit(&v);
         r = verify_init(&v);
         if (r == 0)
-            r = audit_log_verify(&log, log.n - back, &v, NULL, NULL, &err);
+            r = audit_log_verify(&log, back, &v, NULL, NULL, &err);
     }
     code = r < 0 ? show_failure(err.text[0] ? err.text : "out of memory", CTL_FAILED) : print(&v);
     verify_deinit(&v);

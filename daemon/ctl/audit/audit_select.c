@@ -1,6 +1,6 @@
 #include "ctl/audit/audit_select.h"
 
-#include "ctl/audit/audit_read.h"
+#include "ctl/audit/audit_log.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -21,7 +21,7 @@ struct audit_select {
 
 void audit_select_deinit(struct audit_select *s); /* facts and print */
 
-/* 0, AUDIT_READ_DAMAGED (ctl/audit/audit_read.h), or -errno. */
+/* 0, AUDIT_READ_DAMAGED (ctl/audit/audit_log.h), or -errno. */
 int audit_select_record(struct audit_select *s, const struct line *line, struct slice bytes)
     __attribute__((warn_unused_result));
 

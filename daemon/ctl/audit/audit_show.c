@@ -1,7 +1,7 @@
 /* Reads this host's log, or those of a centre, once, for what was asked for (audit_select.h). */
 #include "ctl/audit/audit.h"
 #include "ctl/audit/audit_filter.h"
-#include "ctl/audit/audit_follow.h"
+#include "ctl/audit/audit_log.h"
 #include "ctl/audit/audit_select.h"
 #include "ctl/central/archive_open.h"
 #include "ctl/central/audit_merge.h"
@@ -235,14 +235,13 @@ static int on_record(void *arg, const struct line *line, struct slice bytes)
 static int run(struct show *s, struct audit_read *read, const struct audit_log *log,
                struct err *err)
 {
-    struct audit_segment newest = AUDIT_SEGMENT_INIT;
-    int r = audit_read_log(read, log, &newest, err);
+    int r = audit_read_log(read, log, err);
 
     if (r == 0 && s->o->follow)
         r = audit_print_kept(&s->select.print);
     if (r == 0 && s->o->follow)
-        r = audit_follow(read, &newest, err);
-    audit_segment_close(&newest);
+        r = audit_follow(read, err);
+    audit_read_deinit(read);
     if (r == 0 || r == -ECANCELED)
         r = audit_select_open(&s->select);
     return r;
@@ -250,7 +249,7 @@ static int run(struct show *s, struct audit_read *read, const struct audit_log *
 
 static int show_log(struct show *s, const struct audit_log *log, bool *damaged, struct err *err)
 {
-    struct audit_read read = {.each = on_record, .arg = s};
+    struct audit_read read = {.each = on_record, .arg = s, .follows = s->o->follow};
     struct audit_pairs open = {0};
     int r;
 

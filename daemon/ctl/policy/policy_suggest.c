@@ -3,8 +3,8 @@
  * workspaces, methods and paths that hold nothing it did not do, but for the numbers in paths.
  */
 #include "ctl/audit/audit_history.h"
+#include "ctl/audit/audit_log.h"
 #include "ctl/audit/audit_pairs.h"
-#include "ctl/audit/audit_read.h"
 #include "ctl/ctl.h"
 #include "ctl/policy/policy_load.h"
 #include "ctl/policy/policy_seen.h"
@@ -76,7 +76,7 @@ static int suggest(const struct audit_log *log, const struct policy *known)
     struct suggest s = {.seen = {.known = known}};
     struct audit_read read = {.each = on_record, .arg = &s};
     struct err err = ERR_INIT;
-    int r = audit_read_log(&read, log, NULL, &err), code = CTL_DONE;
+    int r = audit_read_log(&read, log, &err), code = CTL_DONE;
 
     if (r < 0)
         code = show_failure(err.text[0] ? err.text : strerror(-r), CTL_FAILED);

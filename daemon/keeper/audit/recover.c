@@ -7,6 +7,8 @@
  */
 #include "keeper/audit/recover.h"
 
+#include "audit/segment_reader.h"
+
 #include "audit/segments.h"
 #include "keeper/audit/truncated_tail.h"
 
@@ -71,7 +73,7 @@ static int damaged(struct scan *s, uint64_t first, const struct segment_reader *
 static int scan_one(struct scan *s, uint64_t first, bool packed, bool newest)
 {
     struct recover *r = s->r;
-    struct segment_reader reader;
+    struct segment_reader reader = SEGMENT_READER_INIT;
     const char *why = NULL;
     struct slice line = SLICE_NULL;
     uint64_t line_number;
@@ -79,8 +81,7 @@ static int scan_one(struct scan *s, uint64_t first, bool packed, bool newest)
 
     if (fd < 0)
         return fd;
-    segment_reader_init(&reader, fd);
-    reader.packed = packed;
+    segment_reader_borrow(&reader, fd, packed);
     verify_segment(&r->verify);
     while (!why && (got = segment_read(&reader, &line)) == 1)
         why = verify_line(&r->verify, line);
@@ -104,7 +105,7 @@ static int scan_one(struct scan *s, uint64_t first, bool packed, bool newest)
         got = damaged(s, first, &reader, "a line is longer than any record");
     else if (got < 0 && s->err->text[0] == '\0')
         (void)err_set(s->err, got, "%s: %s", s->path, strerror(-got));
-    segment_reader_deinit(&reader);
+    segment_reader_close(&reader);
     if (got == 0 && newest) {
         struct stat st;
 

@@ -1,5 +1,7 @@
 #include "keeper/audit/restore.h"
 
+#include "audit/segment_reader.h"
+
 #include "audit/verify.h"
 #include "base/file.h"
 
@@ -16,7 +18,7 @@ static const char TEMPORARY[] = ".restoring";
 /* Whether the segment in the file is the one that was written, to its last byte. */
 static int verify_copy(int fd, uint64_t next_seq, const struct chain_hash *last, struct err *err)
 {
-    struct segment_reader reader;
+    struct segment_reader reader = SEGMENT_READER_INIT;
     struct verify verify = {0};
     struct slice line = SLICE_NULL;
     const char *why = NULL;
@@ -24,7 +26,7 @@ static int verify_copy(int fd, uint64_t next_seq, const struct chain_hash *last,
 
     if (r < 0)
         return err_set(err, r, "out of memory");
-    segment_reader_init(&reader, fd);
+    segment_reader_borrow(&reader, fd, false);
     while (!why && (r = segment_read(&reader, &line)) == 1)
         why = verify_line(&verify, line);
     if (!why && r == 0 && line.len)
@@ -37,7 +39,7 @@ static int verify_copy(int fd, uint64_t next_seq, const struct chain_hash *last,
         r = err_set(err, -ENOMEM, "%s", why);
     else if (why)
         r = err_set(err, -EBADMSG, "line %" PRIu64 ": %s", reader.line, why);
-    segment_reader_deinit(&reader);
+    segment_reader_close(&reader);
     verify_deinit(&verify);
     return r;
 }

@@ -67,7 +67,7 @@ static int retired_chain_open(struct retired_chain *p, int directory)
 {
     int r;
 
-    *p = (struct retired_chain){.fd = openat(directory, RETIRED_CHAIN_NAME,
+    *p = (struct retired_chain){.fd = openat(directory, SEGMENTS_RETIRED,
                                              O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
                                              0640)};
     if (p->fd < 0)
@@ -118,6 +118,7 @@ void retention_init(struct retention *a, const struct retention_options *options
                             .path = path,
                             .from = -1,
                             .to = -1,
+                            .reader = SEGMENT_READER_INIT,
                             .chain = {.fd = -1}};
 }
 
@@ -126,8 +127,7 @@ static void rest(struct retention *a)
 {
     compressor_free(a->compressor);
     a->compressor = NULL;
-    if (a->state == RETENTION_RETIRING)
-        segment_reader_deinit(&a->reader);
+    segment_reader_close(&a->reader);
     retired_chain_close(&a->chain);
     if (a->from >= 0)
         (void)close(a->from);
@@ -226,22 +226,17 @@ static int pack(struct retention *a)
 /* ---- retiring ---- */
 
 /* When the segment began; 0 when that can't be told. */
-static uint64_t began(const struct retention *a, uint64_t first, bool packed)
+static uint64_t began(const struct retention *a, uint64_t first)
 {
-    struct segment_reader reader;
+    struct segment_reader reader = SEGMENT_READER_INIT;
     struct slice bytes;
     struct line line;
     uint64_t time = 0;
-    int fd = segment_open(a->directory, first, packed);
 
-    if (fd < 0)
-        return 0;
-    segment_reader_init(&reader, fd);
-    reader.packed = packed;
-    if (segment_read(&reader, &bytes) == 1 && !line_read(bytes, &line))
+    if (segment_reader_open(&reader, a->directory, first) == 0 &&
+        segment_read(&reader, &bytes) == 1 && !line_read(bytes, &line))
         time = line_time(&line);
-    segment_reader_deinit(&reader);
-    (void)close(fd);
+    segment_reader_close(&reader);
     return time;
 }
 
@@ -258,7 +253,7 @@ static const char *too_much(const struct retention *a, const struct segments *s)
         bytes += segment_size(a->directory, s->first[i], s->packed[i]);
     if (bytes > o->keep_bytes)
         return "size";
-    next = o->keep_age_us ? began(a, s->first[1], s->packed[1]) : 0;
+    next = o->keep_age_us ? began(a, s->first[1]) : 0;
     return next && loop_wall() > next + o->keep_age_us ? "age" : NULL;
 }
 
@@ -271,14 +266,12 @@ static int begin_retiring(struct retention *a, const struct segments *s, const c
     a->last = s->first[1] - 1;
     a->reason = reason;
     a->end = (struct line){0};
-    a->from = segment_open(a->directory, a->first, a->packed);
-    if (a->from < 0)
-        return give_up(a, "it can't be retired", strerror(-a->from));
-    segment_reader_init(&a->reader, a->from);
-    a->reader.packed = a->packed;
+    r = segment_reader_open(&a->reader, a->directory, a->first);
+    if (r < 0)
+        return give_up(a, "it can't be retired", strerror(-r));
     a->state = RETENTION_RETIRING;
     r = retired_chain_open(&a->chain, a->directory);
-    return r < 0 ? give_up(a, "it can't be retired: " RETIRED_CHAIN_NAME, strerror(-r)) : 0;
+    return r < 0 ? give_up(a, "it can't be retired: " SEGMENTS_RETIRED, strerror(-r)) : 0;
 }
 
 /* The segment goes only after its `retired` record and its part of the proof are durable. */
@@ -296,7 +289,7 @@ static int finish_retiring(struct retention *a, struct ledger *ledger, uint64_t 
         return give_up(a, "it can't be retired", "a receipt that covered it is gone");
     r = retired_chain_finish(&a->chain);
     if (r < 0)
-        return give_up(a, "it can't be retired: " RETIRED_CHAIN_NAME, strerror(-r));
+        return give_up(a, "it can't be retired: " SEGMENTS_RETIRED, strerror(-r));
     segment_file_name(name, a->first, a->packed);
     d = ledger_draft(ledger);
     r = ledger_add(ledger, LEDGER_NEW, &d,
@@ -332,7 +325,7 @@ static int retire(struct retention *a, struct ledger *ledger, uint64_t covered)
         if (line.seq == 1 || line.type == LINE_EPOCH)
             added = retired_chain_add(&a->chain, bytes, &line);
         if (added < 0)
-            return give_up(a, "it can't be retired: " RETIRED_CHAIN_NAME, strerror(-added));
+            return give_up(a, "it can't be retired: " SEGMENTS_RETIRED, strerror(-added));
         a->end = (struct line){.seq = line.seq, .type = line.type, .hash = line.hash};
     }
     if (r < 0)

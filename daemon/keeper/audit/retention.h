@@ -10,7 +10,7 @@
 #define CENTION_KEEPER_AUDIT_RETENTION_H
 
 #include "audit/line.h"
-#include "audit/segments.h"
+#include "audit/segment_reader.h"
 #include "keeper/audit/ledger.h"
 
 struct retention_options {
@@ -34,8 +34,6 @@ enum retention_state {
  * before the oldest segment that is left, are still proved by the log's identity
  * (doc/audit-format.md).
  */
-
-#define RETIRED_CHAIN_NAME "audit-retired.jsonl"
 
 struct retired_chain {
     int fd;            /* -1: not open */

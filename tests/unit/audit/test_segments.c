@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 static void test_names(void)
@@ -48,40 +47,9 @@ static void test_list(void)
     unit_remove(folder);
 }
 
-/* Short lines, empty ones, one that is longer than several reads, and an end without newline. */
-static void test_read(void)
-{
-    enum { LONG = 3 * SEGMENT_READ + 5 };
-    int fd = memfd_create("segment", MFD_CLOEXEC);
-    struct segment_reader r;
-    struct slice line;
-    char *text = malloc(LONG);
-
-    memset(text, 'x', LONG);
-    CU_ASSERT_EQUAL(write(fd, "ab\n\n", 4), 4);
-    CU_ASSERT_EQUAL(write(fd, text, LONG), LONG);
-    CU_ASSERT_EQUAL(write(fd, "\nend", 4), 4);
-    segment_reader_init(&r, fd);
-    CU_ASSERT_EQUAL(segment_read(&r, &line), 1);
-    CU_ASSERT(slice_eq(line, SLICE_LIT("ab")) && r.line == 1 && r.offset == 0);
-    CU_ASSERT_EQUAL(segment_read(&r, &line), 1);
-    CU_ASSERT(line.len == 0 && r.line == 2 && r.offset == 3);
-    CU_ASSERT_EQUAL(segment_read(&r, &line), 1);
-    CU_ASSERT(line.len == LONG && r.offset == 4);
-    CU_ASSERT_EQUAL(segment_read(&r, &line), 0);
-    CU_ASSERT(slice_eq(line, SLICE_LIT("end")) && r.offset == LONG + 5);
-    segment_reader_deinit(&r);
-    segment_reader_init(&r, -1);
-    CU_ASSERT_EQUAL(segment_read(&r, &line), -EBADF);
-    segment_reader_deinit(&r);
-    free(text);
-    close(fd);
-}
-
 static const struct unit_case CASES[] = {
     {"names", test_names},
     {"a folder", test_list},
-    {"lines", test_read},
 };
 
 UNIT_MAIN("segments", CASES)

@@ -337,12 +337,12 @@ static int failing_sync(int fd)
 static void nothing_before_it_is_durable(void)
 {
     open_all();
-    source_fdatasync = failing_sync;
+    segment_fdatasync = failing_sync;
     fake_ready(fake);
     CU_ASSERT(until_state(SHIPPER_SUSPECT));
     CU_ASSERT_EQUAL(archive->n, 0);
     CU_ASSERT(strstr(report().why, "durable") != NULL);
-    source_fdatasync = fdatasync;
+    segment_fdatasync = fdatasync;
     CU_ASSERT(turn_until(loop, has_all, NULL));
     CU_ASSERT_EQUAL(archive->n_alarms, 0);
     close_all();

@@ -286,7 +286,7 @@ static void nothing_before_it_is_durable(void)
     a = keep(&options);
     pairs(a, 5);
     begin();
-    source_fdatasync = count_sync;
+    segment_fdatasync = count_sync;
     synced = 0;
     sync_fails = 1;
     CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
@@ -302,7 +302,7 @@ static void nothing_before_it_is_durable(void)
     pairs(a, 1);
     CU_ASSERT_EQUAL(tail_next(&tail, &batch), TAIL_BATCH);
     CU_ASSERT_EQUAL(synced, 3);
-    source_fdatasync = fdatasync;
+    segment_fdatasync = fdatasync;
     tail_deinit(&tail);
     audit_free(a);
     cleanup();
@@ -326,7 +326,7 @@ static void nothing_in_place_of_a_torn_line(void)
     snprintf(name, sizeof(name), "%s", strrchr(segment_path(0), '/') + 1);
     memset(torn + strlen(torn), 'x', sizeof(torn) - 1 - strlen(torn));
     append(name, torn);
-    source_fdatasync = count_sync;
+    segment_fdatasync = count_sync;
     synced = 0;
     sync_fails = 0;
     CU_ASSERT_EQUAL(look(&NOWHERE), TAIL_FOUND);
@@ -337,7 +337,7 @@ static void nothing_in_place_of_a_torn_line(void)
     CU_ASSERT_EQUAL(tail_next(&tail, &batch), TAIL_BATCH);
     CU_ASSERT(batch.bytes < sizeof(torn));
     CU_ASSERT_EQUAL(synced, 2);
-    source_fdatasync = fdatasync;
+    segment_fdatasync = fdatasync;
     tail_deinit(&tail);
     audit_free(a);
     cleanup();
@@ -374,7 +374,7 @@ static void batches_are_bounded(void)
         CU_ASSERT(batch.n == 1 || bytes <= SHIP_BATCH_BYTES);
         alone += bytes > SHIP_BATCH_BYTES;
         /* A long line's buffer is given back. */
-        CU_ASSERT(!was_long || tail.in.cap <= 4 * 1024 * 1024);
+        CU_ASSERT(!was_long || tail.reader.in.cap <= 4 * 1024 * 1024);
         was_long = bytes > SHIP_BATCH_BYTES;
         full += batch.n == SHIP_BATCH_RECORDS;
         expected += batch.n;

@@ -56,19 +56,18 @@ static size_t count(void)
 
 static const char *verify_file(struct verify *v, const char *name, bool packed, uint64_t chain)
 {
-    struct segment_reader reader;
+    struct segment_reader reader = SEGMENT_READER_INIT;
     const char *why = NULL;
     struct slice line;
     int fd = open(in_folder(name), O_RDONLY | O_CLOEXEC);
 
     CU_ASSERT_FATAL(fd >= 0);
-    segment_reader_init(&reader, fd);
-    reader.packed = packed;
+    segment_reader_borrow(&reader, fd, packed);
     if (!chain)
         verify_segment(v);
     while (!why && segment_read(&reader, &line) == 1)
         why = chain ? verify_retired(v, line, chain) : verify_line(v, line);
-    segment_reader_deinit(&reader);
+    segment_reader_close(&reader);
     close(fd);
     return why;
 }
@@ -87,7 +86,7 @@ static const char *verify_all(const struct seal_key *pin)
     v.whole = true;
     list(&s);
     if (s.first[0] > 1)
-        found = verify_file(&v, RETIRED_CHAIN_NAME, false, s.first[0]);
+        found = verify_file(&v, SEGMENTS_RETIRED, false, s.first[0]);
     for (size_t i = 0; !found && i < s.n; i++) {
         segment_file_name(name, s.first[i], s.packed[i]);
         found = verify_file(&v, name, s.packed[i], 0);
@@ -201,17 +200,17 @@ static void test_keep_segments(void)
         other.bytes[0] ^= 1;
         CU_ASSERT_STRING_EQUAL(verify_all(&other), "the pinned key is not a key of this log");
         /* The proof can't be done without, nor altered. */
-        text = unit_file(in_folder(RETIRED_CHAIN_NAME), &(size_t){0});
+        text = unit_file(in_folder(SEGMENTS_RETIRED), &(size_t){0});
         CU_ASSERT_PTR_NOT_NULL_FATAL(text);
         for (size_t i = 0, n = strlen(text); i < n; i += 7) {
             char was = text[i];
 
             text[i] = was == '0' ? '1' : '0';
-            put_file(RETIRED_CHAIN_NAME, text);
+            put_file(SEGMENTS_RETIRED, text);
             CU_ASSERT_PTR_NOT_NULL(verify_all(&pin));
             text[i] = was;
         }
-        put_file(RETIRED_CHAIN_NAME, text);
+        put_file(SEGMENTS_RETIRED, text);
         expect_sound(&pin);
         free(text);
         /* The next start goes on with it. */
@@ -242,8 +241,8 @@ static void test_removed(void)
     segment_name(name, s.first[0]);
     CU_ASSERT_EQUAL(unlink(in_folder(name)), 0);
     CU_ASSERT_STRING_EQUAL(verify_all(NULL), "the header doesn't follow what was retired");
-    CU_ASSERT_EQUAL(unlink(in_folder(RETIRED_CHAIN_NAME)), 0);
-    put_file(RETIRED_CHAIN_NAME, "");
+    CU_ASSERT_EQUAL(unlink(in_folder(SEGMENTS_RETIRED)), 0);
+    put_file(SEGMENTS_RETIRED, "");
     CU_ASSERT_PTR_NOT_NULL(strstr(verify_all(NULL), "they were removed"));
     segments_deinit(&s);
     cleanup();
@@ -506,7 +505,7 @@ static void test_trouble(void)
 
     setup();
     options = (struct audit_options){.retention = {.keep_segments = 2}};
-    put_file(RETIRED_CHAIN_NAME, "not a record\n");
+    put_file(SEGMENTS_RETIRED, "not a record\n");
     a = open_small();
     for (int i = 0; i < 3; i++)
         rotate(a, UINT64_MAX);
@@ -514,7 +513,7 @@ static void test_trouble(void)
     CU_ASSERT(audit_state(a).ok);
     audit_free(a);
     /* A torn line of the proof is one that a crash left. */
-    put_file(RETIRED_CHAIN_NAME, "not a rec");
+    put_file(SEGMENTS_RETIRED, "not a rec");
     a = open_small();
     rotate(a, UINT64_MAX);
     CU_ASSERT_EQUAL(count(), 2);
