@@ -28,8 +28,7 @@ struct api_path;
  * Reads a description; nothing of `json` is needed afterwards. -EINVAL with err naming the line or
  * the JSON pointer (RFC 6901) of what is wrong; -ENOMEM. Free with api_free.
  */
-int api_load(struct api **out, struct slice json, struct err *err)
-    __attribute__((warn_unused_result));
+int api_load(struct api **out, struct slice json, struct err *err) MUST_CHECK;
 void api_free(struct api *api); /* NULL is fine */
 
 /*
@@ -69,7 +68,6 @@ const char *api_allow(unsigned methods);
 void api_file_default(char out[PATH_MAX]);
 
 /* err says which file and, of a description that isn't good, where in it. */
-int api_file_load(struct api **out, const char *path, struct err *err)
-    __attribute__((warn_unused_result));
+int api_file_load(struct api **out, const char *path, struct err *err) MUST_CHECK;
 
 #endif

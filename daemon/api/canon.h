@@ -52,6 +52,6 @@ void canon_deinit(struct canon *canon);
  * twice, more than CANON_FIELDS_MAX fields. -ENOMEM. n is 0 after a failure.
  */
 int canon_body(struct canon *canon, struct slice body, enum canon_nested nested,
-               struct canon_error *why) __attribute__((warn_unused_result));
+               struct canon_error *why) MUST_CHECK;
 
 #endif

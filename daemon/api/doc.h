@@ -25,25 +25,24 @@ struct doc {
 };
 
 /* -EINVAL with err naming the line and column; -ENOMEM. End with json_object_put(out->root). */
-int doc_open(struct doc *out, struct slice json, struct err *err)
-    __attribute__((warn_unused_result));
+int doc_open(struct doc *out, struct slice json, struct err *err) MUST_CHECK;
 
 /* The place of a member or an element, whose value may be NULL: it need not exist. */
 struct doc doc_member(const struct doc *at, const char *key);
 struct doc doc_element(const struct doc *at, size_t i);
 
 /* Fills err with the pointer and the sentence; -EINVAL. */
-int doc_fail(const struct doc *at, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int doc_fail(const struct doc *at, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* True when the value is there and of that type; doc_want fails otherwise: 0 or -EINVAL. */
 bool doc_is(const struct doc *at, enum json_type type);
-int doc_want(const struct doc *at, enum json_type type) __attribute__((warn_unused_result));
+int doc_want(const struct doc *at, enum json_type type) MUST_CHECK;
 
 /* The value as text; "" when it is no string. */
 const char *doc_text(const struct doc *at);
 
 /* doc_want for a string that is one line without control characters. */
-int doc_want_line(const struct doc *at) __attribute__((warn_unused_result));
+int doc_want_line(const struct doc *at) MUST_CHECK;
 
 /* True when the text holds no control character (below U+0020, U+007F). */
 bool doc_is_line(const char *text);
@@ -53,10 +52,10 @@ bool doc_is_line(const char *text);
  * beside $ref that isn't a comment is an error, as is a reference that leads nowhere or in a
  * circle. 0 or -EINVAL.
  */
-int doc_follow(struct doc *at) __attribute__((warn_unused_result));
+int doc_follow(struct doc *at) MUST_CHECK;
 
 /* Each $ref of the document, wherever it stands, leads to something in it. 0 or -EINVAL. */
-int doc_check_references(const struct doc *root) __attribute__((warn_unused_result));
+int doc_check_references(const struct doc *root) MUST_CHECK;
 
 /* Members that are words for people: title, description, $comment, example(s), x-... */
 bool doc_is_comment(const char *key);

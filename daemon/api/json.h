@@ -48,8 +48,7 @@ struct json_error {
 void json_tape_deinit(struct json_tape *tape);
 
 /* 0; JSON_BAD with why filled; -ENOMEM. The tape holds nothing after a failure. */
-int json_scan(struct json_tape *tape, struct slice text, struct json_error *why)
-    __attribute__((warn_unused_result));
+int json_scan(struct json_tape *tape, struct slice text, struct json_error *why) MUST_CHECK;
 
 /* The bytes of a token as they stand in the scanned text. */
 static inline struct slice json_text(struct slice text, const struct json_token *token)

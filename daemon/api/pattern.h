@@ -42,8 +42,7 @@ struct pattern;
  * supported or "too complex", and at which character of the pattern (from 1) where there is one;
  * -ENOMEM. *out is set only on success. Takes some 10 ms at the worst. Free with pattern_free.
  */
-int pattern_new(struct pattern **out, struct slice source, struct err *err)
-    __attribute__((warn_unused_result));
+int pattern_new(struct pattern **out, struct slice source, struct err *err) MUST_CHECK;
 void pattern_free(struct pattern *pattern); /* NULL is fine */
 
 /*

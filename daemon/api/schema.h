@@ -83,8 +83,7 @@ void schemas_free(struct schemas *all);
  * The table for a schema of the document, made at the first call for it; valid as long as `all`.
  * -EINVAL with the document's err filled, or -ENOMEM.
  */
-int schema_load(struct schemas *all, const struct schema **out, const struct doc *at)
-    __attribute__((warn_unused_result));
+int schema_load(struct schemas *all, const struct schema **out, const struct doc *at) MUST_CHECK;
 
 /* The property of that name, or NULL. */
 const struct schema_property *schema_find(const struct schema *schema, struct slice name);
@@ -99,7 +98,7 @@ size_t schema_type_text(const struct schema *schema, char *out, size_t size);
 const char *schema_type_name(unsigned type);
 
 /* For schema_load: after the properties are in order; false when there is no memory. */
-bool schema_index(struct schema *schema) __attribute__((warn_unused_result));
+bool schema_index(struct schema *schema) MUST_CHECK;
 
 /* The schema of an object that has no member at all. */
 extern const struct schema SCHEMA_NOTHING;

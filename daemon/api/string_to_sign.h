@@ -18,6 +18,6 @@ struct sign_field {
  * -ENOBUFS or -ENOMEM with `out` as it was.
  */
 int string_to_sign(struct buf *out, struct slice key_id, struct slice workspace, struct slice path,
-                   const struct sign_field *fields, size_t n) __attribute__((warn_unused_result));
+                   const struct sign_field *fields, size_t n) MUST_CHECK;
 
 #endif

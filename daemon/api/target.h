@@ -20,7 +20,6 @@ struct target {
 };
 
 /* 0, or one of the above with *why a sentence of static text for the client. */
-int target_parse(struct slice target, struct target *out, const char **why)
-    __attribute__((warn_unused_result));
+int target_parse(struct slice target, struct target *out, const char **why) MUST_CHECK;
 
 #endif

@@ -117,7 +117,7 @@ static size_t put_path(char *out, size_t size, const struct frame *frame)
 }
 
 static void complain(struct walk *w, const struct frame *frame, const char *code,
-                     const char *format, ...) __attribute__((format(printf, 4, 5)));
+                     const char *format, ...) PRINTF_LIKE(4, 5);
 
 static void complain(struct walk *w, const struct frame *frame, const char *code,
                      const char *format, ...)

@@ -33,10 +33,10 @@ void validate_clear(struct validate_report *report);
 
 /* Checks the tape's whole value; 0 with report->total telling the result, or -ENOMEM. */
 int validate(const struct schema *schema, const struct json_tape *tape, struct slice body,
-             struct validate_report *report) __attribute__((warn_unused_result));
+             struct validate_report *report) MUST_CHECK;
 
 /* Adds a problem of another kind; -ENOMEM. `code` is static. */
 int validate_add(struct validate_report *report, const char *code, const char *field,
-                 const char *format, ...) __attribute__((format(printf, 4, 5)));
+                 const char *format, ...) PRINTF_LIKE(4, 5);
 
 #endif

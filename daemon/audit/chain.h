@@ -19,12 +19,12 @@ struct chain_hash {
 
 struct chain; /* the algorithm, looked up once; for one thread */
 
-int chain_new(struct chain **out) __attribute__((warn_unused_result)); /* 0 or -ENOMEM */
-void chain_free(struct chain *chain);                                  /* NULL is fine */
+int chain_new(struct chain **out) MUST_CHECK; /* 0 or -ENOMEM */
+void chain_free(struct chain *chain);         /* NULL is fine */
 
 /* *out may be *previous. 0, or -ENOMEM when the library failed. */
 int chain_hash(struct chain *chain, const struct chain_hash *previous, struct slice covered,
-               struct chain_hash *out) __attribute__((warn_unused_result));
+               struct chain_hash *out) MUST_CHECK;
 
 static inline bool chain_same(const struct chain_hash *a, const struct chain_hash *b)
 {

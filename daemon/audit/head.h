@@ -11,13 +11,12 @@
 #include "base/buf.h"
 
 /* Appends the last signature that was verified, with a newline. -ENOENT when there is none. */
-int head_write(struct buf *out, const struct verify *v) __attribute__((warn_unused_result));
+int head_write(struct buf *out, const struct verify *v) MUST_CHECK;
 
 /*
  * Reads one, with or without the newline, and checks its own signature (with the key that it
  * names). NULL, or a static sentence.
  */
-const char *head_read(struct slice text, struct verify_head *out)
-    __attribute__((warn_unused_result));
+const char *head_read(struct slice text, struct verify_head *out) MUST_CHECK;
 
 #endif

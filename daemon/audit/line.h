@@ -33,20 +33,18 @@ struct line {
 };
 
 /* NULL, or a static sentence: why these bytes (without newline) are no record. */
-const char *line_read(struct slice bytes, struct line *out) __attribute__((warn_unused_result));
+const char *line_read(struct slice bytes, struct line *out) MUST_CHECK;
 
 /* When it was written: microseconds since 1970, UTC. Days that no month has count on. */
 uint64_t line_time(const struct line *line);
 
 /* The members of a line of that type. NULL, or a static sentence. */
-const char *line_segment(const struct line *line, struct record_segment *out)
-    __attribute__((warn_unused_result));
+const char *line_segment(const struct line *line, struct record_segment *out) MUST_CHECK;
 /* LINE_RETIRED: fills all but the reason. */
-const char *line_retired(const struct line *line, struct record_retired *out)
-    __attribute__((warn_unused_result));
+const char *line_retired(const struct line *line, struct record_retired *out) MUST_CHECK;
 /* LINE_CHECKPOINT or LINE_EPOCH: fills epoch, hash, seq (of the record before) and time of *out,
  * and *next of an epoch; leaves log and next of *out alone. */
 const char *line_seal(const struct line *line, struct seal *out, struct seal_key *next,
-                      unsigned char signature[SEAL_SIGNATURE]) __attribute__((warn_unused_result));
+                      unsigned char signature[SEAL_SIGNATURE]) MUST_CHECK;
 
 #endif

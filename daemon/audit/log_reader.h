@@ -38,11 +38,10 @@ struct log_reader {
 #define LOG_READER_INIT ((struct log_reader){.directory = -1, .segment = SEGMENT_READER_INIT})
 
 /* All segments of the folder. 0 or -errno. */
-int log_reader_open(struct log_reader *r, const char *folder) __attribute__((warn_unused_result));
+int log_reader_open(struct log_reader *r, const char *folder) MUST_CHECK;
 
 /* The files in this order; `files` is the caller's and outlives the reader. 0 or -ENOMEM. */
-int log_reader_open_files(struct log_reader *r, char **files, size_t n)
-    __attribute__((warn_unused_result));
+int log_reader_open_files(struct log_reader *r, char **files, size_t n) MUST_CHECK;
 
 void log_reader_close(struct log_reader *r); /* of an initialised or closed one is fine */
 
@@ -54,7 +53,7 @@ void log_reader_seek(struct log_reader *r, uint64_t seq);
  * segment is damaged, -ENOBUFS when a line is longer than any record: log_reader_skip goes on
  * behind that segment. Other -errno when it can't be read. r->path and r->segment say where.
  */
-int log_reader_next(struct log_reader *r, struct slice *out) __attribute__((warn_unused_result));
+int log_reader_next(struct log_reader *r, struct slice *out) MUST_CHECK;
 void log_reader_skip(struct log_reader *r);
 
 /* Whether the present segment is shorter than what was read: whole records are never taken back. */

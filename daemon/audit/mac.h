@@ -25,18 +25,17 @@ enum {
 struct mac; /* the algorithm, looked up once, with the key; for one thread */
 
 /* Copies the key, which the caller wipes; mac_free wipes that copy. 0 or -ENOMEM. */
-int mac_new(struct mac **out, const unsigned char key[MAC_KEY]) __attribute__((warn_unused_result));
+int mac_new(struct mac **out, const unsigned char key[MAC_KEY]) MUST_CHECK;
 void mac_free(struct mac *mac); /* NULL is fine */
 
 /* 0, or -ENOMEM when the library failed. */
-int mac_field(struct mac *mac, struct slice value, unsigned char out[MAC_BYTES])
-    __attribute__((warn_unused_result));
+int mac_field(struct mac *mac, struct slice value, unsigned char out[MAC_BYTES]) MUST_CHECK;
 int mac_body(struct mac *mac, const struct request_field *fields, uint32_t n,
-             unsigned char out[MAC_BYTES]) __attribute__((warn_unused_result));
+             unsigned char out[MAC_BYTES]) MUST_CHECK;
 /* Which key it is, without telling anything about it. No terminator. */
-int mac_key_id(struct mac *mac, char out[MAC_KEY_ID]) __attribute__((warn_unused_result));
+int mac_key_id(struct mac *mac, char out[MAC_KEY_ID]) MUST_CHECK;
 
 /* All of a key file from its descriptor: 0; -EINVAL when it isn't MAC_KEY bytes; -errno. */
-int mac_key_read(int fd, unsigned char key[MAC_KEY]) __attribute__((warn_unused_result));
+int mac_key_read(int fd, unsigned char key[MAC_KEY]) MUST_CHECK;
 
 #endif

@@ -25,11 +25,10 @@ struct receipt {
 };
 
 /* Appends it, with the newline. 0 or -ENOMEM. */
-int receipt_write(struct buf *out, const struct receipt *r) __attribute__((warn_unused_result));
+int receipt_write(struct buf *out, const struct receipt *r) MUST_CHECK;
 
 /* NULL, or a static sentence: why these bytes (with the newline) are none. */
-const char *receipt_read(struct slice text, struct receipt *out)
-    __attribute__((warn_unused_result));
+const char *receipt_read(struct slice text, struct receipt *out) MUST_CHECK;
 
 /* Whether it may be a sink's name. */
 bool receipt_name(struct slice name);

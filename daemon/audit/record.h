@@ -66,51 +66,45 @@ struct record_retired {
  * Each appends one line without its end: 0, or what buf_append says, with a part of a line left
  * behind that the caller cuts off. Empty slices are left out. record_close then ends the line.
  */
-int record_segment(struct buf *out, const struct record_head *head, const struct record_segment *s)
-    __attribute__((warn_unused_result));
+int record_segment(struct buf *out, const struct record_head *head,
+                   const struct record_segment *s) MUST_CHECK;
 /* A signature over all records before this one; with `seal->next` the last act of its key. */
 int record_seal(struct buf *out, const struct record_head *head, const struct seal *seal,
-                const unsigned char signature[SEAL_SIGNATURE]) __attribute__((warn_unused_result));
+                const unsigned char signature[SEAL_SIGNATURE]) MUST_CHECK;
 int record_intent(struct buf *out, const struct record_head *head, const struct sign_request *sign,
-                  const struct record_redaction *redaction, struct slice key_id)
-    __attribute__((warn_unused_result));
-int record_outcome(struct buf *out, const struct record_head *head, const struct record_outcome *o)
-    __attribute__((warn_unused_result));
+                  const struct record_redaction *redaction, struct slice key_id) MUST_CHECK;
+int record_outcome(struct buf *out, const struct record_head *head,
+                   const struct record_outcome *o) MUST_CHECK;
 int record_reject(struct buf *out, const struct record_head *head,
-                  const struct reject_request *reject) __attribute__((warn_unused_result));
+                  const struct reject_request *reject) MUST_CHECK;
 /*
  * `fields_key` is the key id of the keyed hashes from here on; every `heartbeat` seconds at the
  * latest there is a record.
  */
 int record_start(struct buf *out, const struct record_head *head, struct slice version,
-                 uint32_t pid, struct slice fields_key, uint64_t heartbeat)
-    __attribute__((warn_unused_result));
+                 uint32_t pid, struct slice fields_key, uint64_t heartbeat) MUST_CHECK;
 /* A new key of the keyed hashes was made. */
-int record_fields_key(struct buf *out, const struct record_head *head, struct slice key_id)
-    __attribute__((warn_unused_result));
+int record_fields_key(struct buf *out, const struct record_head *head,
+                      struct slice key_id) MUST_CHECK;
 /* `event` is "loaded", "removed" or "replaced". */
 int record_key(struct buf *out, const struct record_head *head, struct slice workspace,
-               struct slice key_id, const char *event) __attribute__((warn_unused_result));
+               struct slice key_id, const char *event) MUST_CHECK;
 /* `result` is "applied" or "refused". */
 int record_config(struct buf *out, const struct record_head *head, const char *result,
-                  struct slice error) __attribute__((warn_unused_result));
+                  struct slice error) MUST_CHECK;
 /* `bytes` of a torn end, of this SHA-256, were moved from `segment` to the file `tail`. */
 int record_recovery(struct buf *out, const struct record_head *head, struct slice segment,
-                    uint64_t bytes, const struct chain_hash *sha256, struct slice tail)
-    __attribute__((warn_unused_result));
+                    uint64_t bytes, const struct chain_hash *sha256, struct slice tail) MUST_CHECK;
 /* The live segment was `event` by someone; its `bytes` were put back, and what had its name by then
  * is kept in the file `kept` (empty: nothing had). */
 int record_alarm(struct buf *out, const struct record_head *head, struct slice segment,
-                 const char *event, uint64_t bytes, struct slice kept)
-    __attribute__((warn_unused_result));
+                 const char *event, uint64_t bytes, struct slice kept) MUST_CHECK;
 int record_retired(struct buf *out, const struct record_head *head, struct slice segment,
-                   const struct record_retired *retired) __attribute__((warn_unused_result));
-int record_stop(struct buf *out, const struct record_head *head)
-    __attribute__((warn_unused_result));
+                   const struct record_retired *retired) MUST_CHECK;
+int record_stop(struct buf *out, const struct record_head *head) MUST_CHECK;
 
 /* Ends the line with the record's hash: the last CHAIN_TAIL bytes and the newline. */
-int record_close(struct buf *out, const struct chain_hash *hash)
-    __attribute__((warn_unused_result));
+int record_close(struct buf *out, const struct chain_hash *hash) MUST_CHECK;
 
 /* A time as records have it, e.g. 2026-11-23T17:07:00.123456Z, without a terminator. */
 void record_time(char out[SEAL_TIME], uint64_t time_us);

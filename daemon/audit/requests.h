@@ -17,12 +17,12 @@ struct requests {
 
 void requests_deinit(struct requests *r); /* of a zeroed one is fine */
 
-int requests_open(struct requests *r, struct slice id) __attribute__((warn_unused_result));
+int requests_open(struct requests *r, struct slice id) MUST_CHECK;
 /* 1 when it was open, 0 when not, -ENOMEM. */
-int requests_close(struct requests *r, struct slice id) __attribute__((warn_unused_result));
+int requests_close(struct requests *r, struct slice id) MUST_CHECK;
 
 /* Calls for each, in the order of their ids. Stops at a negative result and returns it, else 0. */
-int requests_each(const struct requests *r, int (*each)(void *arg, struct slice id), void *arg)
-    __attribute__((warn_unused_result));
+int requests_each(const struct requests *r, int (*each)(void *arg, struct slice id),
+                  void *arg) MUST_CHECK;
 
 #endif

@@ -37,12 +37,11 @@ size_t seal_message(unsigned char *out, const struct seal *seal);
 struct seal_verifier; /* a public key, ready for use */
 
 /* 0; -EINVAL when the bytes are no key; -ENOMEM. */
-int seal_verifier_new(struct seal_verifier **out, const struct seal_key *key)
-    __attribute__((warn_unused_result));
+int seal_verifier_new(struct seal_verifier **out, const struct seal_key *key) MUST_CHECK;
 void seal_verifier_free(struct seal_verifier *verifier); /* NULL is fine */
 /* Of NULL, which is no key, nothing is good. */
 bool seal_verify(const struct seal_verifier *verifier, const struct seal *seal,
-                 const unsigned char signature[SEAL_SIGNATURE]) __attribute__((warn_unused_result));
+                 const unsigned char signature[SEAL_SIGNATURE]) MUST_CHECK;
 
 enum {
     IDENTITY_TEXT = 2 * SEAL_KEY + 7 + 1, /* bytes, terminator included */
@@ -51,6 +50,6 @@ enum {
 void identity_text(char out[IDENTITY_TEXT], const struct seal_key *key);
 
 /* With or without dashes, upper or lower case; false for anything else. */
-bool identity_read(struct seal_key *out, const char *text) __attribute__((warn_unused_result));
+bool identity_read(struct seal_key *out, const char *text) MUST_CHECK;
 
 #endif

@@ -44,12 +44,10 @@ struct segment_reader {
  * one. -ENOENT: there is none; -EINVAL: it is no regular file; what open(2) says. The reader is an
  * initialised or used one: what it had open is closed before.
  */
-int segment_reader_open(struct segment_reader *r, int directory, uint64_t first)
-    __attribute__((warn_unused_result));
+int segment_reader_open(struct segment_reader *r, int directory, uint64_t first) MUST_CHECK;
 
 /* The same for a file of any name, links followed; with .zst at its end it is compressed. */
-int segment_reader_open_file(struct segment_reader *r, const char *path)
-    __attribute__((warn_unused_result));
+int segment_reader_open_file(struct segment_reader *r, const char *path) MUST_CHECK;
 
 /* Reads from an open file, which stays the caller's. */
 void segment_reader_borrow(struct segment_reader *r, int fd, bool packed);
@@ -62,14 +60,13 @@ void segment_reader_close(struct segment_reader *r); /* of an initialised or clo
  * when a line is longer than SEGMENT_LINE; -EBADMSG when a compressed file is damaged; -ENOMEM or
  * what read(2) says.
  */
-int segment_read(struct segment_reader *r, struct slice *out) __attribute__((warn_unused_result));
+int segment_read(struct segment_reader *r, struct slice *out) MUST_CHECK;
 
 /*
  * The same, but all lines since the last segment_read or segment_release are kept, one after the
  * other with their newlines. Reading may move them.
  */
-int segment_read_more(struct segment_reader *r, struct slice *out)
-    __attribute__((warn_unused_result));
+int segment_read_more(struct segment_reader *r, struct slice *out) MUST_CHECK;
 
 /* The next call gives the line given out last once more. */
 void segment_put_back(struct segment_reader *r);
@@ -78,7 +75,7 @@ void segment_put_back(struct segment_reader *r);
 const char *segment_held(const struct segment_reader *r);
 
 /* Lets the held lines go, and the room of a long one. -ENOMEM: they are gone all the same. */
-int segment_release(struct segment_reader *r) __attribute__((warn_unused_result));
+int segment_release(struct segment_reader *r) MUST_CHECK;
 
 /*
  * Forgets the part of a line at the end of a plain file, so that it is read again: a keeper that
@@ -92,8 +89,7 @@ void segment_reader_back(struct segment_reader *r);
  * that is not asked) and the file has not grown for a second; or it has not for half a minute.
  * Blocks.
  */
-int segment_wait(struct segment_reader *r, int directory, struct slice *out)
-    __attribute__((warn_unused_result));
+int segment_wait(struct segment_reader *r, int directory, struct slice *out) MUST_CHECK;
 
 enum segment_trouble {
     SEGMENT_SAME,
@@ -109,7 +105,7 @@ enum segment_trouble segment_check(const struct segment_reader *r, int directory
  * pages that it takes for written: segment_distrust drops them, and what is read next comes from
  * the disk.
  */
-int segment_sync(struct segment_reader *r) __attribute__((warn_unused_result));
+int segment_sync(struct segment_reader *r) MUST_CHECK;
 void segment_distrust(const struct segment_reader *r);
 
 /* As fdatasync(2); tests make it fail. */

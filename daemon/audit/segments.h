@@ -5,6 +5,8 @@
 #ifndef CENTION_AUDIT_SEGMENTS_H
 #define CENTION_AUDIT_SEGMENTS_H
 
+#include "base/attributes.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,7 +26,7 @@ void segment_name(char out[SEGMENT_NAME], uint64_t first); /* of one that is not
 void segment_file_name(char out[SEGMENT_NAME], uint64_t first, bool packed);
 
 /* Opens one to read, never a link; it may be no regular file. The descriptor, or -errno. */
-int segment_open(int directory, uint64_t first, bool packed) __attribute__((warn_unused_result));
+int segment_open(int directory, uint64_t first, bool packed) MUST_CHECK;
 
 /*
  * Whether a keeper holds the lock of the log in this directory, asked without taking it
@@ -42,7 +44,7 @@ struct segments {
 };
 
 /* Those of a directory. 0 or -errno. */
-int segments_list(struct segments *out, int directory) __attribute__((warn_unused_result));
+int segments_list(struct segments *out, int directory) MUST_CHECK;
 void segments_deinit(struct segments *s); /* of a zeroed one is fine */
 
 #endif

@@ -64,22 +64,21 @@ struct verify {
 /* Said in the place of a reason: nothing was found, nothing was proved. Compare the pointer. */
 extern const char VERIFY_NO_MEMORY[];
 
-int verify_init(struct verify *v) __attribute__((warn_unused_result)); /* 0 or -ENOMEM */
-void verify_deinit(struct verify *v);                                  /* of a zeroed one is fine */
+int verify_init(struct verify *v) MUST_CHECK; /* 0 or -ENOMEM */
+void verify_deinit(struct verify *v);         /* of a zeroed one is fine */
 
 /*
  * A line of the file that stays of retired segments (keeper/audit/retired_chain.h), in order,
  * before the first segment, which begins with the record `before`: lines from there on are passed
  * over. NULL, or why the proof is broken.
  */
-const char *verify_retired(struct verify *v, struct slice bytes, uint64_t before)
-    __attribute__((warn_unused_result));
+const char *verify_retired(struct verify *v, struct slice bytes, uint64_t before) MUST_CHECK;
 
 /* The next line is the first of a segment. */
 void verify_segment(struct verify *v);
 
 /* A line without its newline. NULL, or why the log is broken there (valid until the next call). */
-const char *verify_line(struct verify *v, struct slice bytes) __attribute__((warn_unused_result));
+const char *verify_line(struct verify *v, struct slice bytes) MUST_CHECK;
 
 /*
  * Goes on behind the record `seq`, which wasn't seen whole: its hash, and the epoch in force behind
@@ -92,7 +91,7 @@ void verify_resume(struct verify *v, const struct seal_key *log, uint64_t seq,
                    const struct chain_hash *hash, uint64_t epoch);
 
 /* After the last line: NULL, or why the log as a whole is broken. */
-const char *verify_end(struct verify *v) __attribute__((warn_unused_result));
+const char *verify_end(struct verify *v) MUST_CHECK;
 
 /* Records at the end that no signature covers (a last checkpoint covers itself). */
 uint64_t verify_unsigned(const struct verify *v);

@@ -37,10 +37,10 @@ static inline struct slice buf_slice(const struct buf *b)
 }
 
 /* buf_reserve when there is no room yet. */
-int buf_grow(struct buf *b, size_t n) __attribute__((warn_unused_result));
+int buf_grow(struct buf *b, size_t n) MUST_CHECK;
 
 /* Makes room for n more bytes; -ENOBUFS past max, -ENOMEM. May move the data. */
-__attribute__((warn_unused_result)) static inline int buf_reserve(struct buf *b, size_t n)
+MUST_CHECK static inline int buf_reserve(struct buf *b, size_t n)
 {
     return b->data && b->cap - b->tail >= n ? 0 : buf_grow(b, n);
 }
@@ -56,8 +56,7 @@ static inline void buf_commit(struct buf *b, size_t n)
     b->tail += n;
 }
 
-__attribute__((warn_unused_result)) static inline int buf_append(struct buf *b, const void *data,
-                                                                 size_t n)
+MUST_CHECK static inline int buf_append(struct buf *b, const void *data, size_t n)
 {
     int r = n ? buf_reserve(b, n) : 0;
 
@@ -68,16 +67,14 @@ __attribute__((warn_unused_result)) static inline int buf_append(struct buf *b, 
     return 0;
 }
 
-__attribute__((warn_unused_result)) static inline int buf_append_slice(struct buf *b,
-                                                                       struct slice s)
+MUST_CHECK static inline int buf_append_slice(struct buf *b, struct slice s)
 {
     return buf_append(b, s.data, s.len);
 }
 
 /* A number in decimal digits. */
-int buf_append_number(struct buf *b, uint64_t number) __attribute__((warn_unused_result));
-int buf_printf(struct buf *b, const char *format, ...)
-    __attribute__((format(printf, 2, 3), warn_unused_result));
+int buf_append_number(struct buf *b, uint64_t number) MUST_CHECK;
+int buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3) MUST_CHECK;
 
 /* Drops n bytes (at most all) from the head. */
 void buf_consume(struct buf *b, size_t n);
@@ -89,9 +86,9 @@ void buf_reset(struct buf *b, size_t keep);
  * One recv(2) of at most `most` bytes (bounded by max). > 0: bytes read; 0: end of stream;
  * -EAGAIN: nothing now; -ENOBUFS: no room below max; other negative errno: the socket failed.
  */
-ssize_t buf_recv(struct buf *b, int fd, size_t most) __attribute__((warn_unused_result));
+ssize_t buf_recv(struct buf *b, int fd, size_t most) MUST_CHECK;
 
 /* One send(2) of what is held; consumes what went. >= 0 bytes sent (-EAGAIN: none went now). */
-ssize_t buf_send(struct buf *b, int fd) __attribute__((warn_unused_result));
+ssize_t buf_send(struct buf *b, int fd) MUST_CHECK;
 
 #endif

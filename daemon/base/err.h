@@ -9,6 +9,8 @@
 #ifndef CENTION_BASE_ERR_H
 #define CENTION_BASE_ERR_H
 
+#include "base/attributes.h"
+
 struct err {
     char text[512]; /* terminated; one line: no control character */
 };
@@ -16,7 +18,6 @@ struct err {
 #define ERR_INIT ((struct err){{0}})
 
 /* Sets the text (cut to fit) and returns `code`, so that a caller can `return err_set(...)`. */
-int err_set(struct err *err, int code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+int err_set(struct err *err, int code, const char *format, ...) PRINTF_LIKE(3, 4);
 
 #endif

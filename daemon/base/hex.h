@@ -10,6 +10,6 @@
 void hex_put(char *out, const unsigned char *in, size_t n);
 
 /* Reads exactly 2 * n digits into out; false (out undefined) for anything else. */
-bool hex_get(unsigned char *out, size_t n, struct slice digits) __attribute__((warn_unused_result));
+bool hex_get(unsigned char *out, size_t n, struct slice digits) MUST_CHECK;
 
 #endif

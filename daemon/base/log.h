@@ -24,8 +24,7 @@ int log_parse_level(const char *name, enum log_level *out);
 void log_threads(void);
 bool log_enabled(enum log_level level);
 
-void log_write(enum log_level level, const char *event, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+void log_write(enum log_level level, const char *event, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Without arguments give an empty format: log_info("started", "%s", ""). */
 #define log_error(...)   log_write(LOG_LEVEL_ERROR, __VA_ARGS__)

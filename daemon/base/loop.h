@@ -6,6 +6,8 @@
 #ifndef CENTION_BASE_LOOP_H
 #define CENTION_BASE_LOOP_H
 
+#include "base/attributes.h"
+
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <stdbool.h>
@@ -13,14 +15,14 @@
 
 struct loop;
 
-int loop_new(struct loop **out) __attribute__((warn_unused_result));
+int loop_new(struct loop **out) MUST_CHECK;
 void loop_free(struct loop *loop); /* runs what is still due first; NULL is fine */
 
 struct event_base *loop_base(struct loop *loop);
 
 /* Runs until loop_stop, at once if that came before; may be called again then. 0, or -EIO when the
  * loop itself failed. */
-int loop_run(struct loop *loop) __attribute__((warn_unused_result));
+int loop_run(struct loop *loop) MUST_CHECK;
 void loop_stop(struct loop *loop);
 
 /* CLOCK_MONOTONIC in microseconds. */
@@ -84,7 +86,7 @@ struct signals {
 /* Into a zeroed one. The functions get the signal's number as their first argument. -ENOMEM: then
  * some may be set; deinit it in every case. */
 int signals_init(struct signals *s, struct loop *loop, event_callback_fn end,
-                 event_callback_fn reload, void *arg) __attribute__((warn_unused_result));
+                 event_callback_fn reload, void *arg) MUST_CHECK;
 /* From then on they are ignored. Before the loop goes; of a zeroed one is fine. */
 void signals_deinit(struct signals *s);
 

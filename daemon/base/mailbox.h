@@ -21,7 +21,7 @@ struct mail {
 };
 
 /* For the thread that runs the loop; made before it runs. -errno. */
-int mailbox_new(struct mailbox **out, struct loop *loop) __attribute__((warn_unused_result));
+int mailbox_new(struct mailbox **out, struct loop *loop) MUST_CHECK;
 
 /* When nobody can post any more; what was not delivered never is. NULL is fine. */
 void mailbox_free(struct mailbox *box);

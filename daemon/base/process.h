@@ -10,7 +10,7 @@
  * No core dumps, not traceable by the same user, no new privileges. Call it once, first thing in
  * main. -errno with err filled when the kernel refuses: the caller must not go on then.
  */
-int process_harden(struct err *err) __attribute__((warn_unused_result));
+int process_harden(struct err *err) MUST_CHECK;
 
 /* Raises the soft limit to `wanted` as far as the hard one allows; returns the limit in force. */
 unsigned process_descriptors_allow(unsigned wanted);

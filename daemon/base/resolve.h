@@ -36,8 +36,8 @@ struct resolve_wait {
     struct resolve_wait *next, *prev;
 };
 
-int resolve_new(struct resolve **out, struct loop *loop, const char *host, unsigned port)
-    __attribute__((warn_unused_result));
+int resolve_new(struct resolve **out, struct loop *loop, const char *host,
+                unsigned port) MUST_CHECK;
 void resolve_free(struct resolve *r); /* nobody hears; NULL is fine */
 
 /* The known addresses when they are fresh, else NULL: `wait` hears of them, unless cancelled. */

@@ -206,10 +206,9 @@ static void describe(config_setting_t *node, char *out, size_t room)
         (void)snprintf(out + len, room - len, "[%d]", config_setting_index(node));
 }
 
-__attribute__((format(printf, 5, 0))) static int fail_at(struct settings_node group,
-                                                         config_setting_t *at, const char *name,
-                                                         struct err *err, const char *format,
-                                                         va_list args)
+PRINTF_LIKE(5, 0)
+static int fail_at(struct settings_node group, config_setting_t *at, const char *name,
+                   struct err *err, const char *format, va_list args)
 {
     char where[192] = "", text[400];
     size_t len;

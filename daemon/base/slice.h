@@ -5,6 +5,8 @@
 #ifndef CENTION_BASE_SLICE_H
 #define CENTION_BASE_SLICE_H
 
+#include "base/attributes.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>

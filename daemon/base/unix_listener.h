@@ -18,16 +18,15 @@ struct unix_listener;
  * non-blocking descriptor that is its own from then on.
  */
 int unix_listener_open(struct unix_listener **out, struct loop *loop, const char *path, mode_t mode,
-                       void (*arrived)(void *arg, int fd), void *arg, struct err *err)
-    __attribute__((warn_unused_result));
+                       void (*arrived)(void *arg, int fd), void *arg, struct err *err) MUST_CHECK;
 
 /*
  * The same on an inherited listening socket (taken over, on failure too), which stays when the
  * door is closed. -EINVAL when it is no Unix socket.
  */
 int unix_listener_inherit(struct unix_listener **out, struct loop *loop, int fd,
-                          void (*arrived)(void *arg, int fd), void *arg, struct err *err)
-    __attribute__((warn_unused_result));
+                          void (*arrived)(void *arg, int fd), void *arg,
+                          struct err *err) MUST_CHECK;
 
 /* Stops listening and removes the socket file if it is still the one that was made. NULL: fine. */
 void unix_listener_close(struct unix_listener *listener);

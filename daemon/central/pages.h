@@ -26,7 +26,6 @@ void pages_deinit(struct pages *p); /* of a zeroed one is fine */
  * 1: the next record, valid until the next call; 0: there is none. A record whose seq is lower than
  * that of one before it is passed over. Negative with err filled.
  */
-int pages_next(struct pages *p, struct archive_record *out, struct err *err)
-    __attribute__((warn_unused_result));
+int pages_next(struct pages *p, struct archive_record *out, struct err *err) MUST_CHECK;
 
 #endif

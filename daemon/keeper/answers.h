@@ -33,7 +33,7 @@ struct answers {
 };
 
 /* Makes sure that the next answers_add has room, before the record is made. -ENOMEM. */
-int answers_reserve(struct answers *answers) __attribute__((warn_unused_result));
+int answers_reserve(struct answers *answers) MUST_CHECK;
 
 /* A new answer at the end, after answers_reserve. Valid until the next one. */
 struct answer *answers_add(struct answers *answers, struct peer *peer, enum wire_type type,

@@ -41,6 +41,6 @@ void authorize_log(const struct sign_request *sign, const char *text);
  * NULL, or a static sentence: the request id, the method (POST, PUT, DELETE), the workspace or the
  * api-path is out of its grammar, names don't ascend strictly, or names or values aren't UTF-8.
  */
-const char *check_sign(const struct sign_request *sign) __attribute__((warn_unused_result));
+const char *check_sign(const struct sign_request *sign) MUST_CHECK;
 
 #endif

@@ -18,8 +18,8 @@ struct command;
  * can't be started.
  */
 int command_start(struct command **out, struct loop *loop, char *const *argv,
-                  void (*ended)(void *arg, int code, bool stopped), void *arg, struct err *err)
-    __attribute__((warn_unused_result));
+                  void (*ended)(void *arg, int code, bool stopped), void *arg,
+                  struct err *err) MUST_CHECK;
 
 /* Asks it to end (SIGTERM), and makes it end 10 seconds after the first time. */
 void command_stop(struct command *command);

@@ -16,10 +16,9 @@
  * for messages.
  */
 int fields_key_get(int directory, const char *path, unsigned char key[MAC_KEY], bool *created,
-                   struct err *err) __attribute__((warn_unused_result));
+                   struct err *err) MUST_CHECK;
 
 /* Whether the file, if there is one, could be used: as above, and without a trace. */
-int fields_key_check(int directory, const char *path, struct err *err)
-    __attribute__((warn_unused_result));
+int fields_key_check(int directory, const char *path, struct err *err) MUST_CHECK;
 
 #endif

@@ -24,11 +24,10 @@ struct keeper;
 
 /* The loop, audit and signer outlive the keeper; the keys are taken over. -ENOMEM: they aren't. */
 int keeper_new(struct keeper **out, struct loop *loop, struct audit *audit,
-               const struct signer *signer, struct keystore *keys)
-    __attribute__((warn_unused_result));
+               const struct signer *signer, struct keystore *keys) MUST_CHECK;
 
 /* Records every key as loaded and commits. -EIO when that fails. */
-int keeper_begin(struct keeper *keeper) __attribute__((warn_unused_result));
+int keeper_begin(struct keeper *keeper) MUST_CHECK;
 
 /*
  * `failed` is called once, from the loop, when the audit log takes nothing new any more; proxies

@@ -36,8 +36,7 @@ struct keeper_conf {
  * Reads a file into a zeroed *out. -EINVAL or the open's errno with err filled (file, line and
  * setting); nothing is held then.
  */
-int keeper_conf_load(struct keeper_conf *out, const char *path, struct err *err)
-    __attribute__((warn_unused_result));
+int keeper_conf_load(struct keeper_conf *out, const char *path, struct err *err) MUST_CHECK;
 void keeper_conf_deinit(struct keeper_conf *conf);
 
 #endif

@@ -15,6 +15,6 @@
  * caller. -errno with err filled.
  */
 int keeper_sandbox(struct sandbox *kept, const struct keeper_conf *conf, const char *conf_path,
-                   pid_t command, struct err *err) __attribute__((warn_unused_result));
+                   pid_t command, struct err *err) MUST_CHECK;
 
 #endif

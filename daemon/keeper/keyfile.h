@@ -14,6 +14,6 @@
  * the way belongs to one of the two and is closed to the others' writing, or is sticky and the
  * entry in it is theirs. -errno with err filled.
  */
-int keyfile_open(const char *path, struct err *err) __attribute__((warn_unused_result));
+int keyfile_open(const char *path, struct err *err) MUST_CHECK;
 
 #endif

@@ -26,7 +26,7 @@ struct keystore_key {
  * Sets up the secure heap, once in a process and before the first load. -ENOMEM with err filled
  * when the memory can't be locked: the process must not go on then.
  */
-int keystore_init(struct err *err) __attribute__((warn_unused_result));
+int keystore_init(struct err *err) MUST_CHECK;
 /* Gives the secure heap back; every keystore must be freed. */
 void keystore_done(void);
 
@@ -34,8 +34,7 @@ void keystore_done(void);
  * Reads a keys file, checked as keyfile_open does. Everything is read and checked before anything
  * is given out. -errno with err filled (file, line and setting; never a value).
  */
-int keystore_load(struct keystore **out, const char *path, struct err *err)
-    __attribute__((warn_unused_result));
+int keystore_load(struct keystore **out, const char *path, struct err *err) MUST_CHECK;
 void keystore_free(struct keystore *keys); /* wipes; NULL is fine */
 
 /* The key of a workspace, or NULL. Valid as long as the keystore is. */
@@ -51,6 +50,6 @@ const struct keystore_key *keystore_at(const struct keystore *keys, size_t i);
  */
 int keystore_changes(const struct keystore *before, const struct keystore *now,
                      int (*each)(void *arg, const struct keystore_key *key, const char *event),
-                     void *arg) __attribute__((warn_unused_result));
+                     void *arg) MUST_CHECK;
 
 #endif

@@ -21,8 +21,8 @@ struct redaction;
  * Reads the key of the audit directory, or makes one (fields_key.h). Without rules until
  * redact_use. -errno with err filled.
  */
-int redact_open(struct redaction **out, int directory, const char *path, struct err *err)
-    __attribute__((warn_unused_result));
+int redact_open(struct redaction **out, int directory, const char *path,
+                struct err *err) MUST_CHECK;
 void redact_free(struct redaction *redaction); /* wipes the key; NULL is fine */
 
 /* From now on these rules, borrowed until the next call or the end; NULL: none. */
@@ -36,8 +36,7 @@ bool redact_key_created(const struct redaction *redaction);    /* by redact_open
  * and *how says how its values are kept. Both are valid until the next call. 0, or -ENOMEM.
  */
 int redact_intent(struct redaction *redaction, const struct sign_request *in,
-                  struct sign_request *out, struct record_redaction *how)
-    __attribute__((warn_unused_result));
+                  struct sign_request *out, struct record_redaction *how) MUST_CHECK;
 
 /* And of one that is refused: *out is *in but for the texts. Valid until the next call. */
 void redact_reject(struct redaction *redaction, const struct reject_request *in,

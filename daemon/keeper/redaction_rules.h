@@ -32,16 +32,15 @@ struct redaction_rule {
     enum record_keep keep;
 };
 
-int redaction_rules_new(struct redaction_rules **out)
-    __attribute__((warn_unused_result));                  /* -ENOMEM */
-void redaction_rules_free(struct redaction_rules *rules); /* NULL is fine */
+int redaction_rules_new(struct redaction_rules **out) MUST_CHECK; /* -ENOMEM */
+void redaction_rules_free(struct redaction_rules *rules);         /* NULL is fine */
 
 /*
  * Appends a rule, copied. -EINVAL with *where the wrong setting ("method", "path", "field" or
  * "keep") and *why a static sentence; -ENOMEM.
  */
 int redaction_rules_add(struct redaction_rules *rules, const struct redaction_rule_text *rule,
-                        const char **where, const char **why) __attribute__((warn_unused_result));
+                        const char **where, const char **why) MUST_CHECK;
 
 /* The rules for one request, in order, into room for REDACTION_RULES_MAX: how many. NULL has none.
  */

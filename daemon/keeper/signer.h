@@ -17,12 +17,12 @@ enum {
 
 struct signer;
 
-int signer_new(struct signer **out) __attribute__((warn_unused_result));
+int signer_new(struct signer **out) MUST_CHECK;
 void signer_free(struct signer *signer); /* NULL is fine */
 
 /* Signs the text; `hex` isn't terminated. -EINVAL for an empty key, -ENOMEM; `hex` is zero then. */
 int signer_sign(const struct signer *signer, struct slice key, struct slice text,
-                char hex[SIGNER_HEX]) __attribute__((warn_unused_result));
+                char hex[SIGNER_HEX]) MUST_CHECK;
 
 /*
  * From a request's values to its signature: the keeper builds the string to sign itself. Holds the
@@ -36,13 +36,11 @@ struct signing {
 };
 
 /* The signer outlives it. -ENOMEM. */
-int signing_init(struct signing *signing, const struct signer *signer)
-    __attribute__((warn_unused_result));
+int signing_init(struct signing *signing, const struct signer *signer) MUST_CHECK;
 void signing_deinit(struct signing *signing);
 
 /* Of a request that check_sign is content with: 0, -EINVAL or -ENOMEM. */
 int signing_request(struct signing *signing, const struct sign_request *sign,
-                    const struct keystore_key *key, char signature[WIRE_SIGNATURE])
-    __attribute__((warn_unused_result));
+                    const struct keystore_key *key, char signature[WIRE_SIGNATURE]) MUST_CHECK;
 
 #endif

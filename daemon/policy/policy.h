@@ -43,8 +43,7 @@ struct policy_decision policy_decide(const struct policy *policy, int client,
                                      const struct policy_request *request);
 
 /* Counts a request against the client's limit: false when it is over. `now_us` as rate_take. */
-bool policy_take(struct policy *policy, int client, uint64_t now_us)
-    __attribute__((warn_unused_result));
+bool policy_take(struct policy *policy, int client, uint64_t now_us) MUST_CHECK;
 
 /* The limits go on with what the clients of the same names and limits have left. */
 void policy_continue(struct policy *policy, const struct policy *old);

@@ -9,7 +9,6 @@
 #include "policy/policy.h"
 
 /* -EINVAL or -ENOMEM with err filled (file, line and setting); *out is NULL then. */
-int policy_conf_read(struct settings_node root, struct policy **out, struct err *err)
-    __attribute__((warn_unused_result));
+int policy_conf_read(struct settings_node root, struct policy **out, struct err *err) MUST_CHECK;
 
 #endif

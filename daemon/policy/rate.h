@@ -5,6 +5,8 @@
 #ifndef CENTION_POLICY_RATE_H
 #define CENTION_POLICY_RATE_H
 
+#include "base/attributes.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,7 +20,7 @@ struct rate {
 void rate_init(struct rate *rate, double per_second, double burst);
 
 /* Takes one; false when there is none. A clock that steps back fills nothing. */
-bool rate_take(struct rate *rate, uint64_t now_us) __attribute__((warn_unused_result));
+bool rate_take(struct rate *rate, uint64_t now_us) MUST_CHECK;
 
 /* Goes on with what `old` has left, when both have the same limits. */
 void rate_continue(struct rate *rate, const struct rate *old);

@@ -21,14 +21,13 @@ struct token_hash {
 };
 
 /* "sha256:SALT:HASH"; false for anything else. */
-bool token_hash_read(struct token_hash *out, const char *text) __attribute__((warn_unused_result));
+bool token_hash_read(struct token_hash *out, const char *text) MUST_CHECK;
 void token_hash_text(char out[TOKEN_HASH_TEXT + 1], const struct token_hash *hash);
 
 /* Whether it is this token's; takes the same time for every hash. False when out of memory. */
 bool token_is(const struct token_hash *hash, struct slice token);
 
 /* A new token and its hash. -EIO when the system has no random bytes. Wipe the token. */
-int token_new(char out[TOKEN_TEXT + 1], struct token_hash *hash)
-    __attribute__((warn_unused_result));
+int token_new(char out[TOKEN_TEXT + 1], struct token_hash *hash) MUST_CHECK;
 
 #endif

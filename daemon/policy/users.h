@@ -8,6 +8,8 @@
 #ifndef CENTION_POLICY_USERS_H
 #define CENTION_POLICY_USERS_H
 
+#include "base/attributes.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,14 +17,13 @@
 #define USERS_GROUP  "/etc/group"
 
 /* The user's number: 0, -ENOENT when there is none of that name, or why the file can't be read. */
-int users_uid(const char *passwd, const char *name, uint32_t *out)
-    __attribute__((warn_unused_result));
+int users_uid(const char *passwd, const char *name, uint32_t *out) MUST_CHECK;
 
 /*
  * Everyone in the group, by their primary group or named in it: ascending, without repetitions, to
  * be freed with free(3). *out is NULL when there is nobody. Errors as above.
  */
 int users_members(const char *passwd, const char *group_file, const char *group, uint32_t **out,
-                  size_t *n) __attribute__((warn_unused_result));
+                  size_t *n) MUST_CHECK;
 
 #endif

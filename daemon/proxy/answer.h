@@ -23,11 +23,11 @@ struct answer_to {
  * `more` are further members, each with its comma before it.
  */
 int answer_refusal(struct buf *out, const struct answer_to *to, const struct refusal *why,
-                   unsigned upstream_status, struct slice more) __attribute__((warn_unused_result));
+                   unsigned upstream_status, struct slice more) MUST_CHECK;
 
 /* Any other whole answer of the daemon. */
 int answer_text(struct buf *out, const struct answer_to *to, unsigned status, const char *type,
-                struct slice body) __attribute__((warn_unused_result));
+                struct slice body) MUST_CHECK;
 
 /*
  * The head of a relayed answer: status, reason and fields as the upstream sent them, but for the
@@ -36,9 +36,9 @@ int answer_text(struct buf *out, const struct answer_to *to, unsigned status, co
  * wish in `to` is a bound).
  */
 int answer_head(struct buf *out, const struct answer_to *to, const struct http_head *head,
-                bool *chunked, bool *keep_alive) __attribute__((warn_unused_result));
+                bool *chunked, bool *keep_alive) MUST_CHECK;
 
 /* Appends a JSON string in quotes; bytes that are no UTF-8 become '?'. */
-int answer_json_string(struct buf *out, struct slice s) __attribute__((warn_unused_result));
+int answer_json_string(struct buf *out, struct slice s) MUST_CHECK;
 
 #endif

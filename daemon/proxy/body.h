@@ -22,7 +22,6 @@ bool body_check(struct proxy *proxy, const struct setup *setup, const struct htt
 uint32_t body_problems(struct proxy *proxy, const struct request_problem **out);
 
 /* The report as the members `errors` and, where some are not listed, `errors_omitted`. */
-int body_errors(struct buf *out, const struct validate_report *report)
-    __attribute__((warn_unused_result));
+int body_errors(struct buf *out, const struct validate_report *report) MUST_CHECK;
 
 #endif

@@ -21,11 +21,10 @@ bool forward_check(const struct setup *setup, const struct http_head *head, stru
  * line; for `body_len` bytes of body.
  */
 int forward_head(struct buf *out, const struct setup *setup, const struct http_head *head,
-                 const struct target *target, struct slice request_id, size_t body_len)
-    __attribute__((warn_unused_result));
+                 const struct target *target, struct slice request_id, size_t body_len) MUST_CHECK;
 
 /* The rest: Authorization (in the document's literal form or not), the empty line, the body. */
-int forward_signed(struct buf *out, bool literal, const struct wire_signed *s, struct slice body)
-    __attribute__((warn_unused_result));
+int forward_signed(struct buf *out, bool literal, const struct wire_signed *s,
+                   struct slice body) MUST_CHECK;
 
 #endif

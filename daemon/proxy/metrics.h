@@ -18,6 +18,6 @@ struct metrics {
 
 /* One line with its HELP and TYPE lines: NAME VALUE. `kind` is "counter" or "gauge". */
 int metrics_put(struct buf *out, const char *name, const char *kind, const char *help,
-                uint64_t value) __attribute__((warn_unused_result));
+                uint64_t value) MUST_CHECK;
 
 #endif

@@ -47,8 +47,7 @@ struct proxy_conf {
 };
 
 /* -EINVAL or the errno of opening, with err filled; *conf needs no deinit then. */
-int proxy_conf_load(struct proxy_conf *conf, const char *path, struct err *err)
-    __attribute__((warn_unused_result));
+int proxy_conf_load(struct proxy_conf *conf, const char *path, struct err *err) MUST_CHECK;
 void proxy_conf_deinit(struct proxy_conf *conf);
 
 /* True when both listen, and reach the keeper, in the same way: the rest can change at run time. */

@@ -15,10 +15,10 @@
  * name has to be looked up. *kept is filled, and owned by the caller. -errno with err filled.
  */
 int proxy_sandbox(struct sandbox *kept, const struct proxy_conf *conf, const char *conf_path,
-                  struct err *err) __attribute__((warn_unused_result));
+                  struct err *err) MUST_CHECK;
 
 /* For a reload: -EPERM with err filled when new settings need a port that is out of reach. */
-int proxy_sandbox_fits(const struct sandbox *kept, const struct proxy_conf *conf, struct err *err)
-    __attribute__((warn_unused_result));
+int proxy_sandbox_fits(const struct sandbox *kept, const struct proxy_conf *conf,
+                       struct err *err) MUST_CHECK;
 
 #endif

@@ -26,10 +26,9 @@ void report_take(struct report *out, const struct worker *w);
 void report_add(struct report *sum, const struct report *one);
 
 /* One line for each sink that the keeper waits for: how far it is behind. */
-int report_put_receipts(struct buf *out, const struct report *r)
-    __attribute__((warn_unused_result));
+int report_put_receipts(struct buf *out, const struct report *r) MUST_CHECK;
 
 /* Prometheus' text format. */
-int report_put(struct buf *out, const struct report *r) __attribute__((warn_unused_result));
+int report_put(struct buf *out, const struct report *r) MUST_CHECK;
 
 #endif

@@ -13,7 +13,7 @@ struct request_ids {
     uint64_t start, serial;
 };
 
-int request_ids_init(struct request_ids *ids) __attribute__((warn_unused_result));
+int request_ids_init(struct request_ids *ids) MUST_CHECK;
 
 /* Writes the terminated id; `head` may be NULL. */
 void request_id_fill(char out[REQUEST_ID_MAX + 1], const struct http_head *head,

@@ -27,11 +27,11 @@ struct setup {
  * the first of its conf.workers, unless `workers` (not 0) says how many there are.
  */
 int setup_load(struct setup **out, struct loop *loop, const char *path, unsigned workers,
-               struct err *err) __attribute__((warn_unused_result));
+               struct err *err) MUST_CHECK;
 
 /* The same for the worker `number`, in its thread. `first` is only read, and what never changes. */
 int setup_share(struct setup **out, const struct setup *first, struct loop *loop, unsigned number,
-                struct err *err) __attribute__((warn_unused_result));
+                struct err *err) MUST_CHECK;
 
 /* Worker `number`'s part of what all of them together may have; the parts add up to it. */
 unsigned setup_part(unsigned all, unsigned number, unsigned workers);

@@ -27,8 +27,7 @@ struct worker {
  * Everything but listeners. Takes over the setup, on failure too: worker_close follows in either
  * case. *w is zeroed but for number, loop, ended and arg. -errno with err filled.
  */
-int worker_open(struct worker *w, struct setup *setup, struct err *err)
-    __attribute__((warn_unused_result));
+int worker_open(struct worker *w, struct setup *setup, struct err *err) MUST_CHECK;
 
 /* How many clients worker `number` may have when all together may have `all`: one at least. */
 unsigned worker_part(unsigned all, unsigned number, unsigned workers);

@@ -30,14 +30,13 @@ struct workers_owner {
  * limits.connections for all, shared out. -errno with err.
  */
 int workers_new(struct workers **out, struct worker *first, unsigned connections,
-                const struct workers_owner *owner, struct err *err)
-    __attribute__((warn_unused_result));
+                const struct workers_owner *owner, struct err *err) MUST_CHECK;
 
 /*
  * Makes the threads, which wait before their loops: so they inherit what confines the files of this
  * one, and can be confined (sandbox_calls) before they read an outside byte. They take no signal.
  */
-int workers_start(struct workers *workers, struct err *err) __attribute__((warn_unused_result));
+int workers_start(struct workers *workers, struct err *err) MUST_CHECK;
 void workers_go(struct workers *workers);
 
 /* Has the loops stopped and waits for their threads; also when they never ran. */

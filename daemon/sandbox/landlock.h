@@ -15,6 +15,6 @@ enum {
  * Confines the process to the paths and ports of *c. Returns the version of the kernel's Landlock,
  * or 0 when it has none and nothing was confined; -errno with err filled when it has, but refuses.
  */
-int landlock_enter(const struct sandbox *c, struct err *err) __attribute__((warn_unused_result));
+int landlock_enter(const struct sandbox *c, struct err *err) MUST_CHECK;
 
 #endif

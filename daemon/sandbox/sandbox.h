@@ -55,21 +55,19 @@ struct sandbox {
  * Keeps a path, which is copied; one that does not exist when the sandbox is entered is left out.
  * -ENOMEM, or -ENOSPC when there are too many.
  */
-int sandbox_keep(struct sandbox *c, const char *path, enum sandbox_access access)
-    __attribute__((warn_unused_result));
+int sandbox_keep(struct sandbox *c, const char *path, enum sandbox_access access) MUST_CHECK;
 
 /* Keeps the folder of a file and, when the file is reached by links, that of what they lead to. */
-int sandbox_keep_folder(struct sandbox *c, const char *file, enum sandbox_access access)
-    __attribute__((warn_unused_result));
+int sandbox_keep_folder(struct sandbox *c, const char *file, enum sandbox_access access) MUST_CHECK;
 
 /*
  * Keeps what is read to find servers and to trust them: the resolver's settings and the system's
  * CA store, or those that $SSL_CERT_FILE and $SSL_CERT_DIR name. As sandbox_keep.
  */
-int sandbox_keep_network(struct sandbox *c) __attribute__((warn_unused_result));
+int sandbox_keep_network(struct sandbox *c) MUST_CHECK;
 
 /* Keeps a TCP port to connect to, once; -ENOSPC when there are too many. */
-int sandbox_keep_port(struct sandbox *c, unsigned port) __attribute__((warn_unused_result));
+int sandbox_keep_port(struct sandbox *c, unsigned port) MUST_CHECK;
 void sandbox_deinit(struct sandbox *c);
 
 /*
@@ -78,15 +76,15 @@ void sandbox_deinit(struct sandbox *c);
  * process may be half confined and has to end. With sanitizers in the build nothing is entered,
  * and the line says so.
  */
-int sandbox_enter(struct sandbox *c, struct err *err) __attribute__((warn_unused_result));
+int sandbox_enter(struct sandbox *c, struct err *err) MUST_CHECK;
 
 /*
  * The same in two steps, for a process with threads: files and ports of the calling thread and of
  * those that it makes from then on, then the system calls of all threads that there are. Outside
  * bytes wait until the second has been made.
  */
-int sandbox_files(struct sandbox *c, struct err *err) __attribute__((warn_unused_result));
-int sandbox_calls(struct sandbox *c, struct err *err) __attribute__((warn_unused_result));
+int sandbox_files(struct sandbox *c, struct err *err) MUST_CHECK;
+int sandbox_calls(struct sandbox *c, struct err *err) MUST_CHECK;
 
 /*
  * For a reload: whether the process can still connect to a port, and a line of log when `why` may

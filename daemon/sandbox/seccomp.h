@@ -12,7 +12,6 @@
  * need fails with EPERM. The proxy's and the shipper's cover all of their threads. -errno with err
  * filled when the kernel can't; it says what to do.
  */
-int seccomp_filter_enter(const struct sandbox *c, struct err *err)
-    __attribute__((warn_unused_result));
+int seccomp_filter_enter(const struct sandbox *c, struct err *err) MUST_CHECK;
 
 #endif

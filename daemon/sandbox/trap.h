@@ -5,7 +5,9 @@
 #ifndef CENTION_SANDBOX_TRAP_H
 #define CENTION_SANDBOX_TRAP_H
 
+#include "base/attributes.h"
+
 /* Installs the handler of SIGSYS. Call it before the filter is entered. 0 or -errno. */
-int trap_install(void) __attribute__((warn_unused_result));
+int trap_install(void) MUST_CHECK;
 
 #endif

@@ -22,7 +22,7 @@ struct admin_socket;
  */
 int admin_socket_open(struct admin_socket **out, struct loop *loop, const char *path,
                       int (*put)(void *arg, enum admin_socket_page page, struct buf *text),
-                      void *arg, struct err *err) __attribute__((warn_unused_result));
+                      void *arg, struct err *err) MUST_CHECK;
 void admin_socket_close(struct admin_socket *admin_socket); /* and all connections; NULL is fine */
 
 #endif

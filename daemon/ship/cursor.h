@@ -23,17 +23,16 @@ struct cursor {
  * is logged. 0, or -errno with err filled when it can't be read.
  */
 int cursor_open(struct cursor *c, int folder, const char *name, bool receipt,
-                const struct seal_key *log, struct err *err) __attribute__((warn_unused_result));
+                const struct seal_key *log, struct err *err) MUST_CHECK;
 
 /* Puts this place there, with the present time. 0 or -errno: then the file is as it was. */
-int cursor_write(struct cursor *c, const struct ship_place *place)
-    __attribute__((warn_unused_result));
+int cursor_write(struct cursor *c, const struct ship_place *place) MUST_CHECK;
 
 /*
  * It shall say nothing: nobody may rely on what it said. Where that can't be written (a full disk)
  * the file is removed. 0, or -errno: it still says what it said.
  */
-int cursor_revoke(struct cursor *c) __attribute__((warn_unused_result));
+int cursor_revoke(struct cursor *c) MUST_CHECK;
 
 /* When the file was written; microseconds since 1970, UTC; 0: there was none. */
 uint64_t cursor_time(const struct cursor *c);

@@ -5,6 +5,8 @@
 #ifndef CENTION_SHIP_NEWEST_H
 #define CENTION_SHIP_NEWEST_H
 
+#include "base/attributes.h"
+
 #include <stdint.h>
 
 struct newest {
@@ -13,6 +15,6 @@ struct newest {
 };
 
 /* 0; -ENOENT when there is none; -errno. *out is left alone then. */
-int newest_look(struct newest *out, int directory) __attribute__((warn_unused_result));
+int newest_look(struct newest *out, int directory) MUST_CHECK;
 
 #endif

@@ -50,8 +50,7 @@ struct ship_conf {
 
 /* Into a zeroed *out. -EINVAL or the open's errno with err filled (file, line and setting); nothing
  * is held then. */
-int ship_conf_load(struct ship_conf *out, const char *path, struct err *err)
-    __attribute__((warn_unused_result));
+int ship_conf_load(struct ship_conf *out, const char *path, struct err *err) MUST_CHECK;
 void ship_conf_deinit(struct ship_conf *conf);
 
 #endif

@@ -16,6 +16,6 @@
  * *kept, zeroed but for these, is filled, and owned by the caller. -errno with err filled.
  */
 int ship_sandbox(struct sandbox *kept, const struct ship_conf *conf, const char *conf_path,
-                 struct err *err) __attribute__((warn_unused_result));
+                 struct err *err) MUST_CHECK;
 
 #endif

@@ -8,13 +8,13 @@
 
 /* Connects to nothing yet. -errno with err filled: file, line and what is wrong. */
 int ship_sink_new(struct sink **out, const struct ship_sink_conf *conf, const char *conf_path,
-                  struct err *err) __attribute__((warn_unused_result));
+                  struct err *err) MUST_CHECK;
 
 /*
  * Keeps the TCP ports of the sink's servers, or any port when they can't be told. Errors as above,
  * or -ENOSPC.
  */
 int ship_sink_ports(struct sandbox *kept, const struct ship_sink_conf *conf, const char *conf_path,
-                    struct err *err) __attribute__((warn_unused_result));
+                    struct err *err) MUST_CHECK;
 
 #endif

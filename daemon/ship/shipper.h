@@ -60,7 +60,7 @@ struct shipper;
 /* Takes over the sink, also when it fails, and starts it. The options' texts stay the caller's and
  * valid. -errno with err filled. */
 int shipper_new(struct shipper **out, struct loop *loop, const struct shipper_options *options,
-                struct sink *sink, struct err *err) __attribute__((warn_unused_result));
+                struct sink *sink, struct err *err) MUST_CHECK;
 /* Remembers what was acknowledged, and closes everything. NULL is fine. */
 void shipper_free(struct shipper *shipper);
 

@@ -16,9 +16,9 @@ struct told {
  * "ready" or "not ready", then a line for each sink. The status: 200 when there is a log and every
  * sink is connected, none stopped by an alarm and each cursor written; else 503. -errno of buf.
  */
-int status_ready(struct buf *out, const struct told *p) __attribute__((warn_unused_result));
+int status_ready(struct buf *out, const struct told *p) MUST_CHECK;
 
 /* 200, or -errno of buf. */
-int status_metrics(struct buf *out, const struct told *p) __attribute__((warn_unused_result));
+int status_metrics(struct buf *out, const struct told *p) MUST_CHECK;
 
 #endif

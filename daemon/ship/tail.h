@@ -54,13 +54,12 @@ struct tail {
 };
 
 /* For the log of this identity. 0 or -ENOMEM. */
-int tail_init(struct tail *t, int directory, const struct seal_key *log)
-    __attribute__((warn_unused_result));
+int tail_init(struct tail *t, int directory, const struct seal_key *log) MUST_CHECK;
 void tail_deinit(struct tail *t); /* of a zeroed one is fine */
 
 /* The identity of the folder's log: 0; -ENOENT: there is none yet; -EBADMSG: it can't be made out;
  * what reading says. */
-int tail_identity(struct seal_key *out, int directory) __attribute__((warn_unused_result));
+int tail_identity(struct seal_key *out, int directory) MUST_CHECK;
 
 /* Will look for this record, to go on behind it; seq 0: from the log's first record. */
 void tail_seek(struct tail *t, const struct ship_place *place);
@@ -70,14 +69,14 @@ void tail_seek(struct tail *t, const struct ship_place *place);
  * -errno. t->here is then the local record at that place (FOUND, OTHER), the log's last one (ENDS),
  * the first one that is there (GONE), the last good one (BROKEN).
  */
-int tail_look(struct tail *t) __attribute__((warn_unused_result));
+int tail_look(struct tail *t) MUST_CHECK;
 
 /*
  * The next records: BATCH, BUSY, END, GONE, BROKEN, LOST or -errno (of reading, or of fdatasync:
  * the records were not given out). After the last three, seek behind the last record that is wanted
  * no more.
  */
-int tail_next(struct tail *t, struct ship_batch *batch) __attribute__((warn_unused_result));
+int tail_next(struct tail *t, struct ship_batch *batch) MUST_CHECK;
 
 /* Closes the file; seek before reading on. */
 void tail_rest(struct tail *t);

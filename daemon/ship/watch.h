@@ -12,7 +12,7 @@ struct watch;
 
 /* Without inotify the clock is quicker. 0 or -ENOMEM. `folder` is its path. */
 int watch_new(struct watch **out, struct loop *loop, const char *folder, uint64_t delay_us,
-              void (*wake)(void *arg), void *arg) __attribute__((warn_unused_result));
+              void (*wake)(void *arg), void *arg) MUST_CHECK;
 void watch_free(struct watch *watch); /* NULL is fine */
 
 #endif

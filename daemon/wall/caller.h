@@ -46,8 +46,8 @@ struct caller_state {
  * Starts connecting to the keeper's socket and goes on for ever. A keeper that leaves a question
  * unanswered for timeout_us loses the link.
  */
-int caller_new(struct caller **out, struct loop *loop, const char *path, uint64_t timeout_us)
-    __attribute__((warn_unused_result));
+int caller_new(struct caller **out, struct loop *loop, const char *path,
+               uint64_t timeout_us) MUST_CHECK;
 void caller_free(struct caller *caller); /* open tickets hear nothing; NULL is fine */
 
 /* The code of what it is that keeps requests from being served, or "" (then they are). */
@@ -61,12 +61,12 @@ const struct caller_state *caller_state(const struct caller *caller);
  * something is too long, -ENOBUFS when too many are under way; the ticket is closed then
  * (caller_outcome leaves it as it is).
  */
-int caller_sign(struct caller *caller, struct caller_ticket *ticket, struct sign_request *sign)
-    __attribute__((warn_unused_result));
+int caller_sign(struct caller *caller, struct caller_ticket *ticket,
+                struct sign_request *sign) MUST_CHECK;
 int caller_reject(struct caller *caller, struct caller_ticket *ticket,
-                  struct reject_request *reject) __attribute__((warn_unused_result));
+                  struct reject_request *reject) MUST_CHECK;
 int caller_outcome(struct caller *caller, struct caller_ticket *ticket,
-                   struct wire_outcome *outcome) __attribute__((warn_unused_result));
+                   struct wire_outcome *outcome) MUST_CHECK;
 
 /* Closes an open ticket whose owner goes; a closed one is left alone. */
 void caller_forget(struct caller *caller, struct caller_ticket *ticket);

@@ -21,12 +21,12 @@ enum {
  * static sentence on CODEC_BAD.
  */
 int codec_decode(struct slice in, struct wire_message *m, struct wire_space *space, size_t *used,
-                 const char **why) __attribute__((warn_unused_result));
+                 const char **why) MUST_CHECK;
 
 /*
  * Appends one message. -EMSGSIZE when something is longer than its limit (nothing is appended
  * then), or what buf_reserve says.
  */
-int codec_encode(struct buf *out, const struct wire_message *m) __attribute__((warn_unused_result));
+int codec_encode(struct buf *out, const struct wire_message *m) MUST_CHECK;
 
 #endif

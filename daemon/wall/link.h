@@ -20,7 +20,7 @@ struct link_events {
 
 /* Takes over a connected, non-blocking stream socket (closed on failure too). -ENOMEM. */
 int link_new(struct link **out, struct loop *loop, int fd, const struct link_events *events,
-             void *arg) __attribute__((warn_unused_result));
+             void *arg) MUST_CHECK;
 
 /* Closes and wipes; no event comes from it. NULL is fine. */
 void link_free(struct link *link);
@@ -30,7 +30,7 @@ void link_free(struct link *link);
  * when it is longer than its limits; -ENOBUFS when the peer leaves too much unread (the caller
  * ends the link then); -EPIPE on a dead link.
  */
-int link_send(struct link *link, const struct wire_message *m) __attribute__((warn_unused_result));
+int link_send(struct link *link, const struct wire_message *m) MUST_CHECK;
 
 /* Stops or resumes reading. */
 void link_hold(struct link *link, bool hold);

@@ -12,8 +12,8 @@
 struct folder_log;
 
 /* `host` is that of the records; copied. -ENOENT without a segment; err filled. */
-int folder_log_open(struct folder_log **out, const char *path, const char *host, struct err *err)
-    __attribute__((warn_unused_result));
+int folder_log_open(struct folder_log **out, const char *path, const char *host,
+                    struct err *err) MUST_CHECK;
 void folder_log_free(struct folder_log *f); /* NULL is fine */
 
 /* The identity that the first sound header names; zeros when there is none. */
@@ -25,11 +25,10 @@ uint64_t folder_log_first(const struct folder_log *f); /* the number of the firs
 void folder_log_seek(struct folder_log *f, uint64_t first);
 
 /* 1, and a record that is valid until the next call; 0: the present end; -errno with err filled. */
-int folder_log_next(struct folder_log *f, struct archive_record *out, struct err *err)
-    __attribute__((warn_unused_result));
+int folder_log_next(struct folder_log *f, struct archive_record *out, struct err *err) MUST_CHECK;
 
 /* The lines of the file that stays of retired segments, if there is one. What `each` says, or 0. */
 int folder_log_retired(struct folder_log *f, int (*each)(void *arg, struct slice line), void *arg,
-                       struct err *err) __attribute__((warn_unused_result));
+                       struct err *err) MUST_CHECK;
 
 #endif

@@ -22,6 +22,6 @@ struct js_ack {
 };
 
 /* False when it is no answer. */
-bool js_ack_read(struct slice json, struct js_ack *out) __attribute__((warn_unused_result));
+bool js_ack_read(struct slice json, struct js_ack *out) MUST_CHECK;
 
 #endif

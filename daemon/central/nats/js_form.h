@@ -67,7 +67,7 @@ struct js_alarm {
  * digits","there_epoch":E,"there_seq":S,"there_hash":"64 digits","why":"a sentence"}; of the texts
  * what is not printable ASCII is a ?, quotes and backslashes are a '. 0, -ENOMEM. */
 int js_alarm_write(struct buf *out, const struct seal_key *log, const char *host,
-                   const struct ship_alarm *alarm) __attribute__((warn_unused_result));
+                   const struct ship_alarm *alarm) MUST_CHECK;
 bool js_alarm_read(struct slice text, struct js_alarm *out);
 
 #endif

@@ -35,12 +35,11 @@ struct js_link {
 };
 
 /* A sentence in printable ASCII, cut to fit. */
-void js_why(char why[SHIP_WHY], const char *format, ...) __attribute__((format(printf, 2, 3)));
+void js_why(char why[SHIP_WHY], const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* 0; -ENOTCONN with why filled: a sentence with the server's name. */
 int js_link_open(struct js_link *out, const struct js_server *server,
-                 const struct js_link_options *options, char why[SHIP_WHY])
-    __attribute__((warn_unused_result));
+                 const struct js_link_options *options, char why[SHIP_WHY]) MUST_CHECK;
 void js_link_close(struct js_link *link); /* of a zeroed one is fine */
 
 /* The connection ends, and with it the thread that delivers what comes; the link is still to be
@@ -68,12 +67,11 @@ bool js_link_broken(const struct js_link *link);
  * *last is its last message's number, 0: it is empty. -EIO with why filled.
  */
 int js_link_stream(const struct js_link *link, const char *stream, const char *subject,
-                   unsigned replicas, bool make, uint64_t *last, char why[SHIP_WHY])
-    __attribute__((warn_unused_result));
+                   unsigned replicas, bool make, uint64_t *last, char why[SHIP_WHY]) MUST_CHECK;
 
 /* The record that a message of the stream holds: its id and line agree. -EIO with why filled. */
 int js_link_place(const struct js_link *link, const char *stream, uint64_t number,
-                  const struct seal_key *log, struct ship_place *out, char why[SHIP_WHY])
-    __attribute__((warn_unused_result));
+                  const struct seal_key *log, struct ship_place *out,
+                  char why[SHIP_WHY]) MUST_CHECK;
 
 #endif

@@ -45,30 +45,28 @@ enum {
 void js_session_init(struct js_session *s, const struct js_session_options *options);
 
 /* Tries the next server. 0; -ENOTCONN with why filled. */
-int js_session_connect(struct js_session *s, char why[SHIP_WHY])
-    __attribute__((warn_unused_result));
+int js_session_connect(struct js_session *s, char why[SHIP_WHY]) MUST_CHECK;
 
 /* Checks the streams, or makes them, and asks for the last record; all zeros: there is none. 0;
  * -EIO with why filled. */
-int js_session_begin(struct js_session *s, struct ship_place *head, char why[SHIP_WHY])
-    __attribute__((warn_unused_result));
+int js_session_begin(struct js_session *s, struct ship_place *head, char why[SHIP_WHY]) MUST_CHECK;
 
 /* Not when the flight is full. 0; -EMSGSIZE: no server takes so long a one, and it was not sent;
  * -EIO. why is filled. */
 int js_session_send(struct js_session *s, const struct ship_place *place, struct slice line,
-                    char why[SHIP_WHY]) __attribute__((warn_unused_result));
+                    char why[SHIP_WHY]) MUST_CHECK;
 
 /*
  * Takes the answers that are there, waiting up to ms for the first. 0; JS_ACKNOWLEDGED with the
  * seq up to which all is stored; JS_CONFLICT or -EIO with why filled, and *seq above 0 when
  * something was acknowledged before.
  */
-int js_session_answers(struct js_session *s, int64_t ms, uint64_t *seq, char why[SHIP_WHY])
-    __attribute__((warn_unused_result));
+int js_session_answers(struct js_session *s, int64_t ms, uint64_t *seq,
+                       char why[SHIP_WHY]) MUST_CHECK;
 
 /* Waits until it is kept. 0, -EIO with why filled. */
-int js_session_alarm(struct js_session *s, const struct ship_alarm *alarm, char why[SHIP_WHY])
-    __attribute__((warn_unused_result));
+int js_session_alarm(struct js_session *s, const struct ship_alarm *alarm,
+                     char why[SHIP_WHY]) MUST_CHECK;
 
 void js_session_end(struct js_session *s); /* may be called at any time */
 

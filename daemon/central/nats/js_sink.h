@@ -23,7 +23,7 @@ enum {
 
 /* Copies the options; connects only when it is started. -EINVAL with err filled for a bad URL.
  * Its free may wait as long as a connection attempt takes (js_worker.h). */
-int js_sink_new(struct sink **out, const struct js_sink_options *options, struct err *err)
-    __attribute__((warn_unused_result));
+int js_sink_new(struct sink **out, const struct js_sink_options *options,
+                struct err *err) MUST_CHECK;
 
 #endif

@@ -34,8 +34,7 @@ struct js_url {
 
 /* -EINVAL with err filled, which never quotes the URL; -ENOMEM. A sink's URL has neither path nor
  * query (`reader` false). */
-int js_url_parse(struct js_url *out, const char *url, bool reader, struct err *err)
-    __attribute__((warn_unused_result));
+int js_url_parse(struct js_url *out, const char *url, bool reader, struct err *err) MUST_CHECK;
 void js_url_deinit(struct js_url *url); /* of a zeroed one is fine */
 
 #endif

@@ -14,7 +14,7 @@ struct js_worker;
 /* All of the options stays valid until free. -errno. */
 int js_worker_new(struct js_worker **out, struct loop *loop,
                   const struct js_session_options *options, const struct sink_events *events,
-                  void *arg) __attribute__((warn_unused_result));
+                  void *arg) MUST_CHECK;
 
 /* Copies it; -ENOMEM. */
 int js_worker_ship(struct js_worker *worker, const struct ship_batch *batch);

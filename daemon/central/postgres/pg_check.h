@@ -5,6 +5,8 @@
 #ifndef CENTION_CENTRAL_POSTGRES_PG_CHECK_H
 #define CENTION_CENTRAL_POSTGRES_PG_CHECK_H
 
+#include "base/attributes.h"
+
 #include <libpq-fe.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,8 +28,7 @@ struct pg_server {
 };
 
 /* NULL, or a static sentence: why this answer to the query is not good enough. */
-const char *pg_check_read(const PGresult *result, bool standby, struct pg_server *out)
-    __attribute__((warn_unused_result));
+const char *pg_check_read(const PGresult *result, bool standby, struct pg_server *out) MUST_CHECK;
 
 /* What the failed query's SQLSTATE (may be NULL) tells an administrator to do, or NULL. */
 const char *pg_check_failed(const char *sqlstate);

@@ -37,12 +37,12 @@ extern const Oid PG_SHIP_TYPES[PG_SHIP_PARAMS];
  */
 int pg_ship_send(PGconn *conn, const char *statement, struct pg_scratch *scratch,
                  const struct seal_key *log, const char *host, uint64_t behind,
-                 const struct ship_batch *batch) __attribute__((warn_unused_result));
+                 const struct ship_batch *batch) MUST_CHECK;
 
 /* 0 or -EIO. */
-int pg_head_send(PGconn *conn, const struct seal_key *log) __attribute__((warn_unused_result));
+int pg_head_send(PGconn *conn, const struct seal_key *log) MUST_CHECK;
 int pg_alarm_send(PGconn *conn, const struct seal_key *log, const char *host,
-                  const struct ship_alarm *alarm) __attribute__((warn_unused_result));
+                  const struct ship_alarm *alarm) MUST_CHECK;
 
 struct pg_ship_answer {
     bool behind;    /* nothing was looked at: what should be before the batch is not there */
@@ -52,10 +52,8 @@ struct pg_ship_answer {
 };
 
 /* 0; -EINVAL: not an answer of this call. */
-int pg_ship_answer(const PGresult *result, struct pg_ship_answer *out)
-    __attribute__((warn_unused_result));
-int pg_head_answer(const PGresult *result, struct ship_place *out)
-    __attribute__((warn_unused_result));
+int pg_ship_answer(const PGresult *result, struct pg_ship_answer *out) MUST_CHECK;
+int pg_head_answer(const PGresult *result, struct ship_place *out) MUST_CHECK;
 
 /*
  * PostgreSQL's binary form of parameters: numbers most significant byte first, and arrays of one
@@ -76,7 +74,7 @@ enum {
 void pg_int8_put(char out[PG_INT8_BYTES], uint64_t value);
 
 /* An array of n elements of that type; then each is added. 0, -ENOBUFS or -ENOMEM. */
-int pg_array_begin(struct buf *out, uint32_t type, size_t n) __attribute__((warn_unused_result));
-int pg_array_add(struct buf *out, const void *data, size_t n) __attribute__((warn_unused_result));
+int pg_array_begin(struct buf *out, uint32_t type, size_t n) MUST_CHECK;
+int pg_array_add(struct buf *out, const void *data, size_t n) MUST_CHECK;
 
 #endif

@@ -22,7 +22,7 @@ struct pg_sink_options {
 
 /* Copies the options; connects only when it is started. -EINVAL with err filled for a bad string.
  */
-int pg_sink_new(struct sink **out, const struct pg_sink_options *options, struct err *err)
-    __attribute__((warn_unused_result));
+int pg_sink_new(struct sink **out, const struct pg_sink_options *options,
+                struct err *err) MUST_CHECK;
 
 #endif

@@ -35,8 +35,8 @@ struct pg_target {
 
 /* 0; -EINVAL with err filled when the string is none, holds a password (it belongs into the
  * password file) or its lists don't fit together; -ENOMEM. *out is to be freed in any case. */
-int pg_target_read(struct pg_target *out, const char *url, const char *passfile, struct err *err)
-    __attribute__((warn_unused_result));
+int pg_target_read(struct pg_target *out, const char *url, const char *passfile,
+                   struct err *err) MUST_CHECK;
 void pg_target_free(struct pg_target *target);
 
 /*

@@ -23,14 +23,13 @@ struct admin_answer {
 bool admin_place_parse(struct admin_place *place, const char *text);
 
 /* From the setting `admin` of proxy.conf. -EINVAL or an errno with err filled. */
-int admin_place_read(struct admin_place *place, const char *conf, struct err *err)
-    __attribute__((warn_unused_result));
+int admin_place_read(struct admin_place *place, const char *conf, struct err *err) MUST_CHECK;
 
 /*
  * Sends one request and reads its answer; `request` is head and body. A negative errno with err
  * filled when there is no whole answer within `seconds`.
  */
 int admin_call(const struct admin_place *place, struct slice request, unsigned seconds,
-               struct admin_answer *answer, struct err *err) __attribute__((warn_unused_result));
+               struct admin_answer *answer, struct err *err) MUST_CHECK;
 
 #endif

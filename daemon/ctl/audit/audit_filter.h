@@ -28,8 +28,7 @@ struct audit_filter {
 };
 
 /* Adds `404`, `4xx`, `none`, with commas between them. 0 or -EINVAL. */
-int audit_filter_add_status(struct audit_filter *f, const char *list)
-    __attribute__((warn_unused_result));
+int audit_filter_add_status(struct audit_filter *f, const char *list) MUST_CHECK;
 
 /* Whether a record of that type is asked for. `request` stands for intent, outcome and reject. */
 bool audit_filter_type(const struct audit_filter *f, struct slice type);
@@ -47,8 +46,7 @@ bool audit_filter_status(const struct audit_filter *f, uint32_t status);
  * The text anywhere in these bytes of JSON once their escapes are decoded, ASCII letters in either
  * case: 1 or 0, or -ENOMEM.
  */
-int audit_filter_text(const struct audit_filter *f, struct slice json)
-    __attribute__((warn_unused_result));
+int audit_filter_text(const struct audit_filter *f, struct slice json) MUST_CHECK;
 
 /*
  * A path and what is asked for. In it `*`, `:word` and `{word}` stand for one segment that is not
@@ -66,8 +64,7 @@ bool audit_path_matches(struct slice wanted, struct slice path);
  * a date (the day's first moment), or an age before `now_us` (microseconds since 1970): a number
  * and s, m, h, d or w. 0, or -EINVAL with *out untouched.
  */
-int audit_time_parse(char out[SEAL_TIME], const char *text, uint64_t now_us)
-    __attribute__((warn_unused_result));
+int audit_time_parse(char out[SEAL_TIME], const char *text, uint64_t now_us) MUST_CHECK;
 
 /* The host's clock: microseconds since 1970. */
 uint64_t audit_time_now(void);

@@ -43,6 +43,6 @@ void audit_found_deinit(struct audit_found *d);
  * other -errno; err filled, but when out of memory. *damaged: records had to be passed over.
  */
 int audit_found_read(struct audit_found *d, const struct audit_log *log, bool *damaged,
-                     struct err *err) __attribute__((warn_unused_result));
+                     struct err *err) MUST_CHECK;
 
 #endif

@@ -27,16 +27,15 @@ struct audit_history {
     struct json_object *fields, *deleted, *maybe_deleted;
 };
 
-int audit_history_init(struct audit_history *h) __attribute__((warn_unused_result));
+int audit_history_init(struct audit_history *h) MUST_CHECK;
 void audit_history_deinit(struct audit_history *h); /* of a zeroed one is fine */
 
 /* Adds a PUT or DELETE of the object. 0 or -ENOMEM. */
 int audit_history_add(struct audit_history *h, const struct audit_facts *intent, uint64_t seq,
-                      enum audit_effect effect) __attribute__((warn_unused_result));
+                      enum audit_effect effect) MUST_CHECK;
 
 /* Who made the change, or NULL when out of memory. */
-struct json_object *audit_history_by(const struct audit_facts *intent, uint64_t seq)
-    __attribute__((warn_unused_result));
+struct json_object *audit_history_by(const struct audit_facts *intent, uint64_t seq) MUST_CHECK;
 
 /* A member of an object, or NULL. */
 struct json_object *audit_history_get(struct json_object *of, const char *name);

@@ -22,12 +22,11 @@ struct audit_log {
  * names. -ENOENT when there is no segment; -EINVAL for a mixture; err filled.
  */
 int audit_log_open(struct audit_log *log, char **arguments, int n, const char *conf,
-                   struct err *err) __attribute__((warn_unused_result));
+                   struct err *err) MUST_CHECK;
 void audit_log_deinit(struct audit_log *log); /* of a zeroed one is fine */
 
 /* The directory that `conf` (keeper.conf) names; the caller frees it. Negative with err filled. */
-int audit_log_directory(char **out, const char *conf, struct err *err)
-    __attribute__((warn_unused_result));
+int audit_log_directory(char **out, const char *conf, struct err *err) MUST_CHECK;
 
 /* ---- reading, without proving anything ---- */
 
@@ -51,8 +50,7 @@ struct audit_read {
  * written, and no damage. 0; what `each` or read(2) said, err filled if it is reading. The caller
  * ends it with audit_read_deinit.
  */
-int audit_read_log(struct audit_read *r, const struct audit_log *log, struct err *err)
-    __attribute__((warn_unused_result));
+int audit_read_log(struct audit_read *r, const struct audit_log *log, struct err *err) MUST_CHECK;
 void audit_read_deinit(struct audit_read *r); /* of a zeroed one is fine */
 
 /*
@@ -60,7 +58,7 @@ void audit_read_deinit(struct audit_read *r); /* of a zeroed one is fine */
  * looks by itself now and then for the file systems that don't tell. Returns 0 after SIGINT,
  * SIGTERM, or once nobody reads standard output any more; -errno with err filled.
  */
-int audit_follow(struct audit_read *r, struct err *err) __attribute__((warn_unused_result));
+int audit_follow(struct audit_read *r, struct err *err) MUST_CHECK;
 
 /* From here on SIGINT and SIGTERM don't end the program: they are asked for with ..._ended. */
 void audit_follow_signals(void);
@@ -78,7 +76,6 @@ typedef void audit_log_progress(void *arg, uint64_t done, uint64_t all);
  * when it can't be read. A last line that is being written is waited for.
  */
 int audit_log_verify(const struct audit_log *log, size_t segments, struct verify *v,
-                     audit_log_progress *progress, void *arg, struct err *err)
-    __attribute__((warn_unused_result));
+                     audit_log_progress *progress, void *arg, struct err *err) MUST_CHECK;
 
 #endif

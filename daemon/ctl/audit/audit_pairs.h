@@ -29,11 +29,10 @@ struct audit_pairs {
 void audit_pairs_deinit(struct audit_pairs *p); /* of a zeroed one is fine */
 
 /* Copies id and record. NULL when out of memory. */
-struct audit_open *audit_pairs_open(struct audit_pairs *p, struct slice id, struct slice record)
-    __attribute__((warn_unused_result));
+struct audit_open *audit_pairs_open(struct audit_pairs *p, struct slice id,
+                                    struct slice record) MUST_CHECK;
 
 /* Takes the oldest of that id out, to be freed with free(3). NULL when there is none. */
-struct audit_open *audit_pairs_close(struct audit_pairs *p, struct slice id)
-    __attribute__((warn_unused_result));
+struct audit_open *audit_pairs_close(struct audit_pairs *p, struct slice id) MUST_CHECK;
 
 #endif

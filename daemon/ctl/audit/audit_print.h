@@ -31,10 +31,9 @@ void audit_print_deinit(struct audit_print *p);
  * A request (its intent, its outcome; either may be empty) or one other record, as their own bytes:
  * in JSON lines each is one line, unchanged. 0, -EBADMSG when one is no JSON, -ENOMEM.
  */
-int audit_print(struct audit_print *p, struct slice first, struct slice second)
-    __attribute__((warn_unused_result));
+int audit_print(struct audit_print *p, struct slice first, struct slice second) MUST_CHECK;
 
 /* Prints what was kept; from now on entries are printed at once. */
-int audit_print_kept(struct audit_print *p) __attribute__((warn_unused_result));
+int audit_print_kept(struct audit_print *p) MUST_CHECK;
 
 #endif

@@ -22,10 +22,10 @@ struct audit_select {
 void audit_select_deinit(struct audit_select *s); /* facts and print */
 
 /* 0, AUDIT_READ_DAMAGED (ctl/audit/audit_log.h), or -errno. */
-int audit_select_record(struct audit_select *s, const struct line *line, struct slice bytes)
-    __attribute__((warn_unused_result));
+int audit_select_record(struct audit_select *s, const struct line *line,
+                        struct slice bytes) MUST_CHECK;
 
 /* Requests of that log without an outcome at its end. */
-int audit_select_open(struct audit_select *s) __attribute__((warn_unused_result));
+int audit_select_open(struct audit_select *s) MUST_CHECK;
 
 #endif

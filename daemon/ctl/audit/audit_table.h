@@ -34,8 +34,7 @@ void audit_table_deinit(struct audit_table *t);
  * One row. `first` is an intent, or a record of any other type, or empty when only the outcome is
  * at hand; `second` is the outcome, or empty. 0, -EBADMSG when one is no JSON, or -ENOMEM.
  */
-int audit_table_row(struct audit_table *t, struct slice first, struct slice second)
-    __attribute__((warn_unused_result));
+int audit_table_row(struct audit_table *t, struct slice first, struct slice second) MUST_CHECK;
 
 /*
  * Foreign text in a few columns of a terminal: harmless (ctl/show.h), and cut to fit.

@@ -73,18 +73,16 @@ struct archive_check {
     char held_time[SEAL_TIME], held_host[ARCHIVE_HOST], held_other[ARCHIVE_HOST], held_what[320];
 };
 
-int archive_check_init(struct archive_check *c, const struct archive_check_options *options)
-    __attribute__((warn_unused_result));
+int archive_check_init(struct archive_check *c,
+                       const struct archive_check_options *options) MUST_CHECK;
 void archive_check_deinit(struct archive_check *c); /* of a zeroed one is fine */
 
 /* A line of what stays of segments that were retired before the record `before`; before all else.
  */
-int archive_check_retired(struct archive_check *c, struct slice line, uint64_t before)
-    __attribute__((warn_unused_result));
+int archive_check_retired(struct archive_check *c, struct slice line, uint64_t before) MUST_CHECK;
 
 /* In the centre's order. 0 or -ENOMEM. */
-int archive_check_record(struct archive_check *c, const struct archive_record *record)
-    __attribute__((warn_unused_result));
+int archive_check_record(struct archive_check *c, const struct archive_record *record) MUST_CHECK;
 
 /* Behind the last one. */
 void archive_check_end(struct archive_check *c);

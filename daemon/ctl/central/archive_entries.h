@@ -23,12 +23,11 @@ struct archive_entries {
  * with err filled.
  */
 int archive_entries_read(struct archive_entries *out, struct archive *archive, struct slice digits,
-                         struct err *err) __attribute__((warn_unused_result));
+                         struct err *err) MUST_CHECK;
 void archive_entries_deinit(struct archive_entries *all); /* of a zeroed one is fine */
 
 /* Whether its records can be asked for: 0, or -EBADMSG with err filled. */
-int archive_entry_sound(const struct archive_entry *entry, struct err *err)
-    __attribute__((warn_unused_result));
+int archive_entry_sound(const struct archive_entry *entry, struct err *err) MUST_CHECK;
 
 /* Whether a log's identity begins with these digits. */
 bool archive_entry_matches(const struct seal_key *log, struct slice digits);

@@ -13,6 +13,6 @@
  * -EBADMSG when that part of the log is broken; another -errno; err filled.
  */
 int archive_head(struct verify *v, struct archive *archive, const struct archive_entry *entry,
-                 struct err *err) __attribute__((warn_unused_result));
+                 struct err *err) MUST_CHECK;
 
 #endif

@@ -30,16 +30,14 @@ struct archive_local {
 };
 
 /* The log in that directory. Negative with err filled. */
-int archive_local_open(struct archive_local *l, const char *directory, struct err *err)
-    __attribute__((warn_unused_result));
+int archive_local_open(struct archive_local *l, const char *directory, struct err *err) MUST_CHECK;
 void archive_local_deinit(struct archive_local *l); /* of a zeroed one is fine */
 
 void archive_local_begin(struct archive_local *l, void (*found)(void *arg, const struct finding *),
                          void *arg, struct err *err);
 /* A record of this log as the centre has it, in its order. Negative with err filled. */
-int archive_local_record(struct archive_local *l, const struct archive_record *record)
-    __attribute__((warn_unused_result));
+int archive_local_record(struct archive_local *l, const struct archive_record *record) MUST_CHECK;
 /* Behind the last one. */
-int archive_local_end(struct archive_local *l) __attribute__((warn_unused_result));
+int archive_local_end(struct archive_local *l) MUST_CHECK;
 
 #endif

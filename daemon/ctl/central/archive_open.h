@@ -9,8 +9,7 @@
  * -EINVAL for what is no such URL, -ENOSYS for a kind that this build lacks, or what the kind says;
  * err filled, without a password.
  */
-int archive_open(struct archive **out, const char *url, struct err *err)
-    __attribute__((warn_unused_result));
+int archive_open(struct archive **out, const char *url, struct err *err) MUST_CHECK;
 void archive_close(struct archive *archive); /* NULL is fine */
 
 #endif

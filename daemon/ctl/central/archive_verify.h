@@ -30,7 +30,7 @@ struct archive_verify_options {
  * when there is none, but something is unproved, or could not be read (err filled); CTL_CONFIG for
  * a bad file of identities (err filled).
  */
-int archive_verify(const struct archive_verify_options *options, FILE *out, struct err *err)
-    __attribute__((warn_unused_result));
+int archive_verify(const struct archive_verify_options *options, FILE *out,
+                   struct err *err) MUST_CHECK;
 
 #endif

@@ -14,6 +14,6 @@
  */
 int audit_merge(struct archive *archive, const struct archive_entries *logs,
                 int (*each)(void *arg, size_t of, const struct archive_record *record), void *arg,
-                struct err *err) __attribute__((warn_unused_result));
+                struct err *err) MUST_CHECK;
 
 #endif

@@ -27,8 +27,7 @@ struct identities {
 };
 
 /* -EINVAL for a line that is none (err names it), -ENOENT or another -errno; err filled. */
-int identities_read(struct identities *out, const char *path, struct err *err)
-    __attribute__((warn_unused_result));
+int identities_read(struct identities *out, const char *path, struct err *err) MUST_CHECK;
 void identities_deinit(struct identities *all); /* of a zeroed one is fine */
 
 struct identity *identities_find(const struct identities *all, const struct seal_key *log);
@@ -41,6 +40,6 @@ bool identities_name_ok(const char *name);
 /* Adds one to the list (copying its name), and a line to the file, durably; makes the file when
  * there is none. */
 int identities_append(struct identities *all, const char *path, const struct identity *identity,
-                      struct err *err) __attribute__((warn_unused_result));
+                      struct err *err) MUST_CHECK;
 
 #endif

@@ -6,8 +6,7 @@
 #include "policy/policy.h"
 
 /* `clients` and `rules` of the file alone. Negative with err filled; -ENOENT: there is no file. */
-int policy_load(struct policy **out, const char *path, struct err *err)
-    __attribute__((warn_unused_result));
+int policy_load(struct policy **out, const char *path, struct err *err) MUST_CHECK;
 
 /* The commands of `cention-proxyctl policy` and `token`. See ctl.h. */
 int policy_main(int argc, char **argv);

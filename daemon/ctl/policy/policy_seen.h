@@ -34,8 +34,7 @@ struct policy_seen {
 };
 
 /* Adds an intent that was done. 0 or -ENOMEM. */
-int policy_seen_add(struct policy_seen *seen, const struct audit_facts *intent)
-    __attribute__((warn_unused_result));
+int policy_seen_add(struct policy_seen *seen, const struct audit_facts *intent) MUST_CHECK;
 void policy_seen_deinit(struct policy_seen *seen); /* of a zeroed one is fine */
 
 #endif

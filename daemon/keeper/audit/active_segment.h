@@ -48,37 +48,34 @@ enum active_trouble {
  * `path` is the directory's. Fills all but `io` and `step`, which the caller sets before. 0 or
  * -errno; nothing is left behind then.
  */
-int active_create(struct active_segment *active, int directory, const char *path, uint64_t first)
-    __attribute__((warn_unused_result));
-int active_open(struct active_segment *active, int directory, const char *path, uint64_t first)
-    __attribute__((warn_unused_result));
+int active_create(struct active_segment *active, int directory, const char *path,
+                  uint64_t first) MUST_CHECK;
+int active_open(struct active_segment *active, int directory, const char *path,
+                uint64_t first) MUST_CHECK;
 
 /* Makes sure that the next `need` bytes have space. 0, or -ENOSPC and the like. */
-int active_reserve(struct active_segment *active, uint64_t need)
-    __attribute__((warn_unused_result));
+int active_reserve(struct active_segment *active, uint64_t need) MUST_CHECK;
 
 /* Writes and consumes all of `batch`. 0 or -errno: then part of it may be written. */
-int active_write(struct active_segment *active, struct buf *batch)
-    __attribute__((warn_unused_result));
+int active_write(struct active_segment *active, struct buf *batch) MUST_CHECK;
 
 /* 0 (also when there was nothing), or -errno: then for good, see audit.h. */
-int active_sync(struct active_segment *active) __attribute__((warn_unused_result));
+int active_sync(struct active_segment *active) MUST_CHECK;
 
 enum active_trouble active_check(const struct active_segment *active);
 const char *active_trouble_name(enum active_trouble trouble); /* "removed", "replaced", "altered" */
 
 /* From now on `fd` (taken over) is the file. 0 or -errno. */
-int active_adopt(struct active_segment *active, int fd) __attribute__((warn_unused_result));
+int active_adopt(struct active_segment *active, int fd) MUST_CHECK;
 
 void active_finish(
     struct active_segment *active); /* gives reserved space back, makes it read-only, closes */
 void active_close(struct active_segment *active); /* a closed one is fine */
 
 /* A descriptor of the checked directory, or -errno with err filled. */
-int audit_dir_open(const char *path, struct err *err) __attribute__((warn_unused_result));
+int audit_dir_open(const char *path, struct err *err) MUST_CHECK;
 
 /* A descriptor that holds the lock while it is open. -EAGAIN when another keeper has it. */
-int audit_dir_lock(int directory, const char *path, struct err *err)
-    __attribute__((warn_unused_result));
+int audit_dir_lock(int directory, const char *path, struct err *err) MUST_CHECK;
 
 #endif

@@ -53,7 +53,7 @@ enum {
  * else may write in it, and this process may, and the fields' key in it, if any, is one. -errno
  * with err filled.
  */
-int audit_check(const char *directory, struct err *err) __attribute__((warn_unused_result));
+int audit_check(const char *directory, struct err *err) MUST_CHECK;
 
 /*
  * Locks the directory against other keepers, verifies the end of the log and sets a torn end aside,
@@ -61,38 +61,34 @@ int audit_check(const char *directory, struct err *err) __attribute__((warn_unus
  * another keeper has the directory, -EBADMSG when a record is damaged, other -errno; err filled.
  */
 int audit_open(struct audit **out, const char *directory, const struct audit_options *options,
-               struct err *err) __attribute__((warn_unused_result));
+               struct err *err) MUST_CHECK;
 void audit_free(struct audit *audit); /* what is not committed is lost; NULL is fine */
 
 /* How field values are kept (veil.h) in what is added from now on; borrowed until the next call. */
 void audit_fields(struct audit *audit, const struct redaction_rules *rules);
 
 /* Records the start, what was recovered, and an outcome for every request left open; commits. */
-int audit_begin(struct audit *audit, const char *version, uint32_t pid, struct err *err)
-    __attribute__((warn_unused_result));
+int audit_begin(struct audit *audit, const char *version, uint32_t pid, struct err *err) MUST_CHECK;
 
 /*
  * Each adds one record to the next commit. 0, or a negative errno: then nothing was added, and the
  * number is given to the next one. What they take is as in record.h. Over the quota intents and
  * rejects are not taken: -EDQUOT.
  */
-int audit_intent(struct audit *audit, const struct sign_request *sign, struct slice key_id)
-    __attribute__((warn_unused_result));
-int audit_outcome(struct audit *audit, const struct record_outcome *outcome)
-    __attribute__((warn_unused_result));
-int audit_reject(struct audit *audit, const struct reject_request *reject)
-    __attribute__((warn_unused_result));
-int audit_key(struct audit *audit, struct slice workspace, struct slice key_id, const char *event)
-    __attribute__((warn_unused_result));
-int audit_config(struct audit *audit, const char *result, struct slice error)
-    __attribute__((warn_unused_result));
-int audit_stop(struct audit *audit) __attribute__((warn_unused_result));
+int audit_intent(struct audit *audit, const struct sign_request *sign,
+                 struct slice key_id) MUST_CHECK;
+int audit_outcome(struct audit *audit, const struct record_outcome *outcome) MUST_CHECK;
+int audit_reject(struct audit *audit, const struct reject_request *reject) MUST_CHECK;
+int audit_key(struct audit *audit, struct slice workspace, struct slice key_id,
+              const char *event) MUST_CHECK;
+int audit_config(struct audit *audit, const char *result, struct slice error) MUST_CHECK;
+int audit_stop(struct audit *audit) MUST_CHECK;
 
 /* The seq of the record added last; 0: none yet. */
 uint64_t audit_seq(const struct audit *audit);
 
 /* Makes everything added durable: 0 (also when there was nothing), or -EIO, then and for good. */
-int audit_commit(struct audit *audit) __attribute__((warn_unused_result));
+int audit_commit(struct audit *audit) MUST_CHECK;
 
 /*
  * What is due by time or size: a signature, a new epoch, a new segment, a piece of the work on
@@ -100,7 +96,7 @@ int audit_commit(struct audit *audit) __attribute__((warn_unused_result));
  * segments none is touched that holds records from seq `oldest_open` on: intents without an outcome
  * yet (UINT64_MAX: there is none). 0, or -EIO as audit_commit.
  */
-int audit_tend(struct audit *audit, uint64_t oldest_open) __attribute__((warn_unused_result));
+int audit_tend(struct audit *audit, uint64_t oldest_open) MUST_CHECK;
 /* Microseconds until audit_tend has something to do, 0 when it has now. */
 uint64_t audit_due(const struct audit *audit);
 

@@ -45,8 +45,7 @@ struct ledger {
 };
 
 /* An empty one without a file. 0 or -ENOMEM. */
-int ledger_init(struct ledger *l, const struct audit_io *io, uint64_t step)
-    __attribute__((warn_unused_result));
+int ledger_init(struct ledger *l, const struct audit_io *io, uint64_t step) MUST_CHECK;
 void ledger_deinit(struct ledger *l); /* what is not committed is lost; of a zeroed one is fine */
 
 /* The last record so far, which is on the disk. */
@@ -73,17 +72,17 @@ enum ledger_kind {
  * `formatted` is what record.h returned. 0; or negative, and then nothing was added and the number
  * goes to the next record: what was given, -ENOSPC when the log is full, -EIO when it has failed.
  */
-int ledger_add(struct ledger *l, enum ledger_kind kind, const struct draft *d, int formatted)
-    __attribute__((warn_unused_result));
+int ledger_add(struct ledger *l, enum ledger_kind kind, const struct draft *d,
+               int formatted) MUST_CHECK;
 
 /* Adds a signature over all records so far: a checkpoint, or with `next` the epoch's last act. */
-int ledger_seal(struct ledger *l, const struct seal_key *next) __attribute__((warn_unused_result));
+int ledger_seal(struct ledger *l, const struct seal_key *next) MUST_CHECK;
 
 /* Makes everything added durable: 0 (also when there was nothing), or -EIO, then and for good. */
-int ledger_commit(struct ledger *l) __attribute__((warn_unused_result));
+int ledger_commit(struct ledger *l) MUST_CHECK;
 
 /* Looks whether the live file is still there; if not, puts it back. 0, or -EIO when it can't. */
-int ledger_check(struct ledger *l) __attribute__((warn_unused_result));
+int ledger_check(struct ledger *l) MUST_CHECK;
 
 /* Both log why. -ENOSPC and -EIO. */
 int ledger_full(struct ledger *l, int code);

@@ -32,7 +32,7 @@ const char *pending_refusal(const struct pending *p, uint64_t id, size_t max);
  * `*added` is the entry and stays valid, and where it is, until it is removed.
  */
 int pending_add(struct pending *p, uint64_t id, struct slice request_id, size_t max,
-                struct pending_request **added) __attribute__((warn_unused_result));
+                struct pending_request **added) MUST_CHECK;
 
 /* NULL when there is none. */
 struct pending_request *pending_find(const struct pending *p, uint64_t id);

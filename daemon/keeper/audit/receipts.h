@@ -26,8 +26,7 @@ struct receipts_paths {
  * Adds a copy. NULL; or a sentence why it can't be: it is not named NAME.receipt, another one has
  * the same NAME, there are too many, or there is no memory.
  */
-const char *receipts_paths_add(struct receipts_paths *paths, const char *path)
-    __attribute__((warn_unused_result));
+const char *receipts_paths_add(struct receipts_paths *paths, const char *path) MUST_CHECK;
 bool receipts_paths_same(const struct receipts_paths *x, const struct receipts_paths *y);
 void receipts_paths_deinit(struct receipts_paths *paths); /* of a zeroed one is fine */
 

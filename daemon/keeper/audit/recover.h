@@ -26,8 +26,7 @@ struct recover {
  * offset in err when a record is damaged, -EINVAL when the segments make no log; other -errno.
  * Fills a zeroed *out; deinit it in every case.
  */
-int recover_log(struct recover *out, int directory, const char *path, struct err *err)
-    __attribute__((warn_unused_result));
+int recover_log(struct recover *out, int directory, const char *path, struct err *err) MUST_CHECK;
 void recover_deinit(struct recover *r); /* of a zeroed one is fine */
 
 #endif

@@ -20,7 +20,6 @@ struct restored {
  * when they are not what was written. Other -errno; err filled, and the live segment left as it is.
  */
 int restore_segment(struct restored *out, const struct active_segment *active, uint64_t next_seq,
-                    const struct chain_hash *last, struct err *err)
-    __attribute__((warn_unused_result));
+                    const struct chain_hash *last, struct err *err) MUST_CHECK;
 
 #endif

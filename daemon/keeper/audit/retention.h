@@ -75,6 +75,6 @@ uint64_t retention_due(const struct retention *a);
  * and commits it. 0, or -EIO when the ledger failed.
  */
 int retention_step(struct retention *a, struct ledger *ledger, uint64_t active,
-                   uint64_t oldest_open, uint64_t covered) __attribute__((warn_unused_result));
+                   uint64_t oldest_open, uint64_t covered) MUST_CHECK;
 
 #endif

@@ -20,8 +20,8 @@ enum {
  * Moves n bytes from `good` to the end of the segment's file (open for writing) to a new pending
  * file, durably, and cuts them off. 0 or -errno.
  */
-int truncated_tail_set_aside(int directory, const char *segment, int fd, uint64_t good, uint64_t n)
-    __attribute__((warn_unused_result));
+int truncated_tail_set_aside(int directory, const char *segment, int fd, uint64_t good,
+                             uint64_t n) MUST_CHECK;
 
 struct truncated_tail {
     char segment[TRUNCATED_TAIL_NAME]; /* where it was cut off */
@@ -32,9 +32,9 @@ struct truncated_tail {
 
 /* Calls for each pending file until one call returns not 0; that, 0, or -errno. */
 int truncated_tail_each(int directory, int (*each)(void *arg, const struct truncated_tail *tail),
-                        void *arg) __attribute__((warn_unused_result));
+                        void *arg) MUST_CHECK;
 
 /* All pending files are recorded: they get their names. 0 or -errno. */
-int truncated_tail_settle(int directory) __attribute__((warn_unused_result));
+int truncated_tail_settle(int directory) MUST_CHECK;
 
 #endif

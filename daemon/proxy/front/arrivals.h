@@ -22,7 +22,7 @@ struct arrival {
 };
 
 /* -ENOMEM. */
-int arrivals_new(struct arrivals **out, struct loop *loop) __attribute__((warn_unused_result));
+int arrivals_new(struct arrivals **out, struct loop *loop) MUST_CHECK;
 
 /* Those that are still there go nowhere. NULL is fine. */
 void arrivals_free(struct arrivals *arrivals);

@@ -80,7 +80,7 @@ struct client_link {
 /* Takes over fd (closed on failure too). -ENOMEM. */
 int client_new(struct client **out, struct loop *loop, int fd, const struct client_peer *peer,
                const struct client_limits *limits, const struct client_handler *handler, void *arg,
-               const struct client_owner *owner) __attribute__((warn_unused_result));
+               const struct client_owner *owner) MUST_CHECK;
 
 struct client_link *client_link(struct client *client);
 

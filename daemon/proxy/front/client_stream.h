@@ -13,22 +13,19 @@ struct client_stream {
 };
 
 /* Takes over the connected, non-blocking socket (closed on failure); `tls` NULL: plain. -ENOMEM. */
-int client_stream_open(struct client_stream *stream, int fd, struct tls_context *tls)
-    __attribute__((warn_unused_result));
+int client_stream_open(struct client_stream *stream, int fd, struct tls_context *tls) MUST_CHECK;
 void client_stream_close(struct client_stream *stream);
 
 /*
  * TLS: 0 when the handshake is done, -EAGAIN to go on when there is something to read, -EPROTO when
  * it failed (client_stream_error says why).
  */
-int client_stream_shake(struct client_stream *stream) __attribute__((warn_unused_result));
+int client_stream_shake(struct client_stream *stream) MUST_CHECK;
 const char *client_stream_error(const struct client_stream *stream);
 
 /* As buf_recv and buf_send: bytes, -EAGAIN, 0 at the end of the stream, other negative errno. */
-ssize_t client_stream_recv(struct client_stream *stream, struct buf *in, size_t most)
-    __attribute__((warn_unused_result));
-ssize_t client_stream_send(struct client_stream *stream, struct buf *out)
-    __attribute__((warn_unused_result));
+ssize_t client_stream_recv(struct client_stream *stream, struct buf *in, size_t most) MUST_CHECK;
+ssize_t client_stream_send(struct client_stream *stream, struct buf *out) MUST_CHECK;
 
 /* True when bytes wait that no event of the socket will tell of. */
 bool client_stream_pending(const struct client_stream *stream);

@@ -12,8 +12,7 @@
 struct clients;
 
 int clients_new(struct clients **out, struct loop *loop, const struct client_limits *limits,
-                unsigned max, const struct client_handler *handler, void *arg)
-    __attribute__((warn_unused_result));
+                unsigned max, const struct client_handler *handler, void *arg) MUST_CHECK;
 
 /* Ends all connections at once, and frees the listeners. NULL is fine. */
 void clients_free(struct clients *clients);
@@ -34,10 +33,9 @@ void clients_hosts(struct clients *clients, const struct origin_hosts *hosts);
  * for less there may be 64 connections too many meanwhile. Where all are busy, the new one is
  * answered 503 `overloaded`; past some more the listeners rest until one can go.
  */
-int clients_listen(struct clients *clients, const struct listener_conf *conf, struct err *err)
-    __attribute__((warn_unused_result));
-int clients_adopt(struct clients *clients, const char *name, int fd, struct err *err)
-    __attribute__((warn_unused_result));
+int clients_listen(struct clients *clients, const struct listener_conf *conf,
+                   struct err *err) MUST_CHECK;
+int clients_adopt(struct clients *clients, const char *name, int fd, struct err *err) MUST_CHECK;
 
 /* What the connections of several loops have in common. */
 struct clients_shared {
@@ -51,12 +49,11 @@ struct clients_shared {
  * busy. Each has its own `max`, and makes room for what it took among its own.
  */
 int clients_share(struct clients *clients, struct clients *first, const struct listener_conf *conf,
-                  struct clients_shared *shared, struct err *err)
-    __attribute__((warn_unused_result));
+                  struct clients_shared *shared, struct err *err) MUST_CHECK;
 
 /* listener_renew for the listener that was made as number i by clients_listen. */
 int clients_renew(struct clients *clients, unsigned i, const struct listener_conf *conf,
-                  struct err *err) __attribute__((warn_unused_result));
+                  struct err *err) MUST_CHECK;
 
 /*
  * Stops listening; connections between requests end, others after their answer. `empty` is called

@@ -35,13 +35,11 @@ struct listener_owner {
 
 /* Binds and listens. A Unix socket's file is replaced only when nobody answers on it. */
 int listener_open(struct listener **out, struct loop *loop, const struct listener_conf *conf,
-                  const struct listener_owner *owner, struct err *err)
-    __attribute__((warn_unused_result));
+                  const struct listener_owner *owner, struct err *err) MUST_CHECK;
 
 /* Takes over an inherited listening socket: a Unix one, or TCP on loopback. */
 int listener_adopt(struct listener **out, struct loop *loop, const char *name, int fd,
-                   const struct listener_owner *owner, struct err *err)
-    __attribute__((warn_unused_result));
+                   const struct listener_owner *owner, struct err *err) MUST_CHECK;
 
 /*
  * The same socket for another loop, with TLS of its own from the files of `conf` when the first one
@@ -50,14 +48,14 @@ int listener_adopt(struct listener **out, struct loop *loop, const char *name, i
  */
 int listener_share(struct listener **out, struct loop *loop, struct listener *first,
                    const struct listener_conf *conf, const struct listener_owner *owner,
-                   struct err *err) __attribute__((warn_unused_result));
+                   struct err *err) MUST_CHECK;
 
 /*
  * Reads the TLS files of the configuration again, for connections from now on; nothing on a plain
  * listener. On failure the old ones stay.
  */
-int listener_renew(struct listener *l, const struct listener_conf *conf, struct err *err)
-    __attribute__((warn_unused_result));
+int listener_renew(struct listener *l, const struct listener_conf *conf,
+                   struct err *err) MUST_CHECK;
 
 /* Stops or resumes accepting; connections wait in the kernel's queue meanwhile. */
 void listener_hold(struct listener *l, bool hold);

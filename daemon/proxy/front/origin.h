@@ -27,8 +27,7 @@ struct origin_hosts {
  * Adds "name", "1.2.3.4" or "[::1]", with ":port" or without; the bytes are copied. -EINVAL when it
  * is none of these (or ends in a dot), -E2BIG when there are too many.
  */
-int origin_hosts_add(struct origin_hosts *hosts, const char *host)
-    __attribute__((warn_unused_result));
+int origin_hosts_add(struct origin_hosts *hosts, const char *host) MUST_CHECK;
 
 /*
  * True when the request may go on; false with *why filled (403 `forbidden`, naming the Host or the

@@ -35,7 +35,7 @@ struct client_peer {
  * Opens what identifying needs; before the process confines itself. Where sock_diag can't be used
  * a warning is logged, and the uid of every TCP client is unknown. -ENOMEM.
  */
-int peers_new(struct peers **out) __attribute__((warn_unused_result));
+int peers_new(struct peers **out) MUST_CHECK;
 
 /* After the last connection. NULL is fine. */
 void peers_free(struct peers *peers);

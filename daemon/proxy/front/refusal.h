@@ -5,6 +5,8 @@
 #ifndef CENTION_PROXY_FRONT_REFUSAL_H
 #define CENTION_PROXY_FRONT_REFUSAL_H
 
+#include "base/attributes.h"
+
 #include <stdbool.h>
 
 struct refusal {
@@ -18,6 +20,6 @@ struct refusal {
 
 /* Fills *r for a request of which nothing was sent. Returns false: "don't go on". */
 bool refuse(struct refusal *r, unsigned status, const char *code, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+    PRINTF_LIKE(4, 5);
 
 #endif

@@ -39,14 +39,13 @@ enum {
  * so that the kernel's module is there before the first client. A negative errno with *err where
  * the kernel, or what confines this process (AF_NETLINK), doesn't let it.
  */
-int sock_diag_open(struct sock_diag **out, struct err *err) __attribute__((warn_unused_result));
+int sock_diag_open(struct sock_diag **out, struct err *err) MUST_CHECK;
 
 /* NULL is fine. */
 void sock_diag_close(struct sock_diag *d);
 
 /* The ends of the accepted socket `fd`. 0, SOCK_DIAG_ELSEWHERE, or a negative errno. */
-int sock_diag_pair(const struct sock_diag *d, int fd, struct sock_diag_pair *out)
-    __attribute__((warn_unused_result));
+int sock_diag_pair(const struct sock_diag *d, int fd, struct sock_diag_pair *out) MUST_CHECK;
 
 /*
  * The socket at the other end of the accepted socket `fd`, whose pair it is. 0, SOCK_DIAG_NOBODY,
@@ -57,7 +56,7 @@ int sock_diag_pair(const struct sock_diag *d, int fd, struct sock_diag_pair *out
  * that pair, so the socket that was found is the one that sent us what we read.
  */
 int sock_diag_find(struct sock_diag *d, int fd, const struct sock_diag_pair *pair,
-                   struct sock_diag_socket *out) __attribute__((warn_unused_result));
+                   struct sock_diag_socket *out) MUST_CHECK;
 
 enum {
     SOCK_DIAG_BATCH = 32, /* questions that sock_diag_find_all takes */

@@ -58,8 +58,8 @@ struct h2_events {
 struct h2_session;
 
 /* Copies events. -ENOMEM. */
-int h2_session_new(struct h2_session **out, const struct h2_events *events, size_t head_bytes)
-    __attribute__((warn_unused_result));
+int h2_session_new(struct h2_session **out, const struct h2_events *events,
+                   size_t head_bytes) MUST_CHECK;
 /* Streams are forgotten without an event. NULL is fine. */
 void h2_session_free(struct h2_session *s);
 
@@ -67,15 +67,13 @@ void h2_session_free(struct h2_session *s);
 void h2_session_stop(struct h2_session *s);
 
 /* False when the session is over: h2_session_why says why, no more bytes are to be exchanged. */
-bool h2_session_feed(struct h2_session *s, const char *data, size_t len)
-    __attribute__((warn_unused_result));
+bool h2_session_feed(struct h2_session *s, const char *data, size_t len) MUST_CHECK;
 
 /*
  * Collects what is to be sent, frame by frame, until there are `enough` bytes in `out` (which must
  * allow H2_OUT_MAX and be secret) or no more is to be sent now. False as above.
  */
-bool h2_session_fill(struct h2_session *s, struct buf *out, size_t enough)
-    __attribute__((warn_unused_result));
+bool h2_session_fill(struct h2_session *s, struct buf *out, size_t enough) MUST_CHECK;
 uint64_t h2_session_filled(const struct h2_session *s); /* bytes that were ever collected */
 bool h2_session_wants_fill(const struct h2_session *s);
 
@@ -96,7 +94,7 @@ bool h2_session_leaving(const struct h2_session *s);
  * -EINVAL.
  */
 int h2_session_submit(struct h2_session *s, struct h2_stream *stream, const struct http_head *head,
-                      struct slice body) __attribute__((warn_unused_result));
+                      struct slice body) MUST_CHECK;
 
 /* Takes the stream out of the session without an event; the peer is told CANCEL. */
 void h2_session_reset(struct h2_session *s, struct h2_stream *stream);

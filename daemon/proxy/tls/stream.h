@@ -22,10 +22,9 @@ enum {
 };
 
 /* > 0 bytes; 0 an orderly end; or one of the above. */
-ssize_t stream_read(struct stream *s, char *data, size_t len) __attribute__((warn_unused_result));
+ssize_t stream_read(struct stream *s, char *data, size_t len) MUST_CHECK;
 /* > 0 bytes; or one of the above. */
-ssize_t stream_write(struct stream *s, const char *data, size_t len)
-    __attribute__((warn_unused_result));
+ssize_t stream_write(struct stream *s, const char *data, size_t len) MUST_CHECK;
 
 /* Bytes that the kernel took so far, on the wire's side of TLS. */
 uint64_t stream_written(const struct stream *s);
@@ -36,7 +35,7 @@ bool stream_pending(const struct stream *s);
 bool stream_h2(const struct stream *s); /* HTTP/2 was agreed on */
 /* One call to the kernel for several TLS records; stream_pending then tells of parts of one, too.
  * -ENOMEM. */
-int stream_read_ahead(struct stream *s) __attribute__((warn_unused_result));
+int stream_read_ahead(struct stream *s) MUST_CHECK;
 
 void stream_close(struct stream *s);
 

@@ -25,9 +25,9 @@ enum {
 
 /* Reads the CA store now (ca_file "" is the system's). `literal`: host is an IP address. */
 int tls_context_new(struct tls_context **out, const char *host, bool literal, const char *ca_file,
-                    struct err *err) __attribute__((warn_unused_result));
+                    struct err *err) MUST_CHECK;
 /* From now on its sessions offer HTTP/2 before HTTP/1.1 (ALPN, RFC 7301). -ENOMEM. */
-int tls_context_offer_h2(struct tls_context *context) __attribute__((warn_unused_result));
+int tls_context_offer_h2(struct tls_context *context) MUST_CHECK;
 
 /*
  * For the server's side, TLS 1.2 or later: its chain and private key (PEM; the key's file closed to
@@ -36,17 +36,16 @@ int tls_context_offer_h2(struct tls_context *context) __attribute__((warn_unused
  * err: "certificate: ...".
  */
 int tls_context_server(struct tls_context **out, const char *certificate, const char *key,
-                       const char *client_ca, struct err *err) __attribute__((warn_unused_result));
+                       const char *client_ca, struct err *err) MUST_CHECK;
 
 void tls_context_free(struct tls_context *context); /* NULL is fine */
 
 /* A session over a connected, non-blocking socket, which stays the caller's. -ENOMEM. */
-int tls_new(struct tls **out, struct tls_context *context, int fd)
-    __attribute__((warn_unused_result));
+int tls_new(struct tls **out, struct tls_context *context, int fd) MUST_CHECK;
 void tls_free(struct tls *tls); /* NULL is fine */
 
 /* 0 when done, TLS_WANT_*, or TLS_FAILED. */
-int tls_handshake(struct tls *tls) __attribute__((warn_unused_result));
+int tls_handshake(struct tls *tls) MUST_CHECK;
 bool tls_resumed(const struct tls *tls);
 bool tls_h2(const struct tls *tls); /* the server chose HTTP/2 */
 
@@ -54,7 +53,7 @@ bool tls_h2(const struct tls *tls); /* the server chose HTTP/2 */
  * From now on takes all that the socket has with one call to the kernel, up to two records' worth,
  * rather than each record's length and content apart. Once for a session. -ENOMEM.
  */
-int tls_read_ahead(struct tls *tls) __attribute__((warn_unused_result));
+int tls_read_ahead(struct tls *tls) MUST_CHECK;
 
 /*
  * The name in the peer's verified certificate: the first DNS name of its subjectAltName, else its
@@ -64,9 +63,8 @@ int tls_read_ahead(struct tls *tls) __attribute__((warn_unused_result));
 bool tls_peer_name(const struct tls *tls, char *out, size_t room);
 
 /* Bytes (> 0), or one of the above. */
-ssize_t tls_read(struct tls *tls, char *data, size_t len) __attribute__((warn_unused_result));
-ssize_t tls_write(struct tls *tls, const char *data, size_t len)
-    __attribute__((warn_unused_result));
+ssize_t tls_read(struct tls *tls, char *data, size_t len) MUST_CHECK;
+ssize_t tls_write(struct tls *tls, const char *data, size_t len) MUST_CHECK;
 
 /* True when bytes wait that no event of the socket will tell of; they need not be a whole record.
  */

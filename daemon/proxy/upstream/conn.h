@@ -34,8 +34,7 @@ struct conn_limits {
 
 /* Takes the stream over (closed on failure too). -ENOMEM. It begins idle. */
 int conn_new(struct conn **out, struct loop *loop, struct stream stream,
-             const struct conn_limits *limits, const struct conn_owner *owner)
-    __attribute__((warn_unused_result));
+             const struct conn_limits *limits, const struct conn_owner *owner) MUST_CHECK;
 
 /* Closes it without a word to the call it carries or to the owner. NULL is fine. */
 void conn_free(struct conn *conn);

@@ -42,8 +42,7 @@ struct h2_conn_limits {
 
 /* Takes the stream over (closed on failure too). -ENOMEM. */
 int h2_conn_new(struct h2_conn **out, struct loop *loop, struct stream stream,
-                const struct h2_conn_limits *limits, const struct h2_conn_owner *owner)
-    __attribute__((warn_unused_result));
+                const struct h2_conn_limits *limits, const struct h2_conn_owner *owner) MUST_CHECK;
 
 /* Closes it, tells the owner that it is gone, and frees its calls without a word to them. */
 void h2_conn_free(struct h2_conn *m);

@@ -59,7 +59,7 @@ struct upstream_counters {
 
 /* Reads the CA store and checks the configuration; connects to nothing yet. Copies conf. */
 int upstream_new(struct upstream **out, struct loop *loop, const struct upstream_conf *conf,
-                 struct err *err) __attribute__((warn_unused_result));
+                 struct err *err) MUST_CHECK;
 
 /*
  * Takes no new calls (they fail with UPSTREAM_CLOSING), lets running ones finish, closes idle
@@ -79,7 +79,7 @@ struct slice upstream_host(const struct upstream *u);
  * -ENOMEM, or 0 with *out set.
  */
 int upstream_call(struct upstream *u, struct buf *request, const struct upstream_events *events,
-                  void *arg, struct upstream_call **out) __attribute__((warn_unused_result));
+                  void *arg, struct upstream_call **out) MUST_CHECK;
 
 /* True when a call made now would neither find a connection nor a place in the queue. */
 bool upstream_full(const struct upstream *u);

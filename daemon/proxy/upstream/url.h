@@ -18,7 +18,6 @@ struct url {
 };
 
 /* -EINVAL with err filled. `plain_anywhere` also takes http:// to any host (an HTTP proxy). */
-int url_parse(struct url *out, const char *text, bool plain_anywhere, struct err *err)
-    __attribute__((warn_unused_result));
+int url_parse(struct url *out, const char *text, bool plain_anywhere, struct err *err) MUST_CHECK;
 
 #endif
