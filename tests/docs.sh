@@ -24,11 +24,11 @@ for pair in daemon/proxy/proxy_conf.c:conf/proxy.conf daemon/keeper/keeper_conf.
 done
 
 options() { # FILE: the long options in its table
-    sed -n '/struct option/,/};/p' "$1" | grep -oE '\{"[a-z-]+"' | tr -d '{"' | sort -u
+    sed -n '/struct option/,/};/p; /struct ctl_option/,/};/p' "$1" | grep -oE '\{"[a-z-]+"' | tr -d '{"' | sort -u
 }
 
-for pair in daemon/proxy/proxy_main.c:doc/cention-proxyd.8 daemon/keeper/keeper_main.c:doc/cention-keeperd.8 \
-    daemon/ship/ship_main.c:doc/cention-shipd.8 \
+for pair in daemon/base/process.c:doc/cention-proxyd.8 daemon/base/process.c:doc/cention-keeperd.8 \
+    daemon/base/process.c:doc/cention-shipd.8 \
     daemon/ctl/api/explain.c:doc/cention-proxyctl.1 daemon/ctl/api/endpoints.c:doc/cention-proxyctl.1 daemon/ctl/api/probe.c:doc/cention-proxyctl.1 \
     daemon/ctl/audit/audit_verify.c:doc/cention-proxyctl.1 daemon/ctl/audit/audit_head.c:doc/cention-proxyctl.1 \
     daemon/ctl/audit/audit_show.c:doc/cention-proxyctl.1 daemon/ctl/audit/audit_diff.c:doc/cention-proxyctl.1 \

@@ -3,11 +3,62 @@
 #include "base/asan.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+
+static int usage(const struct process_program *p, const char *what, const char *given)
+{
+    if (what)
+        (void)fprintf(stderr, "%s: %s%s\n", p->name, what, given);
+    (void)fputs(p->usage, stderr);
+    return EXIT_USAGE;
+}
+
+int process_options(struct process_options *out, const struct process_program *p, int argc,
+                    char **argv)
+{
+    static const struct option OPTIONS[] = {{"config", required_argument, NULL, 'c'},
+                                            {"test", no_argument, NULL, 't'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {NULL, 0, NULL, 0}};
+    int c;
+
+    while ((c = getopt_long(argc, argv, p->takes_command ? "+c:thV" : "c:thV", OPTIONS, NULL)) !=
+           -1) {
+        if (c == 'h')
+            return fputs(p->usage, stdout) < 0 ? EXIT_FAILED : EXIT_DONE;
+        if (c == 'V')
+            return printf("%s %s\n", p->name, p->version) < 0 ? EXIT_FAILED : EXIT_DONE;
+        if (c == 'c')
+            out->conf = optarg;
+        else if (c == 't')
+            out->test = true;
+        else
+            return usage(p, NULL, "");
+    }
+    if (optind == argc)
+        return PROCESS_GO_ON;
+    if (!p->takes_command)
+        return usage(p, "unexpected argument: ", argv[optind]);
+    if (out->test)
+        return usage(p, "-t takes no command", "");
+    if (strcmp(argv[optind - 1], "--") != 0)
+        return usage(p, "the command must follow --", "");
+    out->command = argv + optind;
+    return PROCESS_GO_ON;
+}
+
+int process_fail(const struct process_program *p, const struct err *err, int code)
+{
+    (void)fprintf(stderr, "%s: %s\n", p->name, err->text);
+    return code;
+}
 
 int process_harden(struct err *err)
 {

@@ -1,10 +1,40 @@
 /*
- * What a process gives up for good before it reads the first outside byte.
+ * What is the same for every daemon's process: its command line and exit codes, what it gives up
+ * for good before it reads the first outside byte, how many descriptors it may have, and its end.
  */
 #ifndef CENTION_BASE_PROCESS_H
 #define CENTION_BASE_PROCESS_H
 
 #include "base/err.h"
+
+#include <stdbool.h>
+
+enum {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_CONFIG = 78, /* EX_CONFIG of sysexits.h */
+    PROCESS_GO_ON = -1,
+};
+
+struct process_program {
+    const char *name, *version;
+    const char *usage;  /* the text of --help */
+    bool takes_command; /* behind -- */
+};
+
+struct process_options {
+    const char *conf; /* the caller sets the default */
+    bool test;        /* -t: check the configuration and exit */
+    char **command;   /* NULL without one */
+};
+
+/* Reads -c, -t, -h and -V, short and long. PROCESS_GO_ON, or the exit code: all was said. */
+int process_options(struct process_options *out, const struct process_program *program, int argc,
+                    char **argv) MUST_CHECK;
+
+/* Says on standard error what went wrong; returns the code. */
+int process_fail(const struct process_program *program, const struct err *err, int code);
 
 /*
  * No core dumps, not traceable by the same user, no new privileges. Call it once, first thing in

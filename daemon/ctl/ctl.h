@@ -8,6 +8,9 @@
 #define CENTION_SYSCONFDIR "/etc/cention-proxy"
 #endif
 
+#include "base/slice.h"
+
+#include <stdbool.h>
 #include <stddef.h>
 
 enum ctl_exit {
@@ -36,5 +39,32 @@ struct ctl_table {
  * standard output for --help and -h, else on standard error as a usage error. Returns an exit code.
  */
 int ctl_dispatch(const struct ctl_table *table, int argc, char **argv);
+
+/* An option of a command, and where what it says goes: the first of these that is not NULL. */
+struct ctl_option {
+    const char *name;  /* of its long form */
+    char letter;       /* of its short form; 0: it has none */
+    bool *flag;        /* takes no value: true when it is given */
+    const char **text; /* its value */
+    struct slice *slice;
+    /* Gets its value. CTL_DONE, or the exit code after it has said what is wrong. */
+    int (*set)(void *arg, const char *value);
+};
+
+enum {
+    CTL_OPTIONS_MAX = 24,
+    CTL_GO_ON = -1,
+};
+
+/*
+ * Reads the options (at most CTL_OPTIONS_MAX) as getopt_long(3) does, beside them -h and --help.
+ * CTL_GO_ON: the arguments begin at argv[optind]. Else the exit code: the help was printed, or what
+ * is wrong, which is always harmless on a terminal. `arg` is for the options' `set`.
+ */
+int ctl_options(const struct ctl_option *options, size_t n, const char *help, int argc, char **argv,
+                void *arg) MUST_CHECK;
+
+/* The command line is wrong in another way: prints the help on standard error. CTL_USAGE. */
+int ctl_usage(const char *help);
 
 #endif

@@ -17,7 +17,6 @@
 #include "keeper/signer.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,35 +24,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
-#ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION "0"
-#endif
-#ifndef SYSCONFDIR
-#define SYSCONFDIR "/etc"
-#endif
 
-#define PROGRAM      "cention-keeperd"
-#define DEFAULT_CONF SYSCONFDIR "/cention-proxy/keeper.conf"
+#define DEFAULT_CONF CENTION_SYSCONFDIR "/keeper.conf"
 
 enum {
-    EXIT_DONE = 0,
-    EXIT_FAILED = 1,
-    EXIT_USAGE = 2,
-    EXIT_CONFIG = 78, /* EX_CONFIG of sysexits.h */
     /* When the audit log can't be written, microseconds: */
     FAILED_TELL_US = 1000000, /* everyone is told why so long, */
     FAILED_LOOK_US = 100000,
     FAILED_END_US = 3000000, /* requests under way may take so long to end, */
     FULL_END_US = 30000000,  /* or so long when their outcome can be recorded */
-};
-
-struct options {
-    const char *conf;
-    bool test;
-    char **command; /* NULL without one */
 };
 
 struct server {
@@ -74,74 +54,23 @@ struct server {
     int code; /* the exit code */
 };
 
-static void usage(FILE *to)
-{
-    (void)fprintf(to,
-                  "Usage: " PROGRAM " [-c FILE] [-t] [-- COMMAND [ARGUMENT...]]\n"
-                  "Holds the access keys, writes the audit log, and signs for cention-proxyd.\n"
-                  "\n"
-                  "  -c, --config FILE  configuration (default: " DEFAULT_CONF ")\n"
-                  "  -t, --test         check the configuration, the keys and the audit\n"
-                  "                     directory, and exit\n"
-                  "  -h, --help         show this and exit\n"
-                  "  -V, --version      show the version and exit\n"
-                  "\n"
-                  "With a COMMAND: starts it when the socket is open, and ends with it.\n"
-                  "Exit codes: 0 done, 1 failed, 2 usage, 78 bad configuration; with a COMMAND,\n"
-                  "its own.\n");
-}
-
-/* 0 to go on, or -1 with the exit code in *code. */
-static int parse(int argc, char **argv, struct options *o, int *code)
-{
-    static const struct option OPTIONS[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"test", no_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {NULL, 0, NULL, 0},
-    };
-    int c;
-
-    *o = (struct options){.conf = DEFAULT_CONF};
-    *code = EXIT_DONE;
-    while ((c = getopt_long(argc, argv, "+c:thV", OPTIONS, NULL)) != -1) {
-        switch (c) {
-        case 'c':
-            o->conf = optarg;
-            break;
-        case 't':
-            o->test = true;
-            break;
-        case 'h':
-            usage(stdout);
-            return -1;
-        case 'V':
-            (void)printf(PROGRAM " " PACKAGE_VERSION "\n");
-            return -1;
-        default:
-            usage(stderr);
-            *code = EXIT_USAGE;
-            return -1;
-        }
-    }
-    if (optind == argc)
-        return 0;
-    o->command = argv + optind;
-    if (strcmp(argv[optind - 1], "--") == 0 && !o->test)
-        return 0;
-    (void)fprintf(stderr, PROGRAM ": %s\n",
-                  o->test ? "-t takes no command" : "the command must follow --");
-    usage(stderr);
-    *code = EXIT_USAGE;
-    return -1;
-}
-
-static int say(const struct err *err, int code)
-{
-    (void)fprintf(stderr, PROGRAM ": %s\n", err->text);
-    return code;
-}
+static const struct process_program PROGRAM = {
+    .name = "cention-keeperd",
+    .version = PACKAGE_VERSION,
+    .takes_command = true,
+    .usage = "Usage: cention-keeperd [-c FILE] [-t] [-- COMMAND [ARGUMENT...]]\n"
+             "Holds the access keys, writes the audit log, and signs for cention-proxyd.\n"
+             "\n"
+             "  -c, --config FILE  configuration (default: " DEFAULT_CONF ")\n"
+             "  -t, --test         check the configuration, the keys and the audit\n"
+             "                     directory, and exit\n"
+             "  -h, --help         show this and exit\n"
+             "  -V, --version      show the version and exit\n"
+             "\n"
+             "With a COMMAND: starts it when the socket is open, and ends with it.\n"
+             "Exit codes: 0 done, 1 failed, 2 usage, 78 bad configuration; with a COMMAND,\n"
+             "its own.\n",
+};
 
 /* -t: everything that can be checked without a trace. */
 static int check(const char *path)
@@ -157,12 +86,12 @@ static int check(const char *path)
         r = audit_check(conf.audit_directory, &err);
     if (r == 0)
         (void)fprintf(stderr,
-                      PROGRAM
-                      ": %s: good: %zu keys from %s, audit log in %s, %zu clients, %zu rules\n",
+                      "cention-keeperd: %s: good: %zu keys from %s, audit log in %s, %zu clients, "
+                      "%zu rules\n",
                       path, keystore_count(keys), conf.keys, conf.audit_directory,
                       conf.policy->clients.n, conf.policy->rules.n);
     else
-        (void)say(&err, 0);
+        (void)process_fail(&PROGRAM, &err, 0);
     keystore_free(keys);
     keeper_conf_deinit(&conf);
     return r == 0 ? EXIT_DONE : EXIT_CONFIG;
@@ -387,14 +316,14 @@ static int server_open(struct server *s, struct keystore **keys, struct err *err
     return r;
 }
 
-static int server_run(struct server *s, const struct options *o, struct keystore **keys)
+static int server_run(struct server *s, const struct process_options *o, struct keystore **keys)
 {
     struct err err = ERR_INIT;
     size_t n = keystore_count(*keys);
     struct audit_state state;
 
     if (server_open(s, keys, &err) < 0)
-        return say(&err, EXIT_FAILED);
+        return process_fail(&PROGRAM, &err, EXIT_FAILED);
     log_info("keys_loaded", "workspaces=%zu", n);
     warn_of_no_policy(s);
     log_info("listening", "address=unix:%s", s->conf.socket);
@@ -402,7 +331,7 @@ static int server_run(struct server *s, const struct options *o, struct keystore
     if ((o->command && command_start(&s->command, s->loop, o->command, on_ended, s, &err) < 0) ||
         keeper_sandbox(&s->sandbox, &s->conf, s->conf_path,
                        s->command ? command_pid(s->command) : 0, &err) < 0) {
-        s->code = say(&err, EXIT_FAILED);
+        s->code = process_fail(&PROGRAM, &err, EXIT_FAILED);
         loop_stop(s->loop);
     } else {
         service_ready("listening");
@@ -431,7 +360,7 @@ static void server_deinit(struct server *s)
     keeper_conf_deinit(&s->conf);
 }
 
-static int serve(const struct options *o)
+static int serve(const struct process_options *o)
 {
     struct server server = {.conf_path = o->conf};
     struct keystore *keys = NULL;
@@ -439,11 +368,11 @@ static int serve(const struct options *o)
     int code;
 
     if (keeper_conf_load(&server.conf, o->conf, &err) < 0)
-        return say(&err, EXIT_CONFIG);
+        return process_fail(&PROGRAM, &err, EXIT_CONFIG);
     log_set_level(server.conf.log_level);
     if (keystore_load(&keys, server.conf.keys, &err) < 0 ||
         audit_check(server.conf.audit_directory, &err) < 0)
-        code = say(&err, EXIT_CONFIG);
+        code = process_fail(&PROGRAM, &err, EXIT_CONFIG);
     else
         code = server_run(&server, o, &keys);
     keystore_free(keys);
@@ -453,14 +382,14 @@ static int serve(const struct options *o)
 
 int main(int argc, char **argv)
 {
-    struct options options;
+    struct process_options options = {.conf = DEFAULT_CONF};
     struct err err = ERR_INIT;
-    int code;
+    int code = process_options(&options, &PROGRAM, argc, argv);
 
-    if (parse(argc, argv, &options, &code) < 0)
+    if (code != PROCESS_GO_ON)
         return code;
     if (process_harden(&err) < 0 || keystore_init(&err) < 0)
-        return say(&err, EXIT_FAILED);
+        return process_fail(&PROGRAM, &err, EXIT_FAILED);
     code = options.test ? check(options.conf) : serve(&options);
     keystore_done();
     return code;

@@ -10,20 +10,13 @@
 #include "proxy/proxy_sandbox.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#ifndef CENTION_SYSCONFDIR
-#define CENTION_SYSCONFDIR "/etc/cention-proxy"
-#endif
-
 enum {
-    EXIT_USAGE = 2,
-    EXIT_CONF = 78,
     ADMIN_CONNECTIONS = 64,
     OTHER_DESCRIPTORS = ADMIN_CONNECTIONS + 4 * 64 + 32, /* past both limits, listeners, files */
     GIVE_UP_US =
@@ -47,23 +40,20 @@ struct daemon {
     bool renew, again;   /* again: another signal came meanwhile */
 };
 
-static const char USAGE[] =
-    "Usage: cention-proxyd [-c FILE] [-t]\n"
-    "Takes unsigned API requests on localhost, has them signed and recorded by\n"
-    "cention-keeperd, and forwards them over TLS.\n\n"
-    "  -c, --config FILE  read FILE instead of " CENTION_SYSCONFDIR "/proxy.conf\n"
-    "  -t, --test         check the configuration and exit\n"
-    "  -h, --help         show this help\n"
-    "  -V, --version      show the version\n\n"
-    "Signals: SIGHUP reads the configuration again, SIGTERM and SIGINT finish what was sent and "
-    "end.\n"
-    "Exit codes: 0 done, 1 failed, 2 usage, 78 bad configuration.\n";
-
-static int conf_failed(const char *path, const struct err *err)
-{
-    (void)fprintf(stderr, "cention-proxyd: %s\n", err->text[0] ? err->text : path);
-    return EXIT_CONF;
-}
+static const struct process_program PROGRAM = {
+    .name = "cention-proxyd",
+    .version = PACKAGE_VERSION,
+    .usage = "Usage: cention-proxyd [-c FILE] [-t]\n"
+             "Takes unsigned API requests on localhost, has them signed and recorded by\n"
+             "cention-keeperd, and forwards them over TLS.\n\n"
+             "  -c, --config FILE  read FILE instead of " CENTION_SYSCONFDIR "/proxy.conf\n"
+             "  -t, --test         check the configuration and exit\n"
+             "  -h, --help         show this help\n"
+             "  -V, --version      show the version\n\n"
+             "Signals: SIGHUP reads the configuration again, SIGTERM and SIGINT finish what was\n"
+             "sent and end.\n"
+             "Exit codes: 0 done, 1 failed, 2 usage, 78 bad configuration.\n",
+};
 
 static void daemon_ended(void *arg)
 {
@@ -308,69 +298,39 @@ static int daemon_run(struct daemon *d, bool test)
 {
     struct setup *setup = NULL;
     struct err err = ERR_INIT;
-    int code;
+    int code = loop_new(&d->loop);
 
-    if (loop_new(&d->loop) < 0) {
-        (void)fprintf(stderr, "cention-proxyd: no event loop: out of memory\n");
-        return EXIT_FAILURE;
+    if (code < 0) {
+        (void)err_set(&err, code, "no event loop: out of memory");
+        return process_fail(&PROGRAM, &err, EXIT_FAILED);
     }
     if (setup_load(&setup, d->loop, d->conf_path, 0, &err) < 0) {
-        code = conf_failed(d->conf_path, &err);
         loop_free(d->loop);
-        return code;
+        return process_fail(&PROGRAM, &err, EXIT_CONFIG);
     }
     if (test) {
         (void)printf("%s: good\n", d->conf_path);
         setup_unref(setup);
         loop_free(d->loop);
-        return 0;
+        return EXIT_DONE;
     }
-    if (daemon_open(d, setup, &err) < 0) {
-        (void)fprintf(stderr, "cention-proxyd: %s\n", err.text);
-        code = EXIT_FAILURE;
-    } else {
-        code = daemon_serve(d);
-    }
+    code = daemon_open(d, setup, &err) < 0 ? process_fail(&PROGRAM, &err, EXIT_FAILED)
+                                           : daemon_serve(d);
     daemon_close(d);
     return code;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option OPTIONS[] = {{"config", required_argument, NULL, 'c'},
-                                            {"test", no_argument, NULL, 't'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {"version", no_argument, NULL, 'V'},
-                                            {NULL, 0, NULL, 0}};
-    struct daemon d = {.conf_path = CENTION_SYSCONFDIR "/proxy.conf"};
+    struct process_options options = {.conf = CENTION_SYSCONFDIR "/proxy.conf"};
     struct err err = ERR_INIT;
-    bool test = false;
-    int c;
+    int code = process_options(&options, &PROGRAM, argc, argv);
+    struct daemon d;
 
-    while ((c = getopt_long(argc, argv, "c:thV", OPTIONS, NULL)) != -1) {
-        switch (c) {
-        case 'c':
-            d.conf_path = optarg;
-            break;
-        case 't':
-            test = true;
-            break;
-        case 'h':
-            return fputs(USAGE, stdout) < 0;
-        case 'V':
-            return printf("cention-proxyd %s\n", PACKAGE_VERSION) < 0;
-        default:
-            (void)fputs(USAGE, stderr);
-            return EXIT_USAGE;
-        }
-    }
-    if (optind < argc) {
-        (void)fprintf(stderr, "cention-proxyd: unexpected argument: %s\n%s", argv[optind], USAGE);
-        return EXIT_USAGE;
-    }
-    if (process_harden(&err) < 0) {
-        (void)fprintf(stderr, "cention-proxyd: %s\n", err.text);
-        return EXIT_FAILURE;
-    }
-    return daemon_run(&d, test);
+    if (code != PROCESS_GO_ON)
+        return code;
+    if (process_harden(&err) < 0)
+        return process_fail(&PROGRAM, &err, EXIT_FAILED);
+    d = (struct daemon){.conf_path = options.conf};
+    return daemon_run(&d, options.test);
 }

@@ -19,20 +19,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
-#define PROGRAM "cention-shipd"
-
 enum {
-    EXIT_DONE = 0,
-    EXIT_FAILED = 1,
-    EXIT_USAGE = 2,
-    EXIT_CONFIG = 78,     /* EX_CONFIG of sysexits.h */
     MEASURE_US = 1000000, /* microseconds between two looks at the log's end */
     DRAIN_US = 5000000,   /* what is under way may take so long at the end */
     DRAIN_LOOK_US = 20000,
@@ -59,25 +52,19 @@ struct daemon {
     int code;
 };
 
-static void usage(FILE *to)
-{
-    (void)fprintf(to,
-                  "Usage: " PROGRAM " [-c FILE] [-t]\n"
-                  "Ships the audit log to central archives and streams.\n"
-                  "\n"
-                  "  -c, --config FILE  configuration (default: " CENTION_SYSCONFDIR "/ship.conf)\n"
-                  "  -t, --test         check the configuration and exit\n"
-                  "  -h, --help         show this and exit\n"
-                  "  -V, --version      show the version and exit\n"
-                  "\n"
-                  "Exit codes: 0 done, 1 failed, 2 usage, 78 bad configuration.\n");
-}
-
-static int say(const struct err *err, int code)
-{
-    (void)fprintf(stderr, PROGRAM ": %s\n", err->text);
-    return code;
-}
+static const struct process_program PROGRAM = {
+    .name = "cention-shipd",
+    .version = PACKAGE_VERSION,
+    .usage = "Usage: cention-shipd [-c FILE] [-t]\n"
+             "Ships the audit log to central archives and streams.\n"
+             "\n"
+             "  -c, --config FILE  configuration (default: " CENTION_SYSCONFDIR "/ship.conf)\n"
+             "  -t, --test         check the configuration and exit\n"
+             "  -h, --help         show this and exit\n"
+             "  -V, --version      show the version and exit\n"
+             "\n"
+             "Exit codes: 0 done, 1 failed, 2 usage, 78 bad configuration.\n",
+};
 
 /* ---- the end, and signals ---- */
 
@@ -173,7 +160,7 @@ static void begin(struct daemon *d)
     for (unsigned i = 0; r == 0 && i < d->conf.n_sinks; i++)
         r = begin_one(d, i, &log, &err);
     if (r < 0) {
-        d->code = say(&err, EXIT_FAILED);
+        d->code = process_fail(&PROGRAM, &err, EXIT_FAILED);
         loop_stop(d->loop);
     }
 }
@@ -300,7 +287,7 @@ static int run(struct daemon *d)
     if (open_folders(d, &err) < 0 || lock_state(d, &err) < 0 || start(d, &err) < 0 ||
         keep_ports(d, &err) < 0 || ship_sandbox(&d->sandbox, &d->conf, d->conf_path, &err) < 0 ||
         make_sinks(d, &err) < 0 || sandbox_calls(&d->sandbox, &err) < 0)
-        return say(&err, EXIT_FAILED);
+        return process_fail(&PROGRAM, &err, EXIT_FAILED);
     log_info("started", "version=%s config=%s", PACKAGE_VERSION, d->conf_path);
     watchdog_start(&d->watchdog, d->loop);
     service_ready(WAITING);
@@ -340,8 +327,8 @@ static int check(struct daemon *d)
     struct err err = ERR_INIT;
 
     if (open_folders(d, &err) < 0 || keep_ports(d, &err) < 0 || make_sinks(d, &err) < 0)
-        return say(&err, EXIT_CONFIG);
-    (void)fprintf(stderr, PROGRAM ": %s: good: audit log in %s, %u sinks\n", d->conf_path,
+        return process_fail(&PROGRAM, &err, EXIT_CONFIG);
+    (void)fprintf(stderr, "cention-shipd: %s: good: audit log in %s, %u sinks\n", d->conf_path,
                   d->conf.audit, d->conf.n_sinks);
     return EXIT_DONE;
 }
@@ -353,7 +340,7 @@ static int serve(const char *path, bool test)
     int code;
 
     if (ship_conf_load(&d.conf, path, &err) < 0)
-        return say(&err, EXIT_CONFIG);
+        return process_fail(&PROGRAM, &err, EXIT_CONFIG);
     log_set_level(d.conf.log_level);
     log_threads();
     code = test ? check(&d) : run(&d);
@@ -363,43 +350,13 @@ static int serve(const char *path, bool test)
 
 int main(int argc, char **argv)
 {
-    static const struct option OPTIONS[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"test", no_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {NULL, 0, NULL, 0},
-    };
-    const char *path = CENTION_SYSCONFDIR "/ship.conf";
+    struct process_options options = {.conf = CENTION_SYSCONFDIR "/ship.conf"};
     struct err err = ERR_INIT;
-    bool test = false;
-    int c;
+    int code = process_options(&options, &PROGRAM, argc, argv);
 
-    while ((c = getopt_long(argc, argv, "c:thV", OPTIONS, NULL)) != -1) {
-        switch (c) {
-        case 'c':
-            path = optarg;
-            break;
-        case 't':
-            test = true;
-            break;
-        case 'h':
-            usage(stdout);
-            return EXIT_DONE;
-        case 'V':
-            (void)printf(PROGRAM " %s\n", PACKAGE_VERSION);
-            return EXIT_DONE;
-        default:
-            usage(stderr);
-            return EXIT_USAGE;
-        }
-    }
-    if (optind < argc) {
-        (void)fprintf(stderr, PROGRAM ": unexpected argument: %s\n", argv[optind]);
-        usage(stderr);
-        return EXIT_USAGE;
-    }
+    if (code != PROCESS_GO_ON)
+        return code;
     if (process_harden(&err) < 0)
-        return say(&err, EXIT_FAILED);
-    process_exit(serve(path, test));
+        return process_fail(&PROGRAM, &err, EXIT_FAILED);
+    process_exit(serve(options.conf, options.test));
 }

@@ -9,8 +9,8 @@
 #include "ctl/ctl.h"
 #include "ctl/show.h"
 
-#include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum {
     TYPE_MAX = 128, /* bytes */
@@ -125,40 +125,17 @@ static int list(struct listing *l)
 
 int endpoints_main(int argc, char **argv)
 {
-    static const struct option OPTIONS[] = {{"api", required_argument, NULL, 'a'},
-                                            {"fields", no_argument, NULL, 'f'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
     struct listing l = {.first = true};
+    const struct ctl_option options[] = {{"api", 0, .text = &l.file},
+                                         {"fields", 0, .flag = &l.fields},
+                                         {"json", 0, .flag = &l.json}};
     char place[PATH_MAX];
-    int option;
+    int code = ctl_options(options, sizeof(options) / sizeof(options[0]), HELP, argc, argv, NULL);
 
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "h", OPTIONS, NULL)) != -1) {
-        switch (option) {
-        case 'a':
-            l.file = optarg;
-            break;
-        case 'f':
-            l.fields = true;
-            break;
-        case 'j':
-            l.json = true;
-            break;
-        case 'h':
-            (void)fputs(HELP, stdout);
-            return CTL_DONE;
-        default:
-            optind = argc + 1;
-        }
-        if (optind > argc)
-            break;
-    }
-    if (optind != argc) {
-        (void)fputs(HELP, stderr);
-        return CTL_USAGE;
-    }
+    if (code != CTL_GO_ON)
+        return code;
+    if (optind != argc)
+        return ctl_usage(HELP);
     if (!l.file) {
         api_file_default(place);
         l.file = place;

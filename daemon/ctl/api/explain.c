@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,78 +111,68 @@ static int read_target(struct explain *e, const char *path)
     return CTL_DONE;
 }
 
-/* `given` is the argument that getopt read last. */
-static int read_option(struct explain *e, int option, const char *given)
+static int set_workspace(void *arg, const char *value)
 {
-    switch (option) {
-    case 'w':
-        e->workspace = slice_str(optarg);
-        if (!target_workspace_ok(e->workspace))
-            return usage("not a workspace: 1 to 64 letters, digits, '.', '_' or '-'", optarg);
-        return CTL_DONE;
-    case 'k':
-        e->key_id = slice_str(optarg);
-        if (!key_id_ok(e->key_id))
-            return usage("not an access key id: printable ASCII without colon and comma", optarg);
-        return CTL_DONE;
-    case 'n':
-        e->nested = strcmp(optarg, NESTED[CANON_JSON]) == 0 ? CANON_JSON : CANON_FLATTEN;
-        if (strcmp(optarg, NESTED[e->nested]) != 0)
-            return usage("--nested is flatten or json", optarg);
-        return CTL_DONE;
-    case 'a':
-        e->literal = strcmp(optarg, "literal") == 0;
-        if (!e->literal && strcmp(optarg, "scheme") != 0)
-            return usage("--authorization is scheme or literal", optarg);
-        return CTL_DONE;
-    case 'p':
-        e->api_file = optarg;
-        return CTL_DONE;
-    case 'u':
-        e->unchecked = true;
-        return CTL_DONE;
-    case 'j':
-        e->json = true;
-        return CTL_DONE;
-    case ':':
-        return usage("the option wants an argument", given);
-    default:
-        return usage("there is no such option", given);
-    }
+    struct explain *e = arg;
+
+    e->workspace = slice_str(value);
+    if (!target_workspace_ok(e->workspace))
+        return usage("not a workspace: 1 to 64 letters, digits, '.', '_' or '-'", value);
+    return CTL_DONE;
 }
 
-/* CTL_DONE with *help set when only the help is wanted. */
-static int read_arguments(struct explain *e, int argc, char **argv, bool *help)
+static int set_key_id(void *arg, const char *value)
 {
-    static const struct option OPTIONS[] = {
-        {"workspace", required_argument, NULL, 'w'},
-        {"key-id", required_argument, NULL, 'k'},
-        {"nested", required_argument, NULL, 'n'},
-        {"authorization", required_argument, NULL, 'a'},
-        {"api", required_argument, NULL, 'p'},
-        {"no-validation", no_argument, NULL, 'u'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option, r;
+    struct explain *e = arg;
 
-    opterr = 0; /* our own words, safe to show */
-    while ((option = getopt_long(argc, argv, ":w:h", OPTIONS, NULL)) != -1) {
-        *help = option == 'h';
-        if (*help)
-            return CTL_DONE;
-        r = read_option(e, option, argv[optind - 1]);
-        if (r != CTL_DONE)
-            return r;
-    }
+    e->key_id = slice_str(value);
+    if (!key_id_ok(e->key_id))
+        return usage("not an access key id: printable ASCII without colon and comma", value);
+    return CTL_DONE;
+}
+
+static int set_nested(void *arg, const char *value)
+{
+    struct explain *e = arg;
+
+    e->nested = strcmp(value, NESTED[CANON_JSON]) == 0 ? CANON_JSON : CANON_FLATTEN;
+    if (strcmp(value, NESTED[e->nested]) != 0)
+        return usage("--nested is flatten or json", value);
+    return CTL_DONE;
+}
+
+static int set_authorization(void *arg, const char *value)
+{
+    struct explain *e = arg;
+
+    e->literal = strcmp(value, "literal") == 0;
+    if (!e->literal && strcmp(value, "scheme") != 0)
+        return usage("--authorization is scheme or literal", value);
+    return CTL_DONE;
+}
+
+/* CTL_GO_ON, or the exit code. */
+static int read_arguments(struct explain *e, int argc, char **argv)
+{
+    const struct ctl_option options[] = {{"workspace", 'w', .set = set_workspace},
+                                         {"key-id", 0, .set = set_key_id},
+                                         {"nested", 0, .set = set_nested},
+                                         {"authorization", 0, .set = set_authorization},
+                                         {"api", 0, .text = &e->api_file},
+                                         {"no-validation", 0, .flag = &e->unchecked},
+                                         {"json", 0, .flag = &e->json}};
+    int r = ctl_options(options, sizeof(options) / sizeof(options[0]), HELP, argc, argv, e);
+
+    if (r != CTL_GO_ON)
+        return r;
     if (argc - optind < 2 || argc - optind > 3)
         return usage("METHOD, PATH and at most one FILE are wanted", "");
     e->method = slice_str(argv[optind]);
     if (!api_method_of(e->method))
         return usage("METHOD is POST, PUT or DELETE", argv[optind]);
     e->file = argc - optind == 3 ? argv[optind + 2] : NULL;
-    return read_target(e, argv[optind + 1]);
+    r = read_target(e, argv[optind + 1]);
+    return r == CTL_DONE ? CTL_GO_ON : r;
 }
 
 static int read_body(struct explain *e)
@@ -443,15 +432,10 @@ static int print_json(const struct explain *e)
 
 static int explain(struct explain *e, int argc, char **argv)
 {
-    bool help = false;
-    int r = read_arguments(e, argc, argv, &help);
+    int r = read_arguments(e, argc, argv);
 
-    if (r != CTL_DONE)
+    if (r != CTL_GO_ON)
         return r;
-    if (help) {
-        (void)fputs(HELP, stdout);
-        return CTL_DONE;
-    }
     if (e->workspace.len == 0)
         e->workspace = SLICE_LIT("<workspace>");
     r = load_description(e);

@@ -14,7 +14,6 @@
 #include "ctl/show.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -259,40 +258,17 @@ static int prepare(struct probe *p)
 
 int probe_main(int argc, char **argv)
 {
-    static const struct option OPTIONS[] = {
-        {"config", required_argument, NULL, 'c'}, {"admin", required_argument, NULL, 'a'},
-        {"dry-run", no_argument, NULL, 'd'},      {"yes", no_argument, NULL, 'y'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
     struct probe p = {.conf = CENTION_SYSCONFDIR "/proxy.conf", .body = BUF_INIT(PROBE_BODY_MAX)};
-    int option, r;
+    const struct ctl_option options[] = {{"config", 'c', .text = &p.conf},
+                                         {"admin", 0, .text = &p.admin},
+                                         {"dry-run", 0, .flag = &p.dry_run},
+                                         {"yes", 'y', .flag = &p.yes}};
+    int r = ctl_options(options, sizeof(options) / sizeof(options[0]), HELP, argc, argv, NULL);
 
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "c:yh", OPTIONS, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            p.conf = optarg;
-            break;
-        case 'a':
-            p.admin = optarg;
-            break;
-        case 'd':
-            p.dry_run = true;
-            break;
-        case 'y':
-            p.yes = true;
-            break;
-        case 'h':
-            (void)fputs(HELP, stdout);
-            return CTL_DONE;
-        default:
-            (void)fputs(HELP, stderr);
-            return CTL_USAGE;
-        }
-    }
-    if (argc - optind != 2) {
-        (void)fputs(HELP, stderr);
-        return CTL_USAGE;
-    }
+    if (r != CTL_GO_ON)
+        return r;
+    if (argc - optind != 2)
+        return ctl_usage(HELP);
     p.path = argv[optind];
     p.file = argv[optind + 1];
     r = prepare(&p);

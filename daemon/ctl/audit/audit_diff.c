@@ -7,7 +7,6 @@
 #include "ctl/show.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -145,38 +144,12 @@ static struct json_object *result(const struct audit_found *d, const struct audi
 
 /* ---- the command line ---- */
 
-/* 0 to go on, or -1 with the exit code in *code. */
-static int parse(int argc, char **argv, struct audit_found *d, struct audit_diff_form *form,
-                 const char **conf, int *code)
+static int set_time(void *arg, const char *value)
 {
-    static const struct option OPTIONS[] = {
-        {"time", required_argument, NULL, 't'}, {"all", no_argument, NULL, 'a'},
-        {"json", no_argument, NULL, 'j'},       {"config", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
-    };
-    int c;
+    struct audit_found *d = arg;
 
-    *conf = CENTION_SYSCONFDIR "/keeper.conf";
-    while ((c = getopt_long(argc, argv, "c:h", OPTIONS, NULL)) != -1) {
-        if (c == 't' && audit_time_parse(d->time, optarg, audit_time_now()) == 0) {
-            d->has_time = true;
-        } else if (c == 'a') {
-            form->all = true;
-        } else if (c == 'j') {
-            form->json = true;
-        } else if (c == 'c') {
-            *conf = optarg;
-        } else {
-            (void)fputs(HELP, c == 'h' ? stdout : stderr);
-            *code = c == 'h' ? CTL_DONE : CTL_USAGE;
-            return -1;
-        }
-    }
-    if (optind < argc)
-        return 0;
-    (void)fputs(HELP, stderr);
-    *code = CTL_USAGE;
-    return -1;
+    d->has_time = audit_time_parse(d->time, value, audit_time_now()) == 0;
+    return d->has_time ? CTL_DONE : ctl_usage(HELP);
 }
 
 int audit_diff_main(int argc, char **argv)
@@ -187,11 +160,18 @@ int audit_diff_main(int argc, char **argv)
     bool damaged;
     struct audit_log log;
     struct err err = ERR_INIT;
-    const char *conf;
-    int code, files, r;
+    const char *conf = CENTION_SYSCONFDIR "/keeper.conf";
+    const struct ctl_option options[] = {{"time", 0, .set = set_time},
+                                         {"all", 0, .flag = &form.all},
+                                         {"json", 0, .flag = &form.json},
+                                         {"config", 'c', .text = &conf}};
+    int code = ctl_options(options, sizeof(options) / sizeof(options[0]), HELP, argc, argv, &d);
+    int files, r;
 
-    if (parse(argc, argv, &d, &form, &conf, &code) < 0)
+    if (code != CTL_GO_ON)
         return code;
+    if (optind == argc)
+        return ctl_usage(HELP);
     form.colour = show_colour();
     d.id = slice_str(argv[optind++]);
     files = argc - optind;

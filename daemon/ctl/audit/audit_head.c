@@ -11,8 +11,8 @@
 #include "ctl/ctl.h"
 #include "ctl/show.h"
 
-#include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static const char HEAD_HELP[] =
     "usage: cention-proxyctl audit head [-c FILE] [DIRECTORY | FILE...]\n"
@@ -49,42 +49,19 @@ struct options {
     struct slice log;
 };
 
-static int usage(const char *help)
-{
-    (void)fputs(help, stderr);
-    return CTL_USAGE;
-}
-
-/* -1 to go on, or the exit code. A centre's heads can be asked for, its identities not. */
+/* CTL_GO_ON, or the exit code. A centre's heads can be asked for, its identities not. */
 static int parse(int argc, char **argv, const char *help, struct options *o)
 {
-    static const struct option OPTIONS[] = {
-        {"from", required_argument, NULL, 'F'},
-        {"log", required_argument, NULL, 'L'},
-        {"config", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int c;
+    const struct ctl_option options[] = {{"config", 'c', .text = &o->conf},
+                                         {"from", 0, .text = &o->from},
+                                         {"log", 0, .slice = &o->log}};
+    int code;
 
     *o = (struct options){.conf = CENTION_SYSCONFDIR "/keeper.conf"};
-    while ((c = getopt_long(argc, argv, "c:h", OPTIONS, NULL)) != -1) {
-        if (c == 'h') {
-            (void)fputs(help, stdout);
-            return CTL_DONE;
-        }
-        if (c == 'c')
-            o->conf = optarg;
-        else if (c == 'F' && help == HEAD_HELP)
-            o->from = optarg;
-        else if (c == 'L' && help == HEAD_HELP)
-            o->log = slice_str(optarg);
-        else
-            return usage(help);
-    }
-    if (o->from ? optind < argc : o->log.len > 0)
-        return usage(help);
-    return -1;
+    code = ctl_options(options, help == HEAD_HELP ? 3 : 1, help, argc, argv, NULL);
+    if (code == CTL_GO_ON && (o->from ? optind < argc : o->log.len > 0))
+        code = ctl_usage(help);
+    return code;
 }
 
 static int print_head(const struct verify *v)
@@ -149,7 +126,7 @@ static int with_end(int argc, char **argv, const char *help, int (*print)(const 
     struct options o;
     int code = parse(argc, argv, help, &o), r = 0;
 
-    if (code >= 0)
+    if (code != CTL_GO_ON)
         return code;
     if (o.from)
         return print_heads(&o);

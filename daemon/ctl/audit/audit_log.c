@@ -209,7 +209,6 @@ int audit_read_log(struct audit_read *r, const struct audit_log *log, struct err
 {
     int failed = open_reader(&r->reader, log, 0, err);
 
-    r->reader.follows = r->follows;
     if (failed == 0)
         failed = catch_up(r, err);
     if (!r->follows)
@@ -299,6 +298,7 @@ int audit_follow(struct audit_read *r, struct err *err)
 {
     int inotify = watch(r->reader.folder), failed = 0;
 
+    r->reader.follows = true;
     do {
         if (r->reader.segment.fd >= 0 && log_reader_shrank(&r->reader))
             failed = err_set(err, -EBADMSG, "%s: records that were read are no longer in it",

@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,34 +40,19 @@ struct options {
     const char *conf, *directory, *key;
 };
 
-/* 0 to go on, or -1 with the exit code in *code. */
-static int parse(int argc, char **argv, struct options *o, int *code)
+/* CTL_GO_ON, or the exit code. */
+static int parse(int argc, char **argv, struct options *o)
 {
-    static const struct option OPTIONS[] = {
-        {"key", required_argument, NULL, 'k'},
-        {"directory", required_argument, NULL, 'd'},
-        {"config", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int c;
+    const struct ctl_option options[] = {{"key", 0, .text = &o->key},
+                                         {"directory", 'd', .text = &o->directory},
+                                         {"config", 'c', .text = &o->conf}};
+    int code;
 
     *o = (struct options){.conf = CENTION_SYSCONFDIR "/keeper.conf"};
-    while ((c = getopt_long(argc, argv, "d:c:h", OPTIONS, NULL)) != -1) {
-        if (c == 'k')
-            o->key = optarg;
-        else if (c == 'd')
-            o->directory = optarg;
-        else if (c == 'c')
-            o->conf = optarg;
-        else
-            break;
-    }
-    if (c == -1 && optind < argc && !(o->key && o->directory))
-        return 0;
-    (void)fputs(HELP, c == 'h' ? stdout : stderr);
-    *code = c == 'h' ? CTL_DONE : CTL_USAGE;
-    return -1;
+    code = ctl_options(options, sizeof(options) / sizeof(options[0]), HELP, argc, argv, NULL);
+    if (code == CTL_GO_ON && (optind == argc || (o->key && o->directory)))
+        code = ctl_usage(HELP);
+    return code;
 }
 
 /* The key file's path; the caller frees it. */
@@ -147,9 +131,9 @@ int audit_mac_main(int argc, char **argv)
     struct err err = ERR_INIT;
     struct mac *mac = NULL;
     char *path = NULL;
-    int code, r;
+    int code = parse(argc, argv, &o), r;
 
-    if (parse(argc, argv, &o, &code) < 0)
+    if (code != CTL_GO_ON)
         return code;
     if (key_path(&path, &o, &err) < 0)
         return show_failure(err.text, CTL_CONFIG);

@@ -9,7 +9,6 @@
 #include "ctl/show.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -61,6 +60,9 @@ struct options {
 
 /* ---- the command line ---- */
 
+static const char TIME_WANTED[] =
+    "must be a time (2026-11-24T09:15:02Z), a date, or an age like 15m";
+
 static int usage(const char *name, const char *words)
 {
     char message[256];
@@ -69,16 +71,25 @@ static int usage(const char *name, const char *words)
     return show_failure(message, CTL_USAGE);
 }
 
-static int set_time(char out[SEAL_TIME], bool *has, const char *name, const char *text)
+static int set_since(void *arg, const char *text)
 {
-    if (audit_time_parse(out, text, audit_time_now()) < 0)
-        return usage(name, "must be a time (2026-11-24T09:15:02Z), a date, or an age like 15m");
-    *has = true;
-    return CTL_DONE;
+    struct audit_filter *f = &((struct options *)arg)->filter;
+
+    f->has_since = audit_time_parse(f->since, text, audit_time_now()) == 0;
+    return f->has_since ? CTL_DONE : usage("--since", TIME_WANTED);
 }
 
-static int set_last(struct options *o, const char *text)
+static int set_until(void *arg, const char *text)
 {
+    struct audit_filter *f = &((struct options *)arg)->filter;
+
+    f->has_until = audit_time_parse(f->until, text, audit_time_now()) == 0;
+    return f->has_until ? CTL_DONE : usage("--until", TIME_WANTED);
+}
+
+static int set_last(void *arg, const char *text)
+{
+    struct options *o = arg;
     char *end = NULL;
     unsigned long long n = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : 0;
 
@@ -89,76 +100,11 @@ static int set_last(struct options *o, const char *text)
     return CTL_DONE;
 }
 
-enum {
-    SINCE = 256,
-    UNTIL,
-    CLIENT,
-    WORKSPACE,
-    METHOD,
-    PATH,
-    STATUS,
-    ID,
-    TYPE,
-    TEXT,
-    FROM,
-    HOST,
-    LOG,
-    ALL,
-    JSON,
-    TABLE
-};
-
-/* CTL_DONE, or the exit code. */
-static int set(struct options *o, int option, char *value)
+static int set_status(void *arg, const char *text)
 {
-    struct audit_filter *f = &o->filter;
-    struct slice *texts[] = {
-        [CLIENT - SINCE] = &f->client, [WORKSPACE - SINCE] = &f->workspace,
-        [METHOD - SINCE] = &f->method, [PATH - SINCE] = &f->path,
-        [ID - SINCE] = &f->id,         [TYPE - SINCE] = &f->types,
-        [TEXT - SINCE] = &f->text,
-    };
-
-    switch (option) {
-    case SINCE:
-        return set_time(f->since, &f->has_since, "--since", value);
-    case UNTIL:
-        return set_time(f->until, &f->has_until, "--until", value);
-    case STATUS:
-        if (audit_filter_add_status(f, value) < 0)
-            return usage("--status", "must be like 404, 4xx or none, with commas between them");
-        return CTL_DONE;
-    case FROM:
-        o->from = value;
-        return CTL_DONE;
-    case HOST:
-        o->host = value;
-        return CTL_DONE;
-    case LOG:
-        o->log = slice_str(value);
-        return CTL_DONE;
-    case ALL:
-        o->all = true;
-        return CTL_DONE;
-    case JSON:
-    case TABLE:
-        o->json = option == JSON;
-        o->table = option == TABLE;
-        return CTL_DONE;
-    case 'n':
-        return set_last(o, value);
-    case 'f':
-        o->follow = true;
-        return CTL_DONE;
-    case 'c':
-        o->conf = value;
-        return CTL_DONE;
-    default:
-        if (value[0] == '\0')
-            return usage("an option's value", "must not be empty");
-        *texts[option - SINCE] = slice_str(value);
-        return CTL_DONE;
-    }
+    if (audit_filter_add_status(&((struct options *)arg)->filter, text) < 0)
+        return usage("--status", "must be like 404, 4xx or none, with commas between them");
+    return CTL_DONE;
 }
 
 /* CTL_DONE, or the exit code: what doesn't go together. */
@@ -173,47 +119,35 @@ static int check(const struct options *o, int n)
     return CTL_DONE;
 }
 
-/* 0 to go on, or -1 with the exit code in *code. */
-static int parse(int argc, char **argv, struct options *o, int *code)
+/* CTL_GO_ON, or the exit code. */
+static int parse(int argc, char **argv, struct options *o)
 {
-    static const struct option OPTIONS[] = {
-        {"since", required_argument, NULL, SINCE},
-        {"until", required_argument, NULL, UNTIL},
-        {"client", required_argument, NULL, CLIENT},
-        {"workspace", required_argument, NULL, WORKSPACE},
-        {"method", required_argument, NULL, METHOD},
-        {"path", required_argument, NULL, PATH},
-        {"status", required_argument, NULL, STATUS},
-        {"id", required_argument, NULL, ID},
-        {"type", required_argument, NULL, TYPE},
-        {"text", required_argument, NULL, TEXT},
-        {"from", required_argument, NULL, FROM},
-        {"host", required_argument, NULL, HOST},
-        {"log", required_argument, NULL, LOG},
-        {"last", required_argument, NULL, 'n'},
-        {"follow", no_argument, NULL, 'f'},
-        {"all", no_argument, NULL, ALL},
-        {"json", no_argument, NULL, JSON},
-        {"table", no_argument, NULL, TABLE},
-        {"config", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+    struct audit_filter *f = &o->filter;
+    struct slice *const texts[] = {&f->client, &f->workspace, &f->method, &f->path,
+                                   &f->id,     &f->types,     &f->text};
+    const struct ctl_option options[] = {
+        {"since", 0, .set = set_since},      {"until", 0, .set = set_until},
+        {"client", 0, .slice = &f->client},  {"workspace", 0, .slice = &f->workspace},
+        {"method", 0, .slice = &f->method},  {"path", 0, .slice = &f->path},
+        {"status", 0, .set = set_status},    {"id", 0, .slice = &f->id},
+        {"type", 0, .slice = &f->types},     {"text", 0, .slice = &f->text},
+        {"from", 0, .text = &o->from},       {"host", 0, .text = &o->host},
+        {"log", 0, .slice = &o->log},        {"last", 'n', .set = set_last},
+        {"follow", 'f', .flag = &o->follow}, {"all", 0, .flag = &o->all},
+        {"json", 0, .flag = &o->json},       {"table", 0, .flag = &o->table},
+        {"config", 'c', .text = &o->conf},
     };
-    int c;
+    int code;
 
     *o = (struct options){.conf = CENTION_SYSCONFDIR "/keeper.conf"};
-    while ((c = getopt_long(argc, argv, "n:fc:h", OPTIONS, NULL)) != -1) {
-        if (c == 'h' || c == '?') {
-            (void)fputs(HELP, c == 'h' ? stdout : stderr);
-            *code = c == 'h' ? CTL_DONE : CTL_USAGE;
-            return -1;
-        }
-        *code = set(o, c, optarg);
-        if (*code != CTL_DONE)
-            return -1;
-    }
-    *code = check(o, argc - optind);
-    return *code == CTL_DONE ? 0 : -1;
+    code = ctl_options(options, sizeof(options) / sizeof(options[0]), HELP, argc, argv, o);
+    if (code != CTL_GO_ON)
+        return code;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (texts[i]->data && texts[i]->len == 0)
+            return usage("an option's value", "must not be empty");
+    code = check(o, argc - optind);
+    return code == CTL_DONE ? CTL_GO_ON : code;
 }
 
 /* ---- this host's log ---- */
@@ -398,9 +332,9 @@ int audit_show_main(int argc, char **argv)
     struct options o;
     struct audit_log log;
     struct err err = ERR_INIT;
-    int code;
+    int code = parse(argc, argv, &o);
 
-    if (parse(argc, argv, &o, &code) < 0)
+    if (code != CTL_GO_ON)
         return code;
     if (o.from)
         return show_from(&o);

@@ -11,7 +11,6 @@
 #include "ctl/show.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,9 +99,9 @@ static const char *add_heads(struct options *o, struct slice text)
     return why;
 }
 
-/* CTL_DONE, or the exit code. */
-static int read_heads(struct options *o, const char *path)
+static int read_heads(void *arg, const char *path)
 {
+    struct options *o = arg;
     struct buf text = BUF_INIT(HEADS_MOST);
     char message[512];
     int r = file_read(&text, path);
@@ -115,8 +114,19 @@ static int read_heads(struct options *o, const char *path)
     return show_failure(message, CTL_FAILED);
 }
 
-static int set_silent(struct options *o, const char *text)
+static int set_key(void *arg, const char *text)
 {
+    struct options *o = arg;
+
+    o->has_pin = true;
+    return identity_read(&o->pin, text)
+               ? CTL_DONE
+               : show_failure("--key: must be a public key of 64 hexadecimal digits", CTL_USAGE);
+}
+
+static int set_silent(void *arg, const char *text)
+{
+    struct options *o = arg;
     struct slice s = slice_str(text);
 
     o->has_silent = true;
@@ -125,43 +135,14 @@ static int set_silent(struct options *o, const char *text)
     return CTL_DONE;
 }
 
-static int set_log(struct options *o, const char *text)
+static int set_log(void *arg, const char *text)
 {
+    struct options *o = arg;
+
     o->log = slice_str(text);
     if (o->log.len == 0 || strspn(text, "0123456789abcdefABCDEF-") != o->log.len)
         return show_failure("--log: must be the first digits of an identity", CTL_USAGE);
     return CTL_DONE;
-}
-
-/* CTL_DONE, or the exit code. */
-static int set(struct options *o, int option, const char *value)
-{
-    switch (option) {
-    case 'k':
-        o->has_pin = true;
-        return identity_read(&o->pin, value)
-                   ? CTL_DONE
-                   : show_failure("--key: must be a public key of 64 hexadecimal digits",
-                                  CTL_USAGE);
-    case 'H':
-        return read_heads(o, value);
-    case 'F':
-        o->from = value;
-        return CTL_DONE;
-    case 'i':
-        o->identities = value;
-        return CTL_DONE;
-    case 'l':
-        o->learn = true;
-        return CTL_DONE;
-    case 's':
-        return set_silent(o, value);
-    case 'L':
-        return set_log(o, value);
-    default:
-        o->conf = value;
-        return CTL_DONE;
-    }
 }
 
 /* CTL_DONE, or the exit code: what doesn't go together. */
@@ -182,31 +163,23 @@ static int check(const struct options *o, int n)
     return why ? show_failure(why, CTL_USAGE) : CTL_DONE;
 }
 
-/* 0 to go on, or -1 with the exit code in *code. */
-static int parse(int argc, char **argv, struct options *o, int *code)
+/* CTL_GO_ON, or the exit code. */
+static int parse(int argc, char **argv, struct options *o)
 {
-    static const struct option OPTIONS[] = {
-        {"key", required_argument, NULL, 'k'},  {"head", required_argument, NULL, 'H'},
-        {"from", required_argument, NULL, 'F'}, {"identities", required_argument, NULL, 'i'},
-        {"learn", no_argument, NULL, 'l'},      {"silent", required_argument, NULL, 's'},
-        {"log", required_argument, NULL, 'L'},  {"config", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
+    const struct ctl_option options[] = {
+        {"key", 0, .set = set_key},      {"head", 0, .set = read_heads},
+        {"from", 0, .text = &o->from},   {"identities", 0, .text = &o->identities},
+        {"learn", 0, .flag = &o->learn}, {"silent", 0, .set = set_silent},
+        {"log", 0, .set = set_log},      {"config", 'c', .text = &o->conf},
     };
-    int c;
+    int code;
 
     *o = (struct options){.conf = CENTION_SYSCONFDIR "/keeper.conf"};
-    while ((c = getopt_long(argc, argv, "c:h", OPTIONS, NULL)) != -1) {
-        if (c == 'h' || c == '?') {
-            (void)fputs(HELP, c == 'h' ? stdout : stderr);
-            *code = c == 'h' ? CTL_DONE : CTL_USAGE;
-            return -1;
-        }
-        *code = set(o, c, optarg);
-        if (*code != CTL_DONE)
-            return -1;
-    }
-    *code = check(o, argc - optind);
-    return *code == CTL_DONE ? 0 : -1;
+    code = ctl_options(options, sizeof(options) / sizeof(options[0]), HELP, argc, argv, o);
+    if (code != CTL_GO_ON)
+        return code;
+    code = check(o, argc - optind);
+    return code == CTL_DONE ? CTL_GO_ON : code;
 }
 
 /* ---- progress ---- */
@@ -361,9 +334,9 @@ static int verify_local(const struct options *o, char **arguments, int n)
 int audit_verify_main(int argc, char **argv)
 {
     struct options o;
-    int code;
+    int code = parse(argc, argv, &o);
 
-    if (parse(argc, argv, &o, &code) == 0)
+    if (code == CTL_GO_ON)
         code = o.from ? verify_archive(&o, argv[optind])
                       : verify_local(&o, argv + optind, argc - optind);
     free(o.heads);

@@ -12,10 +12,10 @@
 #include "ctl/show.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char HELP[] =
     "usage: cention-proxyctl policy suggest [-c keeper.conf] [DIRECTORY | FILE...]\n"
@@ -89,34 +89,16 @@ static int suggest(const struct audit_log *log, const struct policy *known)
     return read.damaged ? CTL_FAILED : code;
 }
 
-/* 0 to go on, or -1 with the exit code in *code. */
-static int parse(int argc, char **argv, const char **conf, int *code)
-{
-    static const struct option OPTIONS[] = {{"config", required_argument, NULL, 'c'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
-    int c;
-
-    while ((c = getopt_long(argc, argv, "c:h", OPTIONS, NULL)) != -1) {
-        if (c != 'c') {
-            (void)fputs(HELP, c == 'h' ? stdout : stderr);
-            *code = c == 'h' ? CTL_DONE : CTL_USAGE;
-            return -1;
-        }
-        *conf = optarg;
-    }
-    return 0;
-}
-
 int policy_suggest_main(int argc, char **argv)
 {
     const char *conf = NULL, *used;
     struct policy *known = NULL;
     struct audit_log log;
     struct err err = ERR_INIT;
-    int code, r;
+    const struct ctl_option option = {"config", 'c', .text = &conf};
+    int code = ctl_options(&option, 1, HELP, argc, argv, NULL), r;
 
-    if (parse(argc, argv, &conf, &code) < 0)
+    if (code != CTL_GO_ON)
         return code;
     used = conf ? conf : CENTION_SYSCONFDIR "/keeper.conf";
     r = policy_load(&known, used, &err);

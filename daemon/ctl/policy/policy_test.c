@@ -8,10 +8,10 @@
 #include "ctl/show.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char HELP[] =
     "usage: cention-proxyctl policy test [OPTION...] --client NAME METHOD PATH\n"
@@ -53,8 +53,9 @@ static int by_name(const void *a, const void *b)
                      ((const struct request_field *)b)->name);
 }
 
-static int add_field(struct options *o, const char *text)
+static int add_field(void *arg, const char *text)
 {
+    struct options *o = arg;
     const char *equals = strchr(text, '=');
 
     if (!equals || equals == text)
@@ -97,37 +98,23 @@ static int read_call(struct options *o, const char *method, const char *path)
     return check_fields(o);
 }
 
-/* CTL_DONE to go on; *help when the help was asked for. */
-static int parse(int argc, char **argv, struct options *o, bool *help)
+/* CTL_GO_ON, or the exit code. */
+static int parse(int argc, char **argv, struct options *o)
 {
-    static const struct option OPTIONS[] = {
-        {"client", required_argument, NULL, 'C'}, {"workspace", required_argument, NULL, 'w'},
-        {"field", required_argument, NULL, 'f'},  {"config", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
-    };
-    int c, code = CTL_DONE;
+    const struct ctl_option options[] = {{"client", 0, .text = &o->client},
+                                         {"workspace", 'w', .slice = &o->request.workspace},
+                                         {"field", 0, .set = add_field},
+                                         {"config", 'c', .text = &o->conf}};
+    int code;
 
     *o = (struct options){.conf = CENTION_SYSCONFDIR "/keeper.conf"};
-    while (code == CTL_DONE && (c = getopt_long(argc, argv, "w:c:h", OPTIONS, NULL)) != -1) {
-        if (c == 'C') {
-            o->client = optarg;
-        } else if (c == 'w') {
-            o->request.workspace = slice_str(optarg);
-        } else if (c == 'f') {
-            code = add_field(o, optarg);
-        } else if (c == 'c') {
-            o->conf = optarg;
-        } else {
-            *help = c == 'h';
-            (void)fputs(HELP, c == 'h' ? stdout : stderr);
-            return CTL_USAGE;
-        }
-    }
-    if (code == CTL_DONE && (!o->client || argc - optind != 2)) {
-        (void)fputs(HELP, stderr);
-        return CTL_USAGE;
-    }
-    return code == CTL_DONE ? read_call(o, argv[optind], argv[optind + 1]) : code;
+    code = ctl_options(options, sizeof(options) / sizeof(options[0]), HELP, argc, argv, o);
+    if (code != CTL_GO_ON)
+        return code;
+    if (!o->client || argc - optind != 2)
+        return ctl_usage(HELP);
+    code = read_call(o, argv[optind], argv[optind + 1]);
+    return code == CTL_DONE ? CTL_GO_ON : code;
 }
 
 static void show_call(const struct options *o)
@@ -214,11 +201,10 @@ int policy_test_main(int argc, char **argv)
     struct policy *policy = NULL;
     struct err err = ERR_INIT;
     struct options o;
-    bool help = false;
-    int code = parse(argc, argv, &o, &help);
+    int code = parse(argc, argv, &o);
 
-    if (code != CTL_DONE)
-        return help ? CTL_DONE : code;
+    if (code != CTL_GO_ON)
+        return code;
     if (policy_load(&policy, o.conf, &err) < 0)
         return show_failure(err.text, CTL_CONFIG);
     code = decide(&o, policy);

@@ -6,9 +6,9 @@
 #include "ctl/policy/policy_load.h"
 #include "ctl/show.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char HELP[] =
     "usage: cention-proxyctl token new NAME\n"
@@ -23,15 +23,14 @@ static const char HELP[] =
 
 static int token_new_main(int argc, char **argv)
 {
-    static const struct option OPTIONS[] = {{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
     char token[TOKEN_TEXT + 1], text[TOKEN_HASH_TEXT + 1];
     struct token_hash hash;
-    int c = getopt_long(argc, argv, "h", OPTIONS, NULL);
+    int code = ctl_options(NULL, 0, HELP, argc, argv, NULL);
 
-    if (c != -1 || optind != argc - 1) {
-        (void)fputs(HELP, c == 'h' ? stdout : stderr);
-        return c == 'h' ? CTL_DONE : CTL_USAGE;
-    }
+    if (code != CTL_GO_ON)
+        return code;
+    if (optind != argc - 1)
+        return ctl_usage(HELP);
     if (!policy_client_name_ok(argv[optind]))
         return show_failure("a client's name is 1 to 64 of A-Z a-z 0-9 . _ @ -", CTL_USAGE);
     if (token_new(token, &hash) < 0)
