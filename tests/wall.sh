@@ -45,7 +45,7 @@ if [ -f libctl.a ]; then
 fi
 none "$keeper" '^(SSL|TLS|DTLS)_|^SSL' 'TLS'
 none "$keeper" '^(nghttp2|h2)_' 'HTTP/2'
-none "$keeper" '^json_|^canon_|^api_' 'a JSON parser'
+none "$keeper" '^json_|^canon_|^api_|^pcre2_' 'a JSON parser or regular expressions'
 none "$keeper" '^(http|evhttp|evdns|client|listener|upstream)_' 'HTTP or network code'
 none "$keeper" '^(getaddrinfo|gethostbyname|inet_pton|get(pw|gr)(nam|uid|gid|ent)(_r)?|getgrouplist|initgroups)$' 'name look-ups'
 needs_not "$keeper" 'libssl|libnghttp2|libjson|libevent_extra|libevent-' 'a library from beyond the wall'

@@ -1,201 +1,323 @@
 /*
- * A pattern becomes an automaton in three steps, each bounded whatever the pattern is. The parser
- * emits nodes of a non-deterministic automaton (Thompson's construction) in which an expression is
- * a run of nodes that is entered at its first and left behind its last; targets are relative, so
- * that a run can be copied. Symbols that no part of the pattern tells apart share a column of the
- * table, whose rows are the states that the subset construction then finds.
- *
- * All characters beyond ASCII are one symbol, because a pattern can't name any of them; but U+2028
- * and U+2029, which `.` leaves out, are another.
+ * One pass over the pattern checks that it is in the subset and writes it as PCRE2 has to read it.
+ * The differences that matter: PCRE2's `.`, `\s` and `\v` stand for other characters, `[` inside a
+ * class may begin a POSIX class, `$` matches before a final newline, and much that is an error in
+ * ECMA-262 means something.
  */
-#include "api/pattern_compiler.h"
+#include "api/pattern.h"
 
-#include "base/utf8.h"
-
+#define PCRE2_CODE_UNIT_WIDTH 8
 #include <errno.h>
+#include <pcre2.h>
 #include <stdlib.h>
 
-struct pattern {
-    uint8_t column_of[SYMBOLS];
-    uint32_t n_columns;
-    uint32_t start;  /* the first cell of its row, as all states are in the table */
-    uint32_t next[]; /* next[state + column] */
+enum {
+    DEPTH_MAX = 32,
+    COUNT_MAX = 255,
+    GROWTH = 256, /* a character becomes at most so many: \S */
+    /* PCRE2 counts its steps anew at each place of the text where it begins to look. */
+    STEPS_MAX = 100 * 1000, /* for up to PLACES places: about a millisecond each */
+    PLACES = 50,
+    SIZES = 4,         /* with ten times as many places, a tenth of the steps, and so on */
+    MEMORY_KIB = 2048, /* for going back */
 };
 
-/* Two symbols share a column if each set has both or none. */
-static void make_columns(struct compiler *c)
+struct pattern {
+    pcre2_code *code;
+    pcre2_match_context *limits[SIZES];
+    bool anchored;
+};
+
+/* ECMA-262's WhiteSpace and LineTerminator (12.2, 12.3), for the inside of a class, and the rest.
+ */
+#define SPACES                                                                                     \
+    "\\t\\n\\x0b\\f\\r \\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}"             \
+    "\\x{205f}\\x{3000}\\x{feff}"
+#define OTHERS                                                                                     \
+    "\\x00-\\x08\\x0e-\\x1f!-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}"                          \
+    "\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}"                 \
+    "\\x{3001}-\\x{fefe}\\x{ff00}-\\x{10ffff}"
+
+struct scan {
+    struct slice source;
+    size_t at;
+    struct err *err;
+    char *out;
+    size_t n;
+    size_t open[DEPTH_MAX]; /* where each group began */
+    size_t depth;
+};
+
+static int bad(const struct scan *s, size_t from, const char *why)
 {
-    c->n_columns = 2;
-    for (size_t i = 0; i < SYMBOLS; i++)
-        c->column_of[i] = 1;
-    for (size_t k = 0; k < c->n_sets; k++) {
-        uint8_t split[2][SYMBOLS + 1] = {{0}}; /* by whether the set has it, and old column */
+    size_t n = s->at > from ? s->at - from : 1;
 
-        c->n_columns = 1;
-        for (size_t i = 0; i < SYMBOLS; i++) {
-            uint8_t *column = &split[has(c->sets[k].bits, i)][c->column_of[i]];
+    if (from + n > s->source.len)
+        n = s->source.len - from;
+    return err_set(s->err, -EINVAL, "character %zu: %.*s: %s", from + 1, (int)(n < 32 ? n : 32),
+                   s->source.data + from, why);
+}
 
-            if (*column == 0)
-                *column = (uint8_t)c->n_columns++;
-            c->column_of[i] = *column;
+/* '\0' behind the end: no pattern holds one. */
+static char peek(const struct scan *s)
+{
+    return s->at < s->source.len ? s->source.data[s->at] : '\0';
+}
+
+static bool accept_char(struct scan *s, char byte)
+{
+    bool same = peek(s) == byte;
+
+    s->at += same;
+    return same;
+}
+
+static void put(struct scan *s, const char *text)
+{
+    size_t n = strlen(text);
+
+    memcpy(s->out + s->n, text, n);
+    s->n += n;
+}
+
+static const char *why_no_escape(char byte)
+{
+    if (byte == '\0')
+        return "nothing follows the \\";
+    if ((byte >= '1' && byte <= '9') || byte == 'k')
+        return "back references are not supported";
+    if (byte == 'b' || byte == 'B')
+        return "word boundaries are not supported";
+    if (strchr("0xuc", byte))
+        return "characters by number are not supported";
+    if (byte == 'p' || byte == 'P')
+        return "Unicode properties are not supported";
+    return "there is no such escape";
+}
+
+enum {
+    MANY = 256, /* an escape that stands for several characters */
+};
+
+/* `at` is the backslash. The character that it stands for, MANY, or -EINVAL. */
+static int scan_escape(struct scan *s, bool in_class)
+{
+    static const char SAME[] = "dDwW", CONTROLS[] = "tnvfr", VALUES[] = "\t\n\v\f\r";
+    size_t from = s->at++;
+    char byte = peek(s), text[8] = {'\\', byte};
+    const char *control = byte ? strchr(CONTROLS, byte) : NULL;
+
+    if (byte == '\0' || !strchr("dDwWsStnvfr^$\\.*+?()[]{}|/-", byte)) {
+        s->at += byte != '\0';
+        return bad(s, from, why_no_escape(byte));
+    }
+    s->at++;
+    if (byte == 's')
+        put(s, in_class ? SPACES : "[" SPACES "]");
+    else if (byte == 'S')
+        put(s, in_class ? OTHERS : "[" OTHERS "]");
+    else
+        put(s, byte == 'v' ? "\\x0b" : text);
+    if (control)
+        return VALUES[control - CONTROLS];
+    return byte == 's' || byte == 'S' || strchr(SAME, byte) ? MANY : byte;
+}
+
+/* One character or escape of a class: its value, MANY, or -EINVAL. */
+static int scan_class_atom(struct scan *s)
+{
+    char byte = peek(s), text[3] = {byte};
+
+    if (byte == '\\')
+        return scan_escape(s, true);
+    s->at++;
+    if (strchr("[^-", byte)) { /* a plain character here, whatever stands before or behind it */
+        text[0] = '\\';
+        text[1] = byte;
+    }
+    put(s, text);
+    return byte;
+}
+
+/* `at` is the opening bracket. */
+static int scan_class(struct scan *s)
+{
+    size_t from = s->at++;
+
+    put(s, accept_char(s, '^') ? "[^" : "[");
+    if (peek(s) == ']') {
+        s->at++;
+        return bad(s, from, "an empty class");
+    }
+    while (peek(s) != ']') {
+        size_t first = s->at;
+        int low = peek(s) ? scan_class_atom(s) : 0, high;
+
+        if (low < 0)
+            return low;
+        if (peek(s) == '-' && s->at + 1 < s->source.len && s->source.data[s->at + 1] != ']') {
+            s->at++;
+            put(s, "-");
+            high = scan_class_atom(s);
+            if (high < 0)
+                return high;
+            if (low == MANY || high == MANY)
+                return bad(s, first, "a range goes from one character to one");
+            if (low > high)
+                return bad(s, first, "a reversed range");
+        }
+        if (peek(s) == '\0') {
+            s->at = from + 1;
+            return bad(s, from, "unmatched: the class has no ]");
         }
     }
-    for (size_t i = 0; i < SYMBOLS; i++)
-        c->symbol_of[c->column_of[i]] = (uint8_t)i;
-}
-
-static void visit_one(struct compiler *c, uint64_t *seen, size_t node, size_t *n)
-{
-    if (has(seen, node))
-        return;
-    put(seen, node);
-    c->stack[(*n)++] = (uint16_t)node;
-}
-
-/* Adds a node with all that it leads to without taking a symbol. */
-static void visit(struct compiler *c, uint64_t *seen, size_t node, bool at_start, bool at_end)
-{
-    size_t n = 0;
-
-    visit_one(c, seen, node, &n);
-    while (n > 0) {
-        size_t i = c->stack[--n], to = i + (size_t)c->nodes[i].to;
-        enum node_kind kind = c->nodes[i].kind;
-
-        c->work++;
-        if (kind == NODE_SPLIT || kind == NODE_JUMP)
-            visit_one(c, seen, to, &n);
-        if (kind == NODE_SPLIT || (kind == NODE_START && at_start) || (kind == NODE_END && at_end))
-            visit_one(c, seen, i + 1, &n);
-    }
-}
-
-/* The state of a set of nodes, which is added if it is new; PATTERN_STATES_MAX: no room. */
-static size_t find_state(struct compiler *c, const uint64_t *set)
-{
-    size_t words = c->n / 64 + 1, slot;
-    uint64_t hash = 0, any = 0;
-
-    for (size_t i = 0; i < words; i++) {
-        hash = (hash ^ set[i]) * UINT64_C(0x9e3779b97f4a7c15);
-        hash ^= hash >> 32;
-        any |= set[i];
-    }
-    if (any == 0)
-        return STATE_DEAD;
-    for (slot = hash % SLOTS; c->slots[slot]; slot = (slot + 1) % SLOTS)
-        if (memcmp(c->states[c->slots[slot]], set, words * sizeof(*set)) == 0)
-            return c->slots[slot];
-    if (c->n_states == PATTERN_STATES_MAX)
-        return PATTERN_STATES_MAX;
-    memcpy(c->states[c->n_states], set, words * sizeof(*set));
-    c->slots[slot] = (uint16_t)c->n_states;
-    return c->n_states++;
-}
-
-/* Where a state goes with the symbols of a column; PATTERN_STATES_MAX: no room. */
-static size_t step(struct compiler *c, size_t state, size_t column)
-{
-    size_t words = c->n / 64 + 1;
-    uint64_t seen[WORDS] = {0};
-
-    c->work += words;
-    if (column != COLUMN_END)
-        memcpy(seen, c->again, words * sizeof(seen[0]));
-    for (size_t w = 0; w < words; w++) {
-        for (uint64_t left = c->states[state][w]; left; left &= left - 1) {
-            size_t i = w * 64 + (size_t)__builtin_ctzll(left);
-            const struct node *node = &c->nodes[i];
-
-            c->work++;
-            if (column == COLUMN_END && node->kind == NODE_END)
-                visit(c, seen, i + 1, state == STATE_START, true);
-            if (column != COLUMN_END && node->kind == NODE_SET &&
-                has(c->sets[node->to].bits, c->symbol_of[column]))
-                visit(c, seen, i + 1, false, false);
-        }
-    }
-    if (has(seen, c->n - 1))
-        return STATE_ACCEPT;
-    if (column == COLUMN_END)
-        return STATE_DEAD;
-    for (size_t w = 0; w < words; w++)
-        seen[w] &= c->lasting[w];
-    return find_state(c, seen);
-}
-
-/* STATE_START is found by no step, though a later state may have the same set: ^ leads on there. */
-static size_t first_state(struct compiler *c)
-{
-    uint64_t *set = c->states[STATE_START];
-
-    for (size_t i = 0; i < c->n; i++)
-        if (c->nodes[i].kind == NODE_SET || c->nodes[i].kind == NODE_END)
-            put(c->lasting, i);
-    visit(c, c->again, 0, false, false);
-    visit(c, set, 0, true, false);
-    c->n_states = STATE_START;
-    if (has(set, c->n - 1))
-        return STATE_ACCEPT;
-    c->n_states++;
-    for (size_t w = 0; w < WORDS; w++)
-        set[w] &= c->lasting[w];
-    return STATE_START;
-}
-
-/* Subset construction: row after row, while steps add states at the end. */
-static int build(struct compiler *c, struct pattern *pattern)
-{
-    size_t stride = c->n_columns;
-
-    memcpy(pattern->column_of, c->column_of, sizeof(pattern->column_of));
-    pattern->n_columns = (uint32_t)stride;
-    pattern->start = (uint32_t)(first_state(c) * stride);
-    for (size_t column = 0; column < stride; column++) {
-        pattern->next[STATE_DEAD * stride + column] = (uint32_t)(STATE_DEAD * stride);
-        pattern->next[STATE_ACCEPT * stride + column] = (uint32_t)(STATE_ACCEPT * stride);
-    }
-    for (size_t state = STATE_START; state < c->n_states; state++) {
-        for (size_t column = 0; column < stride; column++) {
-            size_t to = step(c, state, column);
-
-            if (to == PATTERN_STATES_MAX || c->work > WORK_MAX)
-                return err_set(c->err, -EINVAL,
-                               "too complex: it takes %s to follow all its alternatives at once",
-                               c->work > WORK_MAX ? "too long" : "more than 1000 states");
-            pattern->next[state * stride + column] = (uint32_t)(to * stride);
-        }
-    }
+    s->at++;
+    put(s, "]");
     return 0;
 }
 
-static int compile(struct compiler *c, struct pattern **out)
+/* At most COUNT_MAX + 1; false if there is no digit. */
+static bool scan_count(struct scan *s, unsigned *count)
 {
-    size_t size = sizeof(struct pattern), row;
-    struct pattern *pattern = NULL, *cut;
+    size_t from = s->at;
+
+    for (*count = 0; peek(s) >= '0' && peek(s) <= '9'; s->at++)
+        if (*count <= COUNT_MAX)
+            *count = *count * 10 + (unsigned)(peek(s) - '0');
+    return s->at > from;
+}
+
+/* `at` is * + ? or an opening brace. */
+static int scan_quantifier(struct scan *s)
+{
+    size_t from = s->at++;
+    unsigned min = 0, max = 0;
+    bool endless = false;
+
+    if (s->source.data[from] == '{') {
+        bool whole = scan_count(s, &min);
+
+        max = min;
+        if (whole && accept_char(s, ','))
+            endless = !scan_count(s, &max);
+        if (!whole || !accept_char(s, '}')) {
+            s->at = from + 1;
+            return bad(s, from, "no quantifier; \\{ is the character");
+        }
+        if (min > COUNT_MAX || max > COUNT_MAX)
+            return bad(s, from, "repeats more than 255 times");
+        if (!endless && min > max)
+            return bad(s, from, "a reversed quantifier");
+    }
+    memcpy(s->out + s->n, s->source.data + from, s->at - from);
+    s->n += s->at - from;
+    return accept_char(s, '?') ? bad(s, from, "lazy quantifiers are not supported") : 0;
+}
+
+/* `at` is the opening parenthesis. */
+static int scan_group(struct scan *s)
+{
+    size_t from = s->at++;
+
+    if (accept_char(s, '?') && !accept_char(s, ':')) {
+        bool behind = accept_char(s, '<');
+
+        if (accept_char(s, '=') || accept_char(s, '!'))
+            return bad(s, from,
+                       behind ? "look-behind is not supported" : "look-ahead is not supported");
+        return bad(s, from,
+                   behind ? "named groups are not supported" : "only (?: may begin with (?");
+    }
+    if (s->depth == DEPTH_MAX)
+        return bad(s, from, "groups are nested deeper than 32");
+    s->open[s->depth++] = from;
+    put(s, "(?:");
+    return 0;
+}
+
+/* One step; *repeatable: whether a quantifier may follow. */
+static int scan_one(struct scan *s, bool *repeatable)
+{
+    size_t from = s->at;
+    char byte = peek(s), text[2] = {byte};
+    bool could = *repeatable;
     int r;
 
-    r = pattern_parse(c);
-    if (r < 0)
-        return r;
-    make_columns(c);
-    row = c->n_columns * sizeof(pattern->next[0]);
-    pattern = malloc(size + PATTERN_STATES_MAX * row);
-    if (!pattern)
-        return err_set(c->err, -ENOMEM, "out of memory");
-    r = build(c, pattern);
-    if (r < 0) {
-        free(pattern);
-        return r;
+    *repeatable = !strchr("^$|(*+?{", byte);
+    if (strchr("*+?{", byte)) {
+        r = scan_quantifier(s);
+        return r < 0 || could ? r : bad(s, from, "nothing to repeat");
     }
-    cut = realloc(pattern, size + c->n_states * row);
-    *out = cut ? cut : pattern;
+    if (byte == '[')
+        return scan_class(s);
+    if (byte == '(')
+        return scan_group(s);
+    if (byte == '\\') {
+        r = scan_escape(s, false);
+        return r < 0 ? r : 0;
+    }
+    s->at++;
+    if (byte == ']' || byte == '}')
+        return bad(s, from, "unmatched; put \\ before it to mean the character");
+    if (byte == ')' && s->depth-- == 0)
+        return bad(s, from, "unmatched; \\) is the character");
+    put(s, byte == '.' ? "[^\\n\\r\\x{2028}\\x{2029}]" : text);
+    return 0;
+}
+
+static int scan(struct scan *s)
+{
+    bool repeatable = false;
+    int r = 0;
+
+    while (r == 0 && s->at < s->source.len)
+        r = scan_one(s, &repeatable);
+    if (r == 0 && s->depth) {
+        s->at = 0;
+        r = bad(s, s->open[s->depth - 1], "unmatched: the group has no )");
+    }
+    return r;
+}
+
+static pcre2_match_context *limits_new(uint32_t steps)
+{
+    pcre2_match_context *limits = pcre2_match_context_create(NULL);
+
+    if (limits) {
+        (void)pcre2_set_match_limit(limits, steps);
+        (void)pcre2_set_depth_limit(limits, steps);
+        (void)pcre2_set_heap_limit(limits, MEMORY_KIB);
+    }
+    return limits;
+}
+
+static int compile(struct pattern *p, const struct scan *s)
+{
+    PCRE2_UCHAR text[200];
+    PCRE2_SIZE at;
+    uint32_t options = 0;
+    int why;
+
+    p->code =
+        pcre2_compile((PCRE2_SPTR)s->out, s->n, PCRE2_UTF | PCRE2_DOLLAR_ENDONLY, &why, &at, NULL);
+    if (!p->code && why == PCRE2_ERROR_NOMEMORY)
+        return err_set(s->err, -ENOMEM, "out of memory");
+    if (!p->code) {
+        (void)pcre2_get_error_message(why, text, sizeof(text));
+        return err_set(s->err, -EINVAL, "too complex: %s", (const char *)text);
+    }
+    (void)pcre2_pattern_info(p->code, PCRE2_INFO_ALLOPTIONS, &options);
+    p->anchored = options & PCRE2_ANCHORED;
+    for (uint32_t i = 0, steps = STEPS_MAX; i < SIZES; i++, steps /= 10)
+        if (!(p->limits[i] = limits_new(steps)))
+            return err_set(s->err, -ENOMEM, "out of memory");
     return 0;
 }
 
 int pattern_new(struct pattern **out, struct slice source, struct err *err)
 {
-    struct compiler *c = NULL;
+    struct scan s = {.source = source, .err = err};
+    struct pattern *p = NULL;
     int r;
 
     if (source.len > PATTERN_SOURCE_MAX)
@@ -203,48 +325,48 @@ int pattern_new(struct pattern **out, struct slice source, struct err *err)
     for (size_t i = 0; i < source.len; i++)
         if (source.data[i] < 0x20 || source.data[i] > 0x7e)
             return err_set(err, -EINVAL, "character %zu: only printable ASCII is supported", i + 1);
-    c = calloc(1, sizeof(*c));
-    if (!c)
-        return err_set(err, -ENOMEM, "out of memory");
-    c->source = source;
-    c->err = err;
-    r = compile(c, out);
-    free(c);
+    s.out = malloc(source.len * GROWTH + 1);
+    p = calloc(1, sizeof(*p));
+    r = s.out && p ? scan(&s) : err_set(err, -ENOMEM, "out of memory");
+    if (r == 0)
+        r = compile(p, &s);
+    free(s.out);
+    if (r == 0)
+        *out = p;
+    else
+        pattern_free(p);
     return r;
 }
 
-void pattern_free(struct pattern *pattern)
+void pattern_free(struct pattern *p)
 {
-    free(pattern);
+    if (!p)
+        return;
+    pcre2_code_free(p->code);
+    for (size_t i = 0; i < SIZES; i++)
+        pcre2_match_context_free(p->limits[i]);
+    free(p);
 }
 
-/* The column of the character at p, which isn't ASCII, with its length. */
-static size_t column_beyond(const struct pattern *pattern, const unsigned char *p, size_t left,
-                            size_t *len)
+void pattern_memory_deinit(struct pattern_memory *memory)
 {
-    size_t n = utf8_len(p, left);
-    bool separator = n == 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] & 0xfe) == 0xa8;
-
-    *len = n ? n : 1;
-    return pattern->column_of[separator ? SYMBOL_SEPARATOR : SYMBOL_OTHER];
+    pcre2_match_data_free(memory->data);
+    memory->data = NULL;
 }
 
-bool pattern_match(const struct pattern *pattern, struct slice text)
+enum pattern_answer pattern_match(const struct pattern *p, struct slice text,
+                                  struct pattern_memory *memory)
 {
-    const unsigned char *p = (const unsigned char *)text.data;
-    const uint32_t *next = pattern->next;
-    size_t state = pattern->start, accept = pattern->n_columns, i = 0;
+    size_t places = p->anchored ? 1 : text.len + 1, size = 0;
+    int r;
 
-    /* Dead and accepting are the first two rows: there the answer is certain. */
-    while (state > accept && i < text.len) {
-        size_t column, n = 1;
-
-        if (p[i] < 0x80)
-            column = pattern->column_of[p[i]];
-        else
-            column = column_beyond(pattern, p + i, text.len - i, &n);
-        state = next[state + column];
-        i += n;
-    }
-    return next[state + COLUMN_END] == accept;
+    if (places > PATTERN_SEARCH_MAX)
+        return PATTERN_UNDECIDED;
+    for (size_t most = PLACES; size + 1 < SIZES && places > most; most *= 10)
+        size++;
+    if (!memory->data && !(memory->data = pcre2_match_data_create(1, NULL)))
+        return PATTERN_UNDECIDED;
+    r = pcre2_match(p->code, (PCRE2_SPTR)(text.data ? text.data : ""), text.len, 0,
+                    PCRE2_NO_UTF_CHECK, memory->data, p->limits[size]);
+    return r >= 0 ? PATTERN_YES : r == PCRE2_ERROR_NOMATCH ? PATTERN_NO : PATTERN_UNDECIDED;
 }

@@ -1,8 +1,8 @@
 /*
  * The JSON Schema keyword `pattern` (Validation 2020-12, 6.3.3): a documented subset of ECMA-262
- * regular expressions, compiled when a description is loaded to a deterministic automaton. A match
- * looks up a table once per character, never goes back and allocates nothing: a hostile text can't
- * make it slow, and a hostile pattern is refused.
+ * regular expressions, matched by PCRE2 (libpcre2-8) without JIT: no memory is ever executable.
+ * This is the one place that knows it. What a description may hold and PCRE2 would read otherwise
+ * than ECMA-262 is written anew, or refused when the description is loaded.
  *
  * A pattern is printable ASCII. It may hold, with ECMA-262's meaning (flags: u only):
  *
@@ -12,8 +12,8 @@
  *                two characters are special; escapes work as outside
  *   \d \D        [0-9] and any character but those
  *   \w \W        [A-Za-z0-9_] and any character but those
- *   \s \S        space, \t \n \v \f \r and any character but those. ECMA-262 counts U+00A0, U+FEFF,
- *                U+2028, U+2029 and the Unicode spaces as \s; here they are \S
+ *   \s \S        ECMA-262's white space and line ends (U+00A0, U+FEFF, U+2028, U+2029 and the
+ *                Unicode spaces among them), and any character but those
  *   \t \n \v \f \r, and \ before any of ^ $ \ . * + ? ( ) [ ] { } | / - (ECMA-262 takes \- outside
  *                of a class only without flag u)
  *   (...) (?:...) groups, at most 32 inside each other; | alternatives, which may be empty
@@ -31,8 +31,14 @@
 #include "base/slice.h"
 
 enum {
-    PATTERN_SOURCE_MAX = 1024, /* bytes */
-    PATTERN_STATES_MAX = 1000, /* of the automaton; half a MB at the very worst */
+    PATTERN_SOURCE_MAX = 1024,      /* bytes */
+    PATTERN_SEARCH_MAX = 64 * 1024, /* bytes of a text for a pattern that does not begin with ^ */
+};
+
+enum pattern_answer {
+    PATTERN_NO,
+    PATTERN_YES,
+    PATTERN_UNDECIDED, /* the limits of time or memory were reached */
 };
 
 struct pattern;
@@ -40,15 +46,23 @@ struct pattern;
 /*
  * Compiles; nothing of `source` is needed afterwards. -EINVAL with err saying what is wrong, not
  * supported or "too complex", and at which character of the pattern (from 1) where there is one;
- * -ENOMEM. *out is set only on success. Takes some 10 ms at the worst. Free with pattern_free.
+ * -ENOMEM. *out is set only on success. Free with pattern_free.
  */
 int pattern_new(struct pattern **out, struct slice source, struct err *err) MUST_CHECK;
 void pattern_free(struct pattern *pattern); /* NULL is fine */
 
+/* What matching needs: made at the first match, and used again. One for each thread. */
+struct pattern_memory {
+    void *data;
+};
+
+void pattern_memory_deinit(struct pattern_memory *memory); /* of a zeroed one is fine */
+
 /*
- * Whether the pattern matches anywhere in the text (it isn't anchored by itself). The text is valid
- * UTF-8; in one that isn't, each stray byte counts as a character. Time is linear in the text.
+ * Whether the pattern matches anywhere in the text (it isn't anchored by itself), which is valid
+ * UTF-8. However hostile pattern and text are, it ends within a tenth of a second.
  */
-bool pattern_match(const struct pattern *pattern, struct slice text);
+enum pattern_answer pattern_match(const struct pattern *pattern, struct slice text,
+                                  struct pattern_memory *memory);
 
 #endif

@@ -34,6 +34,7 @@ struct walk {
 void validate_report_deinit(struct validate_report *report)
 {
     free(report->problems);
+    pattern_memory_deinit(&report->memory);
     *report = (struct validate_report){0};
 }
 
@@ -302,11 +303,16 @@ static void check_text(struct walk *w, const struct schema *schema, const struct
             return;
         }
     }
-    if (schema->pattern && !pattern_match(schema->pattern, s)) {
-        if (schema->title.len)
+    if (schema->pattern) {
+        enum pattern_answer answer = pattern_match(schema->pattern, s, &w->report->memory);
+
+        if (answer == PATTERN_UNDECIDED)
+            complain(w, frame, "invalid_field", "%s takes too long to compare with %s",
+                     show(w, t, shown), schema->pattern_text.data);
+        else if (answer == PATTERN_NO && schema->title.len)
             complain(w, frame, "invalid_field", "%s is no %s; expected to match %s",
                      show(w, t, shown), schema->title.data, schema->pattern_text.data);
-        else
+        else if (answer == PATTERN_NO)
             complain(w, frame, "invalid_field", "%s does not match %s", show(w, t, shown),
                      schema->pattern_text.data);
     }

@@ -1,7 +1,8 @@
 /*
  * Whether a scanned body is what its call's schema says, and every way in which it isn't, in words
  * for the application's author. Run on the canonical form's tape: JSON is well formed and no key is
- * there twice. A pure function; nothing is allocated unless something is wrong.
+ * there twice. A pure function; nothing is allocated unless something is wrong, or at the first
+ * pattern that a report is used for.
  */
 #ifndef CENTION_API_VALIDATE_H
 #define CENTION_API_VALIDATE_H
@@ -24,6 +25,7 @@ struct validate_report {
     struct validate_problem *problems;
     size_t n, cap;
     size_t total; /* found, listed or not */
+    struct pattern_memory memory;
 };
 
 void validate_report_deinit(struct validate_report *report);

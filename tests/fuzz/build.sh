@@ -36,10 +36,10 @@ for centre in postgres:libpq nats:libnats; do
     fi
 done
 # shellcheck disable=SC2086 # a list of words
-libraries=$(pkg-config --cflags --libs $centres libevent_core libevent_extra libssl libcrypto json-c libconfig libsystemd \
+libraries=$(pkg-config --cflags --libs $centres libevent_core libevent_extra libssl libcrypto json-c libpcre2-8 libconfig libsystemd \
     libzstd libseccomp libnghttp2)
 compile="clang -std=gnu11 -D_GNU_SOURCE -DPACKAGE_VERSION='\"fuzz\"' -Wno-macro-redefined -g -O1 -Idaemon -Itests -I$config $flags \
-    $(pkg-config --cflags $centres libevent_core libssl json-c libconfig libsystemd libzstd libseccomp libnghttp2)"
+    $(pkg-config --cflags $centres libevent_core libssl json-c libpcre2-8 libconfig libsystemd libzstd libseccomp libnghttp2)"
 
 newer() { # SOURCE OBJECT: whether the source, or any header, is newer
     [ ! -f "$2" ] || [ "$1" -nt "$2" ] || [ -n "$(find daemon tests/fuzz "$config/config.h" -name '*.h' -newer "$2" | head -n 1)" ]

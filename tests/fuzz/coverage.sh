@@ -24,7 +24,7 @@ subject() { # TARGET
     json) echo daemon/api/json.c daemon/api/canon.c ;;
     keeper) echo daemon/keeper/keeper.c daemon/keeper/check.c daemon/keeper/authorize.c daemon/keeper/audit/pending.c \
         daemon/keeper/signing.c daemon/keeper/redaction.c daemon/wall/codec.c daemon/wall/link.c daemon/audit/record.c ;;
-    pattern) echo daemon/api/pattern.c daemon/api/pattern_parse.c ;;
+    pattern) echo daemon/api/pattern.c ;;
     ship) echo daemon/audit/receipt.c daemon/ship/tail.c daemon/audit/segment_reader.c \
         daemon/ship/admin_socket.c ;;
     sinks) echo $with ;;
