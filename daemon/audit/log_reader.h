@@ -9,7 +9,7 @@
 #ifndef CENTION_AUDIT_LOG_READER_H
 #define CENTION_AUDIT_LOG_READER_H
 
-#include "audit/segment_reader.h"
+#include "audit/segments.h"
 
 enum log_answer {
     LOG_END = 0,   /* nothing more is there now; call again later */

@@ -2,7 +2,8 @@
  * The lines of the audit log (doc/audit-format.md): how each kind of record is written. One JSON
  * object a line (RFC 8259), keys in a fixed order, UTF-8; controls and DEL are escaped, and bytes
  * that are not UTF-8 become U+FFFD. No function here takes a secret or a signature of a request.
- * What of a request's values is kept is decided elsewhere (keeper/redaction.h); here it is written.
+ * What of a request's values is kept is decided elsewhere (keeper/redaction/redaction.h); here it
+ * is written.
  */
 #ifndef CENTION_AUDIT_RECORD_H
 #define CENTION_AUDIT_RECORD_H

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "keeper/audit/receipts.h"
 #include "keeper/audit/retention.h"
-#include "keeper/redaction_rules.h"
+#include "keeper/redaction/redaction_rules.h"
 #include "policy/policy.h"
 
 #include <stdbool.h>

@@ -69,7 +69,8 @@ static unsigned put_metrics(struct buf *body, const struct admin *admin)
     workers_report(admin->workers, &all);
     r = report_put(body, &all);
     if (r == 0)
-        r = metrics_put(body, "cention_workers", "gauge", "Event loops.", workers);
+        r = metrics_put(body, &(struct metric){"cention_workers", "gauge", "Event loops.", workers},
+                        1);
     if (r == 0)
         r = buf_printf(body, "# HELP cention_worker_connections_total Connections of clients that "
                              "a worker accepted.\n"

@@ -15,7 +15,6 @@
 #include "api/canon.h"
 #include "api/validate.h"
 #include "proxy/front/client.h"
-#include "proxy/metrics.h"
 #include "proxy/request_id.h"
 #include "proxy/setup.h"
 #include "wall/caller.h"
@@ -26,6 +25,15 @@ struct exchange;
 enum exchange_attached {
     ATTACHED_EXCHANGE,
     ATTACHED_INQUIRY,
+};
+
+/* What a worker counts. */
+struct metrics {
+    uint64_t requests;   /* whole, well-formed requests taken in */
+    uint64_t answers[6]; /* answers to clients by status / 100 */
+    uint64_t refusals;   /* answers that the daemon made itself */
+    uint64_t unknown;    /* answers with outcome "unknown" */
+    uint64_t unrecorded; /* outcomes or refusals that could not be made durable */
 };
 
 /* What all exchanges of one event loop share. */

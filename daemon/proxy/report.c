@@ -83,11 +83,33 @@ void report_add(struct report *sum, const struct report *one)
     }
 }
 
+int metrics_put(struct buf *out, const struct metric *list, size_t n)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", list[i].name, list[i].help,
+                       list[i].name, list[i].kind, list[i].name, (unsigned long long)list[i].value);
+    return r;
+}
+
 static int put_proxy(struct buf *out, const struct report *report)
 {
     const struct metrics *m = &report->metrics;
-    int r = metrics_put(out, "cention_requests_total", "counter",
-                        "Whole, well-formed requests taken in.", m->requests);
+    const struct metric list[] = {
+        {"cention_requests_total", "counter", "Whole, well-formed requests taken in.", m->requests},
+        {"cention_refusals_total", "counter", "Answers that the daemon made itself.", m->refusals},
+        {"cention_outcome_unknown_total", "counter", "Answers that had to say outcome unknown.",
+         m->unknown},
+        {"cention_unrecorded_total", "counter", "Outcomes and refusals that could not be recorded.",
+         m->unrecorded},
+        {"cention_running", "gauge", "Requests under way.", report->running},
+        {"cention_client_connections", "gauge", "Open connections of clients.",
+         report->connections},
+        {"cention_client_displaced_total", "counter", "Connections closed to make room for others.",
+         report->displaced},
+    };
+    int r = metrics_put(out, list, sizeof(list) / sizeof(list[0]));
 
     if (r == 0)
         r = buf_printf(out, "# HELP cention_answers_total Answers to clients by class of status.\n"
@@ -95,61 +117,38 @@ static int put_proxy(struct buf *out, const struct report *report)
     for (unsigned i = 2; r == 0 && i < 6; i++)
         r = buf_printf(out, "cention_answers_total{class=\"%uxx\"} %llu\n", i,
                        (unsigned long long)m->answers[i]);
-    if (r == 0)
-        r = metrics_put(out, "cention_refusals_total", "counter",
-                        "Answers that the daemon made itself.", m->refusals);
-    if (r == 0)
-        r = metrics_put(out, "cention_outcome_unknown_total", "counter",
-                        "Answers that had to say outcome unknown.", m->unknown);
-    if (r == 0)
-        r = metrics_put(out, "cention_unrecorded_total", "counter",
-                        "Outcomes and refusals that could not be recorded.", m->unrecorded);
-    if (r == 0)
-        r = metrics_put(out, "cention_running", "gauge", "Requests under way.", report->running);
-    if (r == 0)
-        r = metrics_put(out, "cention_client_connections", "gauge", "Open connections of clients.",
-                        report->connections);
-    if (r == 0)
-        r = metrics_put(out, "cention_client_displaced_total", "counter",
-                        "Connections closed to make room for others.", report->displaced);
     return r;
 }
 
 static int put_keeper(struct buf *out, const struct caller_state *k)
 {
-    int r = metrics_put(out, "cention_keeper_connected", "gauge", "1 when the keeper is connected.",
-                        k->connected);
+    const struct metric list[] = {
+        {"cention_keeper_connected", "gauge", "1 when the keeper is connected.", k->connected},
+        {"cention_audit_ok", "gauge", "1 when the audit can be written.",
+         k->connected && k->audit_ok},
+        {"cention_audit_alarm", "gauge", "1 when the audit log was touched while it was written.",
+         k->connected && k->audit_ok && k->reason[0]},
+        {"cention_keeper_connects_total", "counter", "Links made to the keeper.", k->connects},
+        {"cention_audit_records_total", "counter", "Records that the keeper wrote since its start.",
+         k->records},
+        {"cention_audit_syncs_total", "counter", "fdatasync calls of the keeper since its start.",
+         k->syncs},
+        {"cention_signatures_total", "counter", "Signatures that the keeper made since its start.",
+         k->signatures},
+    };
 
-    if (r == 0)
-        r = metrics_put(out, "cention_audit_ok", "gauge", "1 when the audit can be written.",
-                        k->connected && k->audit_ok);
-    if (r == 0)
-        r = metrics_put(out, "cention_audit_alarm", "gauge",
-                        "1 when the audit log was touched while it was written.",
-                        k->connected && k->audit_ok && k->reason[0]);
-    if (r == 0)
-        r = metrics_put(out, "cention_keeper_connects_total", "counter",
-                        "Links made to the keeper.", k->connects);
-    if (r == 0)
-        r = metrics_put(out, "cention_audit_records_total", "counter",
-                        "Records that the keeper wrote since its start.", k->records);
-    if (r == 0)
-        r = metrics_put(out, "cention_audit_syncs_total", "counter",
-                        "fdatasync calls of the keeper since its start.", k->syncs);
-    if (r == 0)
-        r = metrics_put(out, "cention_signatures_total", "counter",
-                        "Signatures that the keeper made since its start.", k->signatures);
-    return r;
+    return metrics_put(out, list, sizeof(list) / sizeof(list[0]));
 }
 
 static int put_receipts(struct buf *out, const struct caller_state *k)
 {
-    int r = metrics_put(out, "cention_audit_waiting_bytes", "gauge",
-                        "Bytes of audit segments that wait for receipts.", k->waiting);
+    const struct metric list[] = {
+        {"cention_audit_waiting_bytes", "gauge", "Bytes of audit segments that wait for receipts.",
+         k->waiting},
+        {"cention_audit_quota_bytes", "gauge", "Bytes that may wait; 0: any number.", k->quota},
+    };
+    int r = metrics_put(out, list, sizeof(list) / sizeof(list[0]));
 
-    if (r == 0)
-        r = metrics_put(out, "cention_audit_quota_bytes", "gauge",
-                        "Bytes that may wait; 0: any number.", k->quota);
     if (r == 0 && k->n_receipts)
         r = buf_printf(out, "# HELP cention_audit_receipt_lag_records Records that a sink lacks.\n"
                             "# TYPE cention_audit_receipt_lag_records gauge\n");
@@ -168,28 +167,22 @@ static int put_receipts(struct buf *out, const struct caller_state *k)
 
 static int put_upstream(struct buf *out, const struct upstream_counters *u)
 {
-    int r = metrics_put(out, "cention_upstream_connections_total", "counter",
-                        "Connections made to the upstream.", u->connections);
-    if (r == 0)
-        r = metrics_put(out, "cention_upstream_resumed_total", "counter", "TLS sessions resumed.",
-                        u->resumed);
-    if (r == 0)
-        r = metrics_put(out, "cention_upstream_reused_total", "counter",
-                        "Requests on a connection used before.", u->reused);
-    if (r == 0)
-        r = metrics_put(out, "cention_upstream_retries_total", "counter",
-                        "Requests moved to another connection before a byte was sent.", u->retries);
-    if (r == 0)
-        r = metrics_put(out, "cention_upstream_failures_total", "counter",
-                        "Requests that got no whole answer.", u->failures);
-    if (r == 0)
-        r = metrics_put(out, "cention_upstream_open", "gauge", "Open connections.", u->open);
-    if (r == 0)
-        r = metrics_put(out, "cention_upstream_idle", "gauge", "Idle connections.", u->idle);
-    if (r == 0)
-        r = metrics_put(out, "cention_upstream_queued", "gauge",
-                        "Requests that wait for a connection.", u->queued);
-    return r;
+    const struct metric list[] = {
+        {"cention_upstream_connections_total", "counter", "Connections made to the upstream.",
+         u->connections},
+        {"cention_upstream_resumed_total", "counter", "TLS sessions resumed.", u->resumed},
+        {"cention_upstream_reused_total", "counter", "Requests on a connection used before.",
+         u->reused},
+        {"cention_upstream_retries_total", "counter",
+         "Requests moved to another connection before a byte was sent.", u->retries},
+        {"cention_upstream_failures_total", "counter", "Requests that got no whole answer.",
+         u->failures},
+        {"cention_upstream_open", "gauge", "Open connections.", u->open},
+        {"cention_upstream_idle", "gauge", "Idle connections.", u->idle},
+        {"cention_upstream_queued", "gauge", "Requests that wait for a connection.", u->queued},
+    };
+
+    return metrics_put(out, list, sizeof(list) / sizeof(list[0]));
 }
 
 int report_put_receipts(struct buf *out, const struct report *report)

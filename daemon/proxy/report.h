@@ -31,4 +31,13 @@ int report_put_receipts(struct buf *out, const struct report *r) MUST_CHECK;
 /* Prometheus' text format. */
 int report_put(struct buf *out, const struct report *r) MUST_CHECK;
 
+/* A number in Prometheus' text format 0.0.4. */
+struct metric {
+    const char *name, *kind, *help; /* `kind` is "counter" or "gauge" */
+    uint64_t value;
+};
+
+/* Each on a line NAME VALUE, behind its HELP and TYPE lines. */
+int metrics_put(struct buf *out, const struct metric *list, size_t n) MUST_CHECK;
+
 #endif

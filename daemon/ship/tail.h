@@ -15,7 +15,7 @@
 #define CENTION_SHIP_TAIL_H
 
 #include "audit/line.h"
-#include "audit/segment_reader.h"
+#include "audit/segments.h"
 #include "central/sink.h"
 
 enum tail_answer {

@@ -7,7 +7,7 @@
  */
 #include "base/asan.h"
 #include "bench/pace.h"
-#include "keeper/redaction.h"
+#include "keeper/redaction/redaction.h"
 
 #include "unit/unit.h"
 

@@ -18,12 +18,12 @@ subject() { # TARGET
     canon) echo daemon/api/canon.c daemon/api/json.c daemon/api/string_to_sign.c ;;
     centre) echo daemon/ctl/central/archive_check.c daemon/ctl/central/archive_verify.c daemon/ctl/central/archive_hosts.c daemon/ctl/central/finding.c \
         daemon/ctl/central/identities.c ;;
-    config) echo daemon/proxy/proxy_conf.c daemon/keeper/keeper_conf.c daemon/ship/ship_conf.c daemon/base/settings.c daemon/keeper/redaction_rules.c ;;
+    config) echo daemon/proxy/proxy_conf.c daemon/keeper/keeper_conf.c daemon/ship/ship_conf.c daemon/base/settings.c daemon/keeper/redaction/redaction_rules.c ;;
     h2) echo daemon/proxy/h2/*.c ;;
     http) echo daemon/http/*.c ;;
     json) echo daemon/api/json.c daemon/api/canon.c ;;
     keeper) echo daemon/keeper/keeper.c daemon/keeper/check.c daemon/keeper/authorize.c daemon/keeper/audit/pending.c \
-        daemon/keeper/signing.c daemon/keeper/redaction.c daemon/wall/codec.c daemon/wall/link.c daemon/audit/record.c ;;
+        daemon/keeper/signing.c daemon/keeper/redaction/redaction.c daemon/wall/codec.c daemon/wall/link.c daemon/audit/record.c ;;
     pattern) echo daemon/api/pattern.c ;;
     ship) echo daemon/audit/receipt.c daemon/ship/tail.c daemon/audit/segment_reader.c \
         daemon/ship/admin_socket.c ;;

@@ -14,7 +14,7 @@
 #include "ctl/central/archive_check.h"
 #include "ctl/central/archive_verify.h"
 #include "ctl/central/identities.h"
-#include "ctl/ctl.h"
+#include "ctl/command/ctl.h"
 #include "fuzz/must.h"
 
 #include <stdio.h>

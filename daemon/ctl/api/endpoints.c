@@ -6,8 +6,8 @@
 
 #include "api/api.h"
 #include "api/json.h"
-#include "ctl/ctl.h"
-#include "ctl/show.h"
+#include "ctl/command/ctl.h"
+#include "ctl/command/show.h"
 
 #include <stdio.h>
 #include <unistd.h>

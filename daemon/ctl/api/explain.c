@@ -10,8 +10,8 @@
 #include "api/target.h"
 #include "api/validate.h"
 #include "base/file.h"
-#include "ctl/ctl.h"
-#include "ctl/show.h"
+#include "ctl/command/ctl.h"
+#include "ctl/command/show.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -10,8 +10,8 @@
 #include "api/target.h"
 #include "base/file.h"
 #include "ctl/api/admin_call.h"
-#include "ctl/ctl.h"
-#include "ctl/show.h"
+#include "ctl/command/ctl.h"
+#include "ctl/command/show.h"
 
 #include <errno.h>
 #include <json-c/json.h>

@@ -2,7 +2,6 @@
 #ifndef CENTION_CTL_AUDIT_AUDIT_H
 #define CENTION_CTL_AUDIT_AUDIT_H
 
-int audit_main(int argc, char **argv);
 int audit_verify_main(int argc, char **argv);
 int audit_head_main(int argc, char **argv);
 int audit_identity_main(int argc, char **argv);

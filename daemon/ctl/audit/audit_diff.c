@@ -3,8 +3,8 @@
 #include "ctl/audit/audit.h"
 #include "ctl/audit/audit_filter.h"
 #include "ctl/audit/audit_found.h"
-#include "ctl/ctl.h"
-#include "ctl/show.h"
+#include "ctl/command/ctl.h"
+#include "ctl/command/show.h"
 
 #include <errno.h>
 #include <stdio.h>

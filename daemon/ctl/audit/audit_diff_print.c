@@ -2,7 +2,7 @@
 
 #include "ctl/audit/audit_history.h"
 #include "ctl/audit/audit_table.h"
-#include "ctl/show.h"
+#include "ctl/command/show.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ static struct slice text(struct json_object *of, const char *name)
 
 static void put_word(struct slice s)
 {
-    audit_cell_put(stdout, s, SIZE_MAX);
+    show_cell_put(stdout, s, SIZE_MAX);
 }
 
 static bool is(struct slice s, const char *word)
@@ -112,9 +112,9 @@ static void put_value(struct json_object *value)
     struct audit_value v = audit_value_of(value);
 
     if (v.kind == AUDIT_VALUE_TEXT)
-        audit_cell_put_quoted(stdout, v.text);
+        show_cell_put_quoted(stdout, v.text);
     else
-        audit_cell_put_value(stdout, &v, SIZE_MAX);
+        audit_table_put_value(stdout, &v, SIZE_MAX);
 }
 
 static void put_old(const struct print *p, struct json_object *old)

@@ -8,8 +8,8 @@
 #include "ctl/audit/audit_log.h"
 #include "ctl/central/archive_head.h"
 #include "ctl/central/archive_open.h"
-#include "ctl/ctl.h"
-#include "ctl/show.h"
+#include "ctl/command/ctl.h"
+#include "ctl/command/show.h"
 
 #include <stdio.h>
 #include <unistd.h>

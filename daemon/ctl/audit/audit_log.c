@@ -1,7 +1,7 @@
 #include "ctl/audit/audit_log.h"
 
 #include "base/settings.h"
-#include "ctl/show.h"
+#include "ctl/command/show.h"
 
 #include <errno.h>
 #include <fcntl.h>

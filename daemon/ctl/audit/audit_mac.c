@@ -8,8 +8,8 @@
 #include "base/hex.h"
 #include "ctl/audit/audit.h"
 #include "ctl/audit/audit_log.h"
-#include "ctl/ctl.h"
-#include "ctl/show.h"
+#include "ctl/command/ctl.h"
+#include "ctl/command/show.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 #include "ctl/audit/audit_print.h"
 
 #include "base/utf8.h"
-#include "ctl/show.h"
+#include "ctl/command/show.h"
 
 #include <errno.h>
 #include <stdlib.h>

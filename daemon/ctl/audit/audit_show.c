@@ -5,8 +5,8 @@
 #include "ctl/audit/audit_select.h"
 #include "ctl/central/archive_open.h"
 #include "ctl/central/audit_merge.h"
-#include "ctl/ctl.h"
-#include "ctl/show.h"
+#include "ctl/command/ctl.h"
+#include "ctl/command/show.h"
 
 #include <errno.h>
 #include <inttypes.h>

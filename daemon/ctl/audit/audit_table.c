@@ -1,7 +1,6 @@
 #include "ctl/audit/audit_table.h"
 
-#include "base/utf8.h"
-#include "ctl/show.h"
+#include "ctl/command/show.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -55,14 +54,14 @@ static int row_begin(struct row *r)
 
 static void put_time(FILE *out, struct slice time)
 {
-    audit_cell_put(out, slice_cut(time, TIME_SHOWN), COLUMNS[TIME].most);
+    show_cell_put(out, slice_cut(time, TIME_SHOWN), COLUMNS[TIME].most);
     (void)fputc('Z', out);
 }
 
 static void put_known(FILE *out, struct slice text, enum column c)
 {
     if (text.len)
-        audit_cell_put(out, text, COLUMNS[c].most);
+        show_cell_put(out, text, COLUMNS[c].most);
     else
         (void)fputc('-', out);
 }
@@ -105,7 +104,7 @@ static void put_status(struct row *r, const struct audit_facts *first,
             (void)fprintf(r->out, " %u", status);
         if (first->code.len) {
             (void)fputc(' ', r->out);
-            audit_cell_put(r->out, first->code, 24);
+            show_cell_put(r->out, first->code, 24);
         }
     } else if (!outcome) {
         (void)fputs("open", r->out);
@@ -121,9 +120,9 @@ static void put_status(struct row *r, const struct audit_facts *first,
 
 static void put_pair(FILE *out, const char *name, const struct audit_value *value, size_t most)
 {
-    audit_cell_put(out, slice_str(name), VALUE_MOST);
+    show_cell_put(out, slice_str(name), VALUE_MOST);
     (void)fputc('=', out);
-    audit_cell_put_value(out, value, most);
+    audit_table_put_value(out, value, most);
 }
 
 /* What was set, and the error when it went wrong. */
@@ -134,7 +133,7 @@ static void put_set(FILE *out, const struct audit_facts *first, const struct aud
 
     if (error.len) {
         (void)fputs("error=", out);
-        audit_cell_put(out, error, MEMBERS_MOST);
+        show_cell_put(out, error, MEMBERS_MOST);
         between = " ";
     }
     if (first->fields) {
@@ -183,7 +182,7 @@ static void put_members(FILE *out, const struct audit_facts *f)
 
 static void put_padded(struct audit_table *t, enum column c, const char *text, const char *colour)
 {
-    size_t wide = audit_cell_width(text);
+    size_t wide = show_cell_width(text);
 
     if (wide > t->widths[c])
         t->widths[c] = wide;
@@ -200,9 +199,9 @@ static void put_host(struct audit_table *t, const char *host)
 
     if (!out)
         return;
-    audit_cell_put(out, slice_str(host), HOST_MOST);
+    show_cell_put(out, slice_str(host), HOST_MOST);
     if (fclose(out) == 0) {
-        wide = audit_cell_width(text);
+        wide = show_cell_width(text);
         t->host_width = wide > t->host_width ? wide : t->host_width;
         (void)fprintf(t->to, "%s%*s", text, (int)(t->host_width - wide + GAP), "");
     }
@@ -212,7 +211,7 @@ static void put_host(struct audit_table *t, const char *host)
 /* The columns that are left between the others and the id. */
 static size_t room(const struct audit_table *t, const char *id)
 {
-    size_t taken = audit_cell_width(id) + GAP + (t->host ? t->host_width + GAP : 0);
+    size_t taken = show_cell_width(id) + GAP + (t->host ? t->host_width + GAP : 0);
 
     for (enum column c = TIME; c < SET; c++)
         taken += t->widths[c] + GAP;
@@ -232,11 +231,11 @@ static void print_cells(struct audit_table *t, const char *const cells[], const 
         return;
     wide = t->width ? room(t, cells[ID]) : 0;
     if (wide)
-        audit_cell_put_cut(out, cells[SET], wide);
+        show_cell_put_cut(out, cells[SET], wide);
     else
         (void)fputs(cells[SET], out);
     if (fclose(out) == 0) {
-        size_t have = audit_cell_width(set);
+        size_t have = show_cell_width(set);
 
         (void)fprintf(t->to, "%s%*s%s\n", set, (int)(wide > have ? wide - have : 0) + GAP, "",
                       cells[ID]);
@@ -312,12 +311,12 @@ static int print_other(struct audit_table *t, const struct audit_facts *f)
         return failed;
     put_time(r.out, f->time);
     (void)fprintf(r.out, "%*s[", GAP, "");
-    audit_cell_put(r.out, f->type, VALUE_MOST);
+    show_cell_put(r.out, f->type, VALUE_MOST);
     (void)fputc(']', r.out);
     put_members(r.out, f);
     if (fclose(r.out) == 0) {
         put_host(t, t->host);
-        audit_cell_put_cut(t->to, r.text, t->width > before ? t->width - before : SIZE_MAX);
+        show_cell_put_cut(t->to, r.text, t->width > before ? t->width - before : SIZE_MAX);
         (void)fputc('\n', t->to);
     } else {
         failed = -ENOMEM;
@@ -343,144 +342,26 @@ int audit_table_row(struct audit_table *t, struct slice first, struct slice seco
     return print_other(t, one);
 }
 
-#define ELLIPSIS "\xe2\x80\xa6"
-
 enum {
     MAC_SHOWN = 8, /* digits */
 };
 
-/* Of sound UTF-8. */
-static uint32_t decode(const unsigned char *p, size_t n)
-{
-    uint32_t c = n == 1 ? p[0] : p[0] & (0x7fu >> n);
-
-    for (size_t i = 1; i < n; i++)
-        c = c << 6 | (p[i] & 0x3f);
-    return c;
-}
-
-static size_t columns(uint32_t c)
-{
-    static const struct {
-        uint32_t first, last;
-    } WIDE[] = {
-        {0x1100, 0x115f}, {0x2e80, 0xa4cf}, {0xac00, 0xd7a3},   {0xf900, 0xfaff},
-        {0xfe30, 0xfe6f}, {0xff00, 0xff60}, {0x1f300, 0x1faff}, {0x20000, 0x3fffd},
-    };
-
-    for (size_t i = 0; i < sizeof(WIDE) / sizeof(WIDE[0]); i++)
-        if (c >= WIDE[i].first && c <= WIDE[i].last)
-            return 2;
-    return 1;
-}
-
-/* The bytes of a text that fit into so many columns; what they take of them in *took. */
-static size_t fit(struct slice text, size_t most, size_t *took)
-{
-    size_t at = 0, n;
-
-    for (*took = 0; at < text.len; at += n) {
-        const unsigned char *p = (const unsigned char *)text.data + at;
-        size_t wide = 1;
-
-        n = utf8_len(p, text.len - at);
-        if (n)
-            wide = columns(decode(p, n));
-        else
-            n = 1;
-        if (wide > most - *took)
-            break;
-        *took += wide;
-    }
-    return at;
-}
-
-size_t audit_cell_width(const char *text)
-{
-    size_t took;
-
-    (void)fit(slice_str(text), SIZE_MAX, &took);
-    return took;
-}
-
-void audit_cell_put_cut(FILE *to, const char *text, size_t most)
-{
-    struct slice all = slice_str(text);
-    size_t took, n = fit(all, most, &took);
-
-    if (n == all.len) {
-        (void)fwrite(text, 1, n, to);
-        return;
-    }
-    n = fit(all, most - 1, &took);
-    (void)fwrite(text, 1, n, to);
-    (void)fputs(ELLIPSIS, to);
-}
-
-void audit_cell_put_quoted(FILE *to, struct slice text)
-{
-    (void)fputc('"', to);
-    while (text.len) {
-        const char *quote = memchr(text.data, '"', text.len);
-        size_t n = quote ? (size_t)(quote - text.data) : text.len;
-
-        (void)show_text(to, slice_of(text.data, n));
-        if (quote)
-            (void)fputs("\\\"", to);
-        n += quote != NULL;
-        text = slice_of(text.data + n, text.len - n);
-    }
-    (void)fputc('"', to);
-}
-
-/* Without quotes it can't be taken for something else in a row. */
-static bool is_word(struct slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-
-        if (c <= ' ' || c >= 0x7f || c == '"' || c == '(' || c == '\\')
-            return false;
-    }
-    return text.len > 0;
-}
-
-void audit_cell_put(FILE *to, struct slice text, size_t most)
-{
-    char *harmless = NULL;
-    size_t n = 0;
-    FILE *f;
-
-    /* No character has more than four bytes: what is left out has no column. */
-    text = slice_cut(text, most < SIZE_MAX / 8 ? 4 * most + 4 : SIZE_MAX);
-    f = open_memstream(&harmless, &n);
-    if (!f)
-        return;
-    if (is_word(text))
-        (void)fwrite(text.data, 1, text.len, f);
-    else
-        audit_cell_put_quoted(f, text);
-    if (fclose(f) == 0)
-        audit_cell_put_cut(to, harmless, most);
-    free(harmless);
-}
-
-void audit_cell_put_value(FILE *to, const struct audit_value *value, size_t most)
+void audit_table_put_value(FILE *to, const struct audit_value *value, size_t most)
 {
     switch (value->kind) {
     case AUDIT_VALUE_TEXT:
-        audit_cell_put(to, value->text, most);
+        show_cell_put(to, value->text, most);
         return;
     case AUDIT_VALUE_MAC:
         (void)fputs("mac:", to);
         (void)show_text(to, slice_cut(value->text, MAC_SHOWN));
-        (void)fputs(ELLIPSIS, to);
+        (void)fputs("\xe2\x80\xa6", to);
         return;
     case AUDIT_VALUE_OMITTED:
         (void)fputs("(omitted)", to);
         return;
     case AUDIT_VALUE_OTHER:
-        audit_cell_put(to, value->text, most);
+        show_cell_put(to, value->text, most);
         return;
     }
 }

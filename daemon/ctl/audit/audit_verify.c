@@ -7,8 +7,8 @@
 #include "ctl/audit/audit_log.h"
 #include "ctl/central/archive_open.h"
 #include "ctl/central/archive_verify.h"
-#include "ctl/ctl.h"
-#include "ctl/show.h"
+#include "ctl/command/ctl.h"
+#include "ctl/command/show.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 #include "ctl/central/archive_hosts.h"
 
-#include "ctl/audit/audit_table.h"
+#include "ctl/command/show.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -68,7 +68,7 @@ static void put_host(char cell[CELL], const char *host)
     if (!f)
         return;
     if (host[0])
-        audit_cell_put(f, slice_str(host), HOST_MOST);
+        show_cell_put(f, slice_str(host), HOST_MOST);
     else
         (void)fputc('-', f);
     (void)fclose(f);
@@ -105,7 +105,7 @@ static void fill(struct row *r, const struct archive_host *h, uint64_t now_us)
 static void print(const char *const cells[], const size_t widths[], FILE *to)
 {
     for (size_t i = 0; i + 1 < COLUMNS; i++)
-        (void)fprintf(to, "%s%*s", cells[i], (int)(widths[i] - audit_cell_width(cells[i]) + 2), "");
+        (void)fprintf(to, "%s%*s", cells[i], (int)(widths[i] - show_cell_width(cells[i]) + 2), "");
     (void)fprintf(to, "%s\n", cells[COLUMNS - 1]);
 }
 
@@ -125,7 +125,7 @@ void archive_hosts_print(const struct archive_hosts *all, uint64_t now_us, FILE 
 
             fill(&row, &all->list[k], now_us);
             for (size_t i = 0; i < COLUMNS; i++) {
-                size_t wide = audit_cell_width(row.cells[i]);
+                size_t wide = show_cell_width(row.cells[i]);
 
                 cells[i] = row.cells[i];
                 widths[i] = wide > widths[i] ? wide : widths[i];

@@ -7,7 +7,7 @@
 #include "ctl/central/archive_hosts.h"
 #include "ctl/central/archive_local.h"
 #include "ctl/central/identities.h"
-#include "ctl/ctl.h"
+#include "ctl/command/ctl.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 #include "ctl/central/finding.h"
 
 #include "audit/seal.h"
-#include "ctl/show.h"
+#include "ctl/command/show.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

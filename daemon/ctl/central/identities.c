@@ -4,7 +4,7 @@
 #include "audit/seal.h"
 #include "base/file.h"
 #include "base/hex.h"
-#include "ctl/show.h"
+#include "ctl/command/show.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,9 +9,8 @@
 int policy_load(struct policy **out, const char *path, struct err *err) MUST_CHECK;
 
 /* The commands of `cention-proxyctl policy` and `token`. See ctl.h. */
-int policy_main(int argc, char **argv);
 int policy_test_main(int argc, char **argv);
 int policy_suggest_main(int argc, char **argv);
-int token_main(int argc, char **argv);
+int token_new_main(int argc, char **argv);
 
 #endif

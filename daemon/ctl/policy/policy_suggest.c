@@ -5,11 +5,11 @@
 #include "ctl/audit/audit_history.h"
 #include "ctl/audit/audit_log.h"
 #include "ctl/audit/audit_pairs.h"
-#include "ctl/ctl.h"
+#include "ctl/command/ctl.h"
+#include "ctl/command/show.h"
 #include "ctl/policy/policy_load.h"
 #include "ctl/policy/policy_seen.h"
 #include "ctl/policy/policy_write.h"
-#include "ctl/show.h"
 
 #include <errno.h>
 #include <stdio.h>

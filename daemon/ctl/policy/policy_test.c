@@ -3,9 +3,9 @@
  */
 #include "api/name.h"
 #include "api/target.h"
-#include "ctl/ctl.h"
+#include "ctl/command/ctl.h"
+#include "ctl/command/show.h"
 #include "ctl/policy/policy_load.h"
-#include "ctl/show.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -2,9 +2,9 @@
  * Makes tokens. What is for programs (the token, and the line for keeper.conf) goes to standard
  * output, the words to standard error. The token itself is kept nowhere.
  */
-#include "ctl/ctl.h"
+#include "ctl/command/ctl.h"
+#include "ctl/command/show.h"
 #include "ctl/policy/policy_load.h"
-#include "ctl/show.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +21,7 @@ static const char HELP[] =
     "\n"
     "Exit status: 0 printed, 1 failed, 2 usage.\n";
 
-static int token_new_main(int argc, char **argv)
+int token_new_main(int argc, char **argv)
 {
     char token[TOKEN_TEXT + 1], text[TOKEN_HASH_TEXT + 1];
     struct token_hash hash;
@@ -43,20 +43,4 @@ static int token_new_main(int argc, char **argv)
                 "The second line belongs into `clients` in keeper.conf.\n",
                 stderr);
     return CTL_DONE;
-}
-
-int token_main(int argc, char **argv)
-{
-    static const struct ctl_command COMMANDS[] = {
-        {"new", "make a token for a client, and its hash for keeper.conf", token_new_main},
-    };
-    static const struct ctl_table TABLE = {
-        .of = "cention-proxyctl: token",
-        .commands = COMMANDS,
-        .n = sizeof(COMMANDS) / sizeof(COMMANDS[0]),
-        .usage = "usage: cention-proxyctl token COMMAND [ARGUMENT...]\n",
-        .end = "",
-    };
-
-    return ctl_dispatch(&TABLE, argc, argv);
 }

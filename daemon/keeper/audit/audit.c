@@ -11,8 +11,8 @@
 #include "keeper/audit/ledger.h"
 #include "keeper/audit/recover.h"
 #include "keeper/audit/truncated_tail.h"
-#include "keeper/fields_key.h"
-#include "keeper/redaction.h"
+#include "keeper/redaction/fields_key.h"
+#include "keeper/redaction/redaction.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -24,7 +24,7 @@
 #include "base/err.h"
 #include "keeper/audit/backlog.h"
 #include "keeper/audit/retention.h"
-#include "keeper/redaction_rules.h"
+#include "keeper/redaction/redaction_rules.h"
 
 struct audit;
 

@@ -1,6 +1,6 @@
 #include "keeper/audit/restore.h"
 
-#include "audit/segment_reader.h"
+#include "audit/segments.h"
 
 #include "audit/verify.h"
 #include "base/file.h"

@@ -10,7 +10,7 @@
 #define CENTION_KEEPER_AUDIT_RETENTION_H
 
 #include "audit/line.h"
-#include "audit/segment_reader.h"
+#include "audit/segments.h"
 #include "keeper/audit/ledger.h"
 
 struct retention_options {

@@ -2,8 +2,12 @@
  * Everything that leads on runs from the event loop or from an end-of-turn hook, never from within
  * the handler's calls, so that nothing is re-entered.
  */
+#include "proxy/front/client.h"
+
 #include "base/log.h"
-#include "proxy/front/client_parts.h"
+#include "proxy/front/client_stream.h"
+#include "proxy/front/origin.h"
+#include "proxy/front/request_reader.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,6 +20,39 @@ enum {
     CLIENT_KEEP = 32 * 1024,      /* block that an idle connection may hold */
     LINGER_US = 2000000,
     LINGER_BYTES = 4 * 1024 * 1024,
+};
+
+enum client_state {
+    CLIENT_SHAKE,  /* waits for the rest of a TLS handshake */
+    CLIENT_IDLE,   /* waits for the first byte of a request */
+    CLIENT_HEAD,   /* waits for the rest of a head */
+    CLIENT_BODY,   /* waits for the rest of a body */
+    CLIENT_BUSY,   /* waits for the answer */
+    CLIENT_LINGER, /* waits for the peer to close, so that the answer isn't lost */
+};
+
+struct client {
+    struct loop *loop;
+    struct client_stream stream;
+    enum client_state state;
+    struct client_peer peer;
+    struct client_limits limits;
+    const struct client_handler *handler;
+    void *arg;
+    struct client_owner owner;
+    struct client_link link;
+    void *exchange;
+    struct buf in, out;
+    struct request_reader request; /* the running one, at the beginning of `in` */
+    size_t lingered;
+    bool eof, close_after, answered, congested, reading;
+    bool identified; /* uid_now is the peer's, of this turn */
+    uint32_t uid_now;
+    struct arrival arrival;
+    struct event readable, writable;
+    struct loop_hook hook;
+    struct loop_timer timer;       /* of the state */
+    struct loop_timer write_timer; /* while output waits */
 };
 
 static void client_reading(struct client *c, bool on)
@@ -38,7 +75,8 @@ static void client_waits(struct client *c, bool for_client)
         c->owner.waits(c->owner.arg, c, for_client);
 }
 
-void client_set(struct client *c, enum client_state state)
+/* Enters a state: its timer, and whose turn it is. */
+static void client_set(struct client *c, enum client_state state)
 {
     c->state = state;
     if (state == CLIENT_SHAKE || state == CLIENT_IDLE || state == CLIENT_BUSY ||
@@ -64,11 +102,118 @@ void client_set(struct client *c, enum client_state state)
     }
 }
 
-void client_end(struct client *c, const char *why)
+/* The one way a connection ends. */
+static void client_end(struct client *c, const char *why)
 {
     log_debug("client_closed", "address=%s state=%d why=\"%s\"", c->peer.address, c->state, why);
     client_free(c);
 }
+
+/* ---- from bytes to requests ---- */
+
+/* Hands the running request over as refused; the connection closes after the answer. */
+static void client_refuse(struct client *c, const struct http_head *head, const struct refusal *why)
+{
+    c->close_after = true;
+    client_set(c, CLIENT_BUSY);
+    c->handler->refused(c->arg, c, head, why);
+}
+
+/* The same in the middle of a body. */
+static void client_refuse_body(struct client *c, const struct refusal *why)
+{
+    struct http_head head;
+
+    client_refuse(c, request_reader_head_again(&c->request, &c->in, &head) ? &head : NULL, why);
+}
+
+static void client_deliver(struct client *c, const struct http_head *head)
+{
+    client_set(c, CLIENT_BUSY);
+    if (!head->keep_alive)
+        c->close_after = true;
+    c->handler->request(c->arg, c, head, client_body(c));
+}
+
+/* Goes on with the body, with all that was read. `parsed` is its head, if the bytes have not moved
+ * since it was parsed. */
+static void client_try_body(struct client *c, const struct http_head *parsed)
+{
+    struct http_head again;
+    struct refusal no;
+
+    switch (request_reader_body(&c->request, &c->in, c->limits.body_bytes, &no)) {
+    case REQUEST_REFUSED:
+        client_refuse_body(c, &no);
+        break;
+    case REQUEST_WHOLE:
+        if (!parsed && !request_reader_head_again(&c->request, &c->in, &again))
+            client_end(c, "a head changed under way");
+        else
+            client_deliver(c, parsed ? parsed : &again);
+        break;
+    default:
+        break;
+    }
+}
+
+static void client_continue(struct client *c)
+{
+    static const char GO[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+    if (buf_append(&c->out, GO, sizeof(GO) - 1) == 0)
+        client_push(c);
+}
+
+/* The head is complete and well formed: look at it, then at its body. */
+static void client_accept_head(struct client *c, const struct http_head *head)
+{
+    struct refusal no;
+    bool whole;
+
+    if (!origin_check(c->owner.hosts, c->peer.port, head, &no) ||
+        !request_reader_begin_body(&c->request, head, c->limits.body_bytes, &no)) {
+        client_refuse(c, head, &no);
+        return;
+    }
+    whole = request_reader_has_body(&c->request, &c->in);
+    if (!c->handler->check(c->arg, head, &no)) {
+        /* A body that is still to come would be read as the next request: close then. */
+        if (!whole || !head->keep_alive) {
+            client_refuse(c, head, &no);
+            return;
+        }
+        request_reader_skip_body(&c->request);
+        client_set(c, CLIENT_BUSY);
+        c->handler->refused(c->arg, c, head, &no);
+        return;
+    }
+    client_set(c, CLIENT_BODY);
+    if (!whole && head->expect_continue && buf_len(&c->in) == c->request.head_len)
+        client_continue(c);
+    client_try_body(c, head);
+}
+
+static void client_try_head(struct client *c)
+{
+    struct http_head head;
+    struct refusal no;
+
+    if (c->state == CLIENT_IDLE)
+        client_set(c, CLIENT_HEAD);
+    switch (request_reader_head(&c->request, &c->in, c->limits.header_bytes, &head, &no)) {
+    case REQUEST_REFUSED:
+        client_refuse(c, NULL, &no);
+        break;
+    case REQUEST_HEAD:
+        client_accept_head(c, &head);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- its life ---- */
 
 /* The running request and its answer are over: on to the next, or to the end. */
 static void client_next(struct client *c)
@@ -85,9 +230,8 @@ static void client_next(struct client *c)
         client_reading(c, true);
         return;
     }
-    buf_consume(&c->in, c->request_len);
-    c->progress = (struct http_progress){0};
-    c->request_len = c->head_len = c->body_len = c->wanted = 0;
+    buf_consume(&c->in, c->request.len);
+    c->request = (struct request_reader){0};
     client_set(c, CLIENT_IDLE);
     if (buf_len(&c->in) == 0) {
         buf_reset(&c->in, CLIENT_KEEP);
@@ -156,7 +300,7 @@ static void client_on_eof(struct client *c)
     if (client_arrived(c))
         return;
     if (c->state == CLIENT_BUSY) {
-        c->close_after = c->close_after || buf_len(&c->in) <= c->request_len;
+        c->close_after = c->close_after || buf_len(&c->in) <= c->request.len;
         return;
     }
     client_end(c, c->state == CLIENT_IDLE     ? "closed between requests"
@@ -240,10 +384,10 @@ static void client_readable(evutil_socket_t fd, short what, void *arg)
         client_try_head(c);
         break;
     case CLIENT_BODY:
-        client_try_body(c);
+        client_try_body(c, NULL);
         break;
     case CLIENT_BUSY:
-        if (buf_len(&c->in) - c->request_len >= CLIENT_AHEAD)
+        if (buf_len(&c->in) - c->request.len >= CLIENT_AHEAD)
             client_reading(c, false);
         break;
     case CLIENT_LINGER:
@@ -387,9 +531,9 @@ uint32_t client_uid(struct client *c)
 
 struct slice client_body(const struct client *c)
 {
-    if (c->body_len == 0)
+    if (c->request.body_len == 0)
         return SLICE_NULL;
-    return slice_of(c->in.data + c->in.head + c->head_len, c->body_len);
+    return slice_of(c->in.data + c->in.head + c->request.head_len, c->request.body_len);
 }
 
 bool client_closing(const struct client *c)

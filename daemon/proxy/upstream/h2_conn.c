@@ -2,9 +2,10 @@
  * The work of a turn is done by one hook at its end: bodies that were held back are handed on, the
  * socket is read, waiting calls are taken, everything is written.
  */
-#include "proxy/upstream/h2_conn_parts.h"
+#include "proxy/upstream/h2_conn.h"
 
 #include "base/log.h"
+#include "proxy/upstream/h2_io.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -20,7 +21,40 @@ enum {
     H2_CONN_AGE_US = 1800000000,
 };
 
-static void h2_conn_work(void *arg);
+/* Drawn in h2_conn.h. */
+enum h2_conn_state {
+    H2_CONN_OPENING,
+    H2_CONN_OPEN,
+    H2_CONN_DRAINING,
+    H2_CONN_LANDED,
+    H2_CONN_DEAD,
+};
+
+struct h2_conn {
+    struct loop *loop;
+    struct h2_io io;
+    struct h2_conn_limits limits;
+    struct h2_conn_owner owner;
+    struct h2_conn_link link;
+    enum h2_conn_state state;
+    struct upstream_call waiting;  /* ring, by deadline; only next and prev are used */
+    struct upstream_call paused;   /* ring */
+    struct upstream_call resumed;  /* ring; go on in this turn's end */
+    struct upstream_call *telling; /* NULL when the callback that runs has ended its call */
+    unsigned n_calls, n_requests;
+    uint64_t born, heard; /* monotonic microseconds; when the last bytes came */
+    struct event readable, writable;
+    struct loop_hook work, bury;
+    struct loop_timer timer, more;
+    bool opened, landed, idle;
+    bool woken; /* calls wait at the owner, as far as is known */
+};
+
+/* There is no connection any more. */
+static bool h2_conn_closed(const struct h2_conn *m)
+{
+    return m->state >= H2_CONN_LANDED;
+}
 
 /* One of its calls; those whose whole answer is here only if `ended`. NULL: there is none. */
 static struct upstream_call *any_call(struct h2_conn *m, bool ended)
@@ -75,7 +109,7 @@ enum wire_sent h2_conn_sent(const struct upstream_call *call)
 {
     if (!call->stream.begun)
         return WIRE_SENT_NONE;
-    if (call->stream.whole_at && call->stream.whole_at <= call->h2_conn->written)
+    if (call->stream.whole_at && call->stream.whole_at <= call->h2_conn->io.written)
         return WIRE_SENT_ALL;
     return WIRE_SENT_PARTIAL;
 }
@@ -86,8 +120,8 @@ static void h2_conn_bury(void *arg)
 
     loop_timer_deinit(&m->timer);
     loop_timer_deinit(&m->more);
-    h2_session_free(m->session);
-    buf_deinit(&m->out);
+    h2_session_free(m->io.session);
+    buf_deinit(&m->io.out);
     free(m);
 }
 
@@ -114,10 +148,11 @@ static void call_out(struct h2_conn *m, struct upstream_call *call)
         h2_conn_dead(m, "closed");
 }
 
-void h2_conn_fail_call(struct h2_conn *m, struct upstream_call *call, enum upstream_failure why,
-                       const char *text)
+/* Resets the call's stream, tells the owner and the call, and frees it. */
+static void h2_conn_fail_call(struct h2_conn *m, struct upstream_call *call,
+                              enum upstream_failure why, const char *text)
 {
-    h2_session_reset(m->session, &call->stream);
+    h2_session_reset(m->io.session, &call->stream);
     call_out(m, call);
     m->owner.ended(m->owner.arg, call, false);
     call->events->failed(call->arg, why, call->sent, text);
@@ -132,7 +167,11 @@ static void call_end(struct h2_conn *m, struct upstream_call *call)
     upstream_call_free(call);
 }
 
-void h2_conn_die(struct h2_conn *m, const char *text)
+/*
+ * The one way it ends. What runs on it fails, but for calls whose whole answer is here; what waits
+ * at the owner's does not.
+ */
+static void h2_conn_die(struct h2_conn *m, const char *text)
 {
     char why[256];
 
@@ -141,13 +180,14 @@ void h2_conn_die(struct h2_conn *m, const char *text)
     (void)snprintf(why, sizeof(why), "%s", text);
     log_debug("upstream_closed", "protocol=h2 requests=%u running=%u why=%s", m->n_requests,
               m->n_calls, log_quote(slice_str(why)).text);
-    h2_session_stop(m->session);
+    h2_session_stop(m->io.session);
     (void)event_del(&m->readable);
     (void)event_del(&m->writable);
     loop_timer_clear(&m->timer);
     loop_timer_clear(&m->more);
-    stream_close(&m->stream);
+    stream_close(&m->io.stream);
     m->state = H2_CONN_LANDED;
+    m->io.closed = true;
     if (m->n_calls == 0) {
         h2_conn_dead(m, why);
         return;
@@ -164,9 +204,9 @@ static void h2_conn_part(struct h2_conn *m, const char *why)
 {
     if (h2_conn_closed(m))
         return;
-    h2_session_goodbye(m->session);
-    if (!h2_session_fill(m->session, &m->out, H2_OUT_MAX / 2))
-        h2_conn_last_words(m);
+    h2_session_goodbye(m->io.session);
+    if (!h2_session_fill(m->io.session, &m->io.out, H2_OUT_MAX / 2))
+        h2_io_last_words(&m->io);
     h2_conn_die(m, why);
 }
 
@@ -208,7 +248,7 @@ static void on_body(void *arg, struct h2_stream *stream, const char *data, size_
     m->telling = call;
     call->events->body(call->arg, data, len);
     if (m->telling)
-        h2_session_consumed(m->session, stream, len);
+        h2_session_consumed(m->io.session, stream, len);
     m->telling = NULL;
 }
 
@@ -250,18 +290,112 @@ static void call_resume(struct h2_conn *m, struct upstream_call *call)
         if (!m->telling)
             return;
         m->telling = NULL;
-        h2_session_consumed(m->session, &call->stream, len);
+        h2_session_consumed(m->io.session, &call->stream, len);
         buf_deinit(&call->body);
     }
     if (call->ended && !call->paused)
         call_end(m, call);
 }
 
+/* ---- bytes in and out ---- */
+
+/* A piece was read. True while it lives. */
+static bool on_heard(void *arg, bool sound)
+{
+    struct h2_conn *m = arg;
+
+    m->heard = loop_time(m->loop);
+    if (!sound)
+        h2_conn_die(m, h2_session_why(m->io.session));
+    if (h2_conn_closed(m))
+        return false;
+    if (m->state == H2_CONN_OPENING && h2_session_settled(m->io.session)) {
+        m->state = H2_CONN_OPEN;
+        m->opened = true;
+        m->owner.changed(m->owner.arg, m);
+    }
+    if (m->state == H2_CONN_OPEN && h2_session_leaving(m->io.session)) {
+        log_debug("upstream_leaving", "requests=%u running=%u", m->n_requests, m->n_calls);
+        m->state = H2_CONN_DRAINING;
+        m->owner.changed(m->owner.arg, m);
+    }
+    if (h2_session_wants_fill(m->io.session))
+        loop_defer(m->loop, &m->work);
+    return !h2_conn_closed(m);
+}
+
+/* Takes one waiting call. False when there is none or no room. */
+static bool on_more(void *arg)
+{
+    struct h2_conn *m = arg;
+    struct upstream_call *call;
+    struct http_head head;
+    struct slice body;
+
+    if (!m->woken || h2_conn_room(m) == 0)
+        return false;
+    call = m->owner.next(m->owner.arg, m);
+    if (!call) {
+        m->woken = false;
+        return false;
+    }
+    call->h2_conn = m;
+    call->body = BUF_INIT(2 * H2_STREAM_WINDOW);
+    call->deadline = loop_time(m->loop) + m->limits.response_timeout_us;
+    call_ring_add(call->paused ? &m->paused : &m->waiting, call);
+    m->n_calls++;
+    m->n_requests++;
+    if (!call_parts(call, &head, &body) ||
+        h2_session_submit(m->io.session, &call->stream, &head, body) < 0)
+        h2_conn_fail_call(m, call, UPSTREAM_BROKEN, "out of memory");
+    return !h2_conn_closed(m);
+}
+
+/* Waits for the socket to take more, if the stream wants that. */
+static void h2_conn_want(struct h2_conn *m)
+{
+    if (m->io.wants_write && !h2_conn_closed(m))
+        (void)event_add(&m->writable, NULL);
+    m->io.wants_write = false;
+}
+
+static void h2_conn_read(struct h2_conn *m, bool to_the_end)
+{
+    enum h2_io_result r = h2_io_read(&m->io, to_the_end);
+
+    if (r == H2_IO_FAILED)
+        h2_conn_die(m, m->io.stream.error);
+    else if (r == H2_IO_CLOSED)
+        h2_conn_die(m, m->n_calls ? "the upstream closed the connection before the end of its "
+                                    "answer"
+                                  : "the upstream closed the connection");
+    else if (r == H2_IO_SHARE)
+        loop_timer_set(&m->more, 0);
+    h2_conn_want(m);
+}
+
+static void h2_conn_write(struct h2_conn *m)
+{
+    enum h2_io_result r = h2_io_write(&m->io);
+
+    h2_conn_want(m);
+    if (r != H2_IO_FAILED)
+        return;
+    if (!m->io.failed_write) {
+        h2_conn_die(m, h2_session_why(m->io.session));
+        return;
+    }
+    /* The upstream may have answered before it stopped reading; what comes next ends it. */
+    h2_conn_read(m, true);
+    if (!h2_conn_closed(m))
+        h2_conn_die(m, "the upstream stopped reading");
+}
+
 /* ---- the turn and its time ---- */
 
 static void h2_conn_settle(struct h2_conn *m)
 {
-    if (m->state == H2_CONN_DRAINING && m->n_calls == 0 && buf_len(&m->out) == 0)
+    if (m->state == H2_CONN_DRAINING && m->n_calls == 0 && buf_len(&m->io.out) == 0)
         h2_conn_part(m, "its last answer is here");
     h2_conn_arm(m);
 }
@@ -276,7 +410,7 @@ static void h2_conn_work(void *arg)
     if (h2_conn_closed(m))
         return;
     /* Before new requests go out: is the peer still there, and does it want them? */
-    if (m->woken && h2_conn_room(m) && buf_len(&m->out) == 0)
+    if (m->woken && h2_conn_room(m) && buf_len(&m->io.out) == 0)
         h2_conn_read(m, true);
     if (!h2_conn_closed(m) && !event_pending(&m->writable, EV_WRITE, NULL))
         h2_conn_write(m);
@@ -296,7 +430,7 @@ static void h2_conn_readable(evutil_socket_t fd, short what, void *arg)
     if (h2_conn_closed(m))
         return;
     /* TLS may have had to read before it could write. */
-    if (buf_len(&m->out))
+    if (buf_len(&m->io.out))
         loop_defer(m->loop, &m->work);
     h2_conn_settle(m);
 }
@@ -346,7 +480,7 @@ static void h2_conn_late(void *arg)
     h2_conn_arm(m);
 }
 
-/* ---- the face ---- */
+/* ---- for the owner ---- */
 
 int h2_conn_new(struct h2_conn **out, struct loop *loop, struct stream stream,
                 const struct h2_conn_limits *limits, const struct h2_conn_owner *owner)
@@ -355,17 +489,20 @@ int h2_conn_new(struct h2_conn **out, struct loop *loop, struct stream stream,
     struct h2_events events = {on_head, on_body, on_end, on_failed, on_progress, m};
 
     if (!m || stream_read_ahead(&stream) < 0 ||
-        h2_session_new(&m->session, &events, limits->head_bytes) < 0) {
+        h2_session_new(&m->io.session, &events, limits->head_bytes) < 0) {
         stream_close(&stream);
         free(m);
         return -ENOMEM;
     }
     m->loop = loop;
-    m->stream = stream;
+    m->io.stream = stream;
+    m->io.heard = on_heard;
+    m->io.more = on_more;
+    m->io.arg = m;
     m->limits = *limits;
     m->owner = *owner;
     m->link.h2_conn = m;
-    m->out = BUF_INIT_SECRET(H2_OUT_MAX);
+    m->io.out = BUF_INIT_SECRET(H2_OUT_MAX);
     m->born = m->heard = loop_now();
     call_ring_init(&m->waiting);
     call_ring_init(&m->paused);
@@ -399,19 +536,19 @@ unsigned h2_conn_room(const struct h2_conn *m)
 
     if (m->state != H2_CONN_OPEN)
         return 0;
-    room = h2_session_room(m->session);
+    room = h2_session_room(m->io.session);
     return room < left ? room : left;
 }
 
 unsigned h2_conn_streams(const struct h2_conn *m)
 {
-    return h2_session_streams(m->session);
+    return h2_session_streams(m->io.session);
 }
 
 bool h2_conn_opening(const struct h2_conn *m)
 {
     return m->state == H2_CONN_OPENING ||
-           (m->state == H2_CONN_OPEN && m->n_calls == 0 && h2_session_streams(m->session) == 0);
+           (m->state == H2_CONN_OPEN && m->n_calls == 0 && h2_session_streams(m->io.session) == 0);
 }
 
 unsigned h2_conn_calls(const struct h2_conn *m)
@@ -460,7 +597,7 @@ void h2_conn_drop_call(struct upstream_call *call)
 {
     struct h2_conn *m = call->h2_conn;
 
-    h2_session_reset(m->session, &call->stream);
+    h2_session_reset(m->io.session, &call->stream);
     call_out(m, call);
     if (m->state != H2_CONN_DEAD)
         loop_defer(m->loop, &m->work);

@@ -5,11 +5,10 @@
  * there is nothing to hand back: until then it waits at the owner's, from then on it is never sent
  * again.
  *
- *   OPENING --the peer's settings--> OPEN --GOAWAY, silence, age--> LEAVING --last call--> DEAD
+ *   OPENING --the peer's settings--> OPEN --GOAWAY, silence, age--> DRAINING --last call--> DEAD
  *
- * It can be closed in any of them, and is DEAD then, but for answers that are here as a whole and
- * that their taker has not taken yet (it paused): it is LANDED until they are taken. A dead one's
- * memory stays until the end of the turn, as conn's does.
+ * May be closed in any state. LANDED: the socket is closed, complete answers are not yet consumed
+ * (their calls are paused). DEAD: nothing is left; the memory stays until the end of the turn.
  */
 #ifndef CENTION_PROXY_UPSTREAM_H2_CONN_H
 #define CENTION_PROXY_UPSTREAM_H2_CONN_H

@@ -1,4 +1,5 @@
 #include "ctl/audit/audit_table.h"
+#include "ctl/command/show.h"
 #include "unit/unit.h"
 
 #include <stdlib.h>
@@ -12,10 +13,10 @@ static void expect_cell(struct slice text, size_t most, const char *wanted)
     FILE *f = open_memstream(&got, &n);
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-    audit_cell_put(f, text, most);
+    show_cell_put(f, text, most);
     (void)fclose(f);
     CU_ASSERT_STRING_EQUAL(got, wanted);
-    CU_ASSERT(audit_cell_width(got) <= most);
+    CU_ASSERT(show_cell_width(got) <= most);
     free(got);
 }
 
@@ -69,7 +70,7 @@ static void expect_value(const char *json, const char *wanted)
     FILE *f = open_memstream(&got, &n);
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-    audit_cell_put_value(f, &v, 40);
+    audit_table_put_value(f, &v, 40);
     (void)fclose(f);
     CU_ASSERT_STRING_EQUAL(got, wanted);
     free(got);

@@ -1,7 +1,7 @@
 #include "audit/line.h"
 #include "ctl/central/archive_verify.h"
 #include "ctl/central/finding.h"
-#include "ctl/ctl.h"
+#include "ctl/command/ctl.h"
 #include "unit/central/archive_fixture.h"
 
 #include <errno.h>

@@ -165,4 +165,4 @@ static const struct unit_case CASES[] = {
     {"closed within a request", closed_within_a_request},
     {"a socket that is full", a_socket_that_is_full},
 };
-UNIT_MAIN("h2_conn_io", CASES)
+UNIT_MAIN("h2_io", CASES)

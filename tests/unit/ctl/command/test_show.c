@@ -1,4 +1,4 @@
-#include "ctl/show.h"
+#include "ctl/command/show.h"
 #include "unit/unit.h"
 
 #include <stdlib.h>

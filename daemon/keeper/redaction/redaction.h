@@ -8,12 +8,12 @@
  * way than plain, or when they hold an address or a number themselves. Names of fields, paths,
  * request ids and who called are always written as they are.
  */
-#ifndef CENTION_KEEPER_REDACTION_H
-#define CENTION_KEEPER_REDACTION_H
+#ifndef CENTION_KEEPER_REDACTION_REDACTION_H
+#define CENTION_KEEPER_REDACTION_REDACTION_H
 
 #include "audit/mac.h"
 #include "base/err.h"
-#include "keeper/redaction_rules.h"
+#include "keeper/redaction/redaction_rules.h"
 
 struct redaction;
 

@@ -5,8 +5,8 @@
  * A field's value is one string in the log, as it is signed, whatever is nested in it. So a rule
  * on a part of it ("server_emails[].name") is a rule on all of it ("server_emails").
  */
-#ifndef CENTION_KEEPER_REDACTION_RULES_H
-#define CENTION_KEEPER_REDACTION_RULES_H
+#ifndef CENTION_KEEPER_REDACTION_REDACTION_RULES_H
+#define CENTION_KEEPER_REDACTION_REDACTION_RULES_H
 
 #include "audit/record.h"
 #include "base/slice.h"

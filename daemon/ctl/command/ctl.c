@@ -1,6 +1,6 @@
-#include "ctl/ctl.h"
+#include "ctl/command/ctl.h"
 
-#include "ctl/show.h"
+#include "ctl/command/show.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -14,6 +14,19 @@ static void help(const struct ctl_table *t, FILE *to)
     (void)fputs(t->end, to);
 }
 
+/* The commands of a group: `cention-proxyctl audit COMMAND`. */
+static int dispatch_group(const struct ctl_command *group, int argc, char **argv)
+{
+    char of[64], usage[96];
+    const struct ctl_table table = {
+        .of = of, .commands = group->group, .n = group->n, .usage = usage, .end = ""};
+
+    (void)snprintf(of, sizeof(of), "cention-proxyctl: %s", group->name);
+    (void)snprintf(usage, sizeof(usage), "usage: cention-proxyctl %s COMMAND [ARGUMENT...]\n",
+                   group->name);
+    return ctl_dispatch(&table, argc, argv);
+}
+
 int ctl_dispatch(const struct ctl_table *t, int argc, char **argv)
 {
     const char *command = argc > 1 ? argv[1] : "";
@@ -24,7 +37,8 @@ int ctl_dispatch(const struct ctl_table *t, int argc, char **argv)
     }
     for (size_t i = 0; i < t->n; i++)
         if (strcmp(command, t->commands[i].name) == 0)
-            return t->commands[i].run(argc - 1, argv + 1);
+            return t->commands[i].run ? t->commands[i].run(argc - 1, argv + 1)
+                                      : dispatch_group(&t->commands[i], argc - 1, argv + 1);
     if (command[0]) {
         (void)fprintf(stderr, "%s: there is no command ", t->of);
         show_message(stderr, command);

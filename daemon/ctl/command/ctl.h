@@ -23,8 +23,10 @@ enum ctl_exit {
 struct ctl_command {
     const char *name;
     const char *summary; /* one line */
-    /* argv[0] is the command's name. Returns an enum ctl_exit. */
+    /* argv[0] is the command's name. Returns an enum ctl_exit. NULL: it is a group of commands: */
     int (*run)(int argc, char **argv);
+    const struct ctl_command *group;
+    size_t n;
 };
 
 struct ctl_table {

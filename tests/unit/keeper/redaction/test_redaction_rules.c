@@ -1,4 +1,4 @@
-#include "keeper/redaction_rules.h"
+#include "keeper/redaction/redaction_rules.h"
 #include "unit/unit.h"
 
 #include <errno.h>

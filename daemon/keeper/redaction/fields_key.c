@@ -1,4 +1,4 @@
-#include "keeper/fields_key.h"
+#include "keeper/redaction/fields_key.h"
 
 #include "base/file.h"
 

@@ -1,4 +1,4 @@
-#include "keeper/redaction.h"
+#include "keeper/redaction/redaction.h"
 #include "unit/unit.h"
 
 #include <errno.h>

@@ -3,8 +3,8 @@
  * directory, readable for the keeper's user alone. It is made once and never changes, so that
  * values can be matched over the whole log; it opens nothing but that.
  */
-#ifndef CENTION_KEEPER_FIELDS_KEY_H
-#define CENTION_KEEPER_FIELDS_KEY_H
+#ifndef CENTION_KEEPER_REDACTION_FIELDS_KEY_H
+#define CENTION_KEEPER_REDACTION_FIELDS_KEY_H
 
 #include "audit/mac.h"
 #include "base/err.h"

@@ -2,8 +2,8 @@
  * Foreign text on a terminal. A value may hold anything, escape sequences of the terminal too, so
  * it is never written as it is.
  */
-#ifndef CENTION_CTL_SHOW_H
-#define CENTION_CTL_SHOW_H
+#ifndef CENTION_CTL_COMMAND_SHOW_H
+#define CENTION_CTL_COMMAND_SHOW_H
 
 #include "base/slice.h"
 
@@ -31,5 +31,22 @@ bool show_harmless(struct slice text);
 
 /* The program's name, the message and a newline, to standard error. Returns `code`. */
 int show_failure(const char *text, int code);
+
+/* ---- in a few columns, cut to fit ---- */
+
+/* Columns that harmless text takes: one each character, two the wide ones of East Asia. */
+size_t show_cell_width(const char *text);
+
+/* Harmless text in at most `most` columns (at least 1), ending with an ellipsis when it was cut. */
+void show_cell_put_cut(FILE *to, const char *text, size_t most);
+
+/*
+ * Any text, made harmless. In quotes when it is empty or when, without, it could be taken for more
+ * than one word.
+ */
+void show_cell_put(FILE *to, struct slice text, size_t most);
+
+/* Any text in quotes, made harmless, all of it. */
+void show_cell_put_quoted(FILE *to, struct slice text);
 
 #endif

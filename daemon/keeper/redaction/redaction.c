@@ -2,10 +2,10 @@
  * The room for a request's decisions is taken once: nothing is allocated for a request, and a
  * page of it that no request needs is never touched.
  */
-#include "keeper/redaction.h"
+#include "keeper/redaction/redaction.h"
 
 #include "audit/private_value.h"
-#include "keeper/fields_key.h"
+#include "keeper/redaction/fields_key.h"
 
 #include <assert.h>
 #include <errno.h>
