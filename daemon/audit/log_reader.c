@@ -62,7 +62,7 @@ bool log_reader_shrank(const struct log_reader *r)
 {
     off_t size = r->segment.packed ? -1 : lseek(r->segment.fd, 0, SEEK_END);
 
-    return size >= 0 && (uint64_t)size < r->segment.offset;
+    return size >= 0 && (uint64_t)size < r->segment.next;
 }
 
 /* Whether segments of the folder come behind what was read. */

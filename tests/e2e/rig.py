@@ -371,7 +371,8 @@ class Rig:
 
 
 def audit(folder):
-    """All records in order of seq; checks that seq has no gap and every line is whole."""
+    """All records in order of seq; checks that seq has no gap and every line is whole. The log may
+    be being written: see trail.whole."""
     while True:
         try:
             segments = [(p, trail.content(p)) for p in trail.segments(folder)]
@@ -380,7 +381,7 @@ def audit(folder):
             pass  # one was compressed or retired meanwhile
     records = []
     for segment, text in segments:
-        assert text == b"" or text.endswith(b"\n"), "torn: %s" % segment
+        assert text == b"" or text.endswith(b"\n"), "truncated: %s" % segment
         lines = text.splitlines()
         if lines:
             assert json.loads(lines[0])["seq"] == trail.number(segment)

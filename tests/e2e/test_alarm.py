@@ -52,7 +52,7 @@ def test_a_live_segment_that_is_taken_away(make_rig):
         for _ in range(3):
             assert post(rig).status == 200
         assert path.read_bytes().startswith(before)
-        records = [json.loads(line) for line in path.read_bytes().splitlines()]
+        records = [json.loads(line) for line in trail.whole(path).splitlines()]
         assert len([r for r in records if r["type"] == "outcome"]) == 6
         alarm, = [r for r in records if r["type"] == "alarm"]
         assert (alarm["segment"], alarm["event"]) == ("audit-1.jsonl", event)

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+import trail
 from audit_tool import ctl, on_terminal, shown
 from rig import until
 
@@ -30,6 +31,8 @@ class Centre:
         to.mkdir()
         for path in rig.audit_folder.glob("audit-*"):
             shutil.copy2(path, to)
+        for path in rig.audit_folder.glob("audit-*.jsonl"):
+            (to / path.name).write_bytes(trail.whole(path))
         return to
 
     def verify(self, *arguments, code=0):
@@ -106,7 +109,7 @@ def segment(folder):
 
 
 def lines_of(folder):
-    return segment(folder).read_bytes().splitlines(True)
+    return trail.whole(segment(folder)).splitlines(True)
 
 
 def put(folder, lines):
@@ -314,7 +317,7 @@ def test_show(hosts, centre):
     assert {line["host"] for line in lines} == {"web1", "web2"}
     assert all(list(line)[0] == "host" for line in lines)
     # Byte for byte the record, behind its host.
-    own = set((hosts[0].audit_folder / "audit-1.jsonl").read_bytes().splitlines())
+    own = set(trail.whole(hosts[0].audit_folder / "audit-1.jsonl").splitlines())
     for line in shown("--from", centre.url, "--host", "web1"):
         assert b"{" + line[len(b'{"host":"web1",'):] in own
     names = [json.loads(line)["fields"]["name"]

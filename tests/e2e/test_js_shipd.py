@@ -41,7 +41,7 @@ def shipd(tmp_path):
 
 def local(rig):
     return [line for segment in trail.segments(rig.audit_folder)
-            for line in segment.read_bytes().splitlines()]
+            for line in trail.content(segment).splitlines()]
 
 
 def shipped(cluster):

@@ -4,6 +4,7 @@ import hashlib
 import pathlib
 import re
 import subprocess
+import time
 
 try:
     from cryptography.exceptions import InvalidSignature
@@ -211,9 +212,38 @@ def number(path):
     return int(path.name.split(".")[0].split("-")[1])
 
 
+def is_written(folder):
+    """Whether a keeper holds the lock of the log there."""
+    try:
+        inode = (folder / ".lock").stat().st_ino
+    except OSError:
+        return False
+    with open("/proc/locks") as locks:
+        return any(" FLOCK " in line and line.split()[5].endswith(":%d" % inode) for line in locks)
+
+
+def whole(path):
+    """The lines of a segment that may be being written: a reader beside a writer may see part of a
+    write, so the line that is not whole yet is waited for. It is truncated only when the writer has
+    stopped: what is returned then ends without a newline."""
+    data = path.read_bytes()
+    grown = time.monotonic()
+    while data and not data.endswith(b"\n"):
+        time.sleep(0.002)
+        now = path.read_bytes()
+        end = now.find(b"\n", len(data))
+        if end >= 0:
+            return now[:end + 1]
+        if len(now) != len(data):
+            data, grown = now, time.monotonic()
+        elif time.monotonic() - grown > (30 if is_written(path.parent) else 1):
+            break
+    return data
+
+
 def content(path):
     if path.suffix != ".zst":
-        return path.read_bytes()
+        return whole(path)
     result = subprocess.run(["zstd", "-dcq"], input=path.read_bytes(), stdout=subprocess.PIPE,
                             check=False)
     if result.returncode:
