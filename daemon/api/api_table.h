@@ -5,7 +5,7 @@
 #define CENTION_API_API_TABLE_H
 
 #include "api/api.h"
-#include "api/name.h"
+#include "api/target.h"
 
 enum {
     API_METHODS = 3,

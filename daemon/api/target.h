@@ -22,4 +22,18 @@ struct target {
 /* 0, or one of the above with *why a sentence of static text for the client. */
 int target_parse(struct slice target, struct target *out, const char **why) MUST_CHECK;
 
+enum {
+    TARGET_WORKSPACE_MAX = 64, /* bytes */
+    TARGET_PATH_MAX = 1024,    /* bytes */
+};
+
+/* One to TARGET_WORKSPACE_MAX of [A-Za-z0-9._-], and neither "." nor "..". */
+bool target_workspace_ok(struct slice workspace);
+
+/*
+ * Begins with /v1/, at most TARGET_PATH_MAX bytes, segments of [A-Za-z0-9._~-] (the unreserved
+ * characters of RFC 3986, 2.3), none of them empty, "." or "..".
+ */
+bool target_path_ok(struct slice path);
+
 #endif

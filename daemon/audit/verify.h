@@ -10,6 +10,7 @@
 
 #include "audit/line.h"
 #include "audit/requests.h"
+#include "base/buf.h"
 
 /* A checkpoint that was kept elsewhere: the log must contain it. */
 struct verify_head {
@@ -95,5 +96,21 @@ const char *verify_end(struct verify *v) MUST_CHECK;
 
 /* Records at the end that no signature covers (a last checkpoint covers itself). */
 uint64_t verify_unsigned(const struct verify *v);
+
+/*
+ * A head: a checkpoint in a form to be kept elsewhere, so that later the log can be shown to hold
+ * all records up to it. One line of JSON with the members in a fixed order:
+ * {"log":..,"epoch":..,"seq":..,"hash":..,"time":..,"public_key":..,"signature":..}
+ * with "next_key" before the signature when it is that of an epoch record.
+ */
+
+/* Appends the last signature that was verified, with a newline. -ENOENT when there is none. */
+int head_write(struct buf *out, const struct verify *v) MUST_CHECK;
+
+/*
+ * Reads one, with or without the newline, and checks its own signature (with the key that it
+ * names). NULL, or a static sentence.
+ */
+const char *head_read(struct slice text, struct verify_head *out) MUST_CHECK;
 
 #endif

@@ -1,6 +1,6 @@
 #include "keeper/authorize.h"
 
-#include "api/name.h"
+#include "api/target.h"
 #include "audit/record.h"
 #include "base/log.h"
 #include "base/loop.h"

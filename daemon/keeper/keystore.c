@@ -9,7 +9,7 @@
  */
 #include "keeper/keystore.h"
 
-#include "api/name.h"
+#include "api/target.h"
 #include "base/file.h"
 #include "base/settings.h"
 #include "keeper/keyfile.h"

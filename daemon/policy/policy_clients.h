@@ -5,9 +5,27 @@
 #ifndef CENTION_POLICY_POLICY_CLIENTS_H
 #define CENTION_POLICY_POLICY_CLIENTS_H
 
+#include "base/attributes.h"
 #include "base/request.h"
-#include "policy/rate.h"
 #include "policy/token.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct rate {
+    double per_second, burst; /* per_second 0: no limit */
+    double level;             /* what may be taken at `at` */
+    uint64_t at;
+};
+
+/* A full bucket. `burst` 0: the larger of 1 and `per_second`. */
+void rate_init(struct rate *rate, double per_second, double burst);
+
+/* Takes one; false when there is none. A clock that steps back fills nothing. */
+bool rate_take(struct rate *rate, uint64_t now_us) MUST_CHECK;
+
+/* Goes on with what `old` has left, when both have the same limits. */
+void rate_continue(struct rate *rate, const struct rate *old);
 
 enum {
     POLICY_CLIENTS_MAX = 256,

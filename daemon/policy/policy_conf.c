@@ -1,6 +1,6 @@
 #include "policy/policy_conf.h"
 
-#include "api/name.h"
+#include "api/target.h"
 #include "policy/path.h"
 #include "policy/users.h"
 

@@ -1,7 +1,7 @@
 #include "proxy/proxy_conf.h"
 
 #include "api/api.h"
-#include "api/name.h"
+#include "api/target.h"
 #include "base/settings.h"
 #include "wall/wire.h"
 

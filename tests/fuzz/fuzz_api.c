@@ -4,7 +4,6 @@
  * is in order, and a target that is accepted is made of names that the keeper accepts.
  */
 #include "api/api.h"
-#include "api/name.h"
 #include "api/target.h"
 #include "fuzz/must.h"
 

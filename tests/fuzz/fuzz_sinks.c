@@ -17,8 +17,8 @@
 #include "fuzz/must.h"
 #ifdef CENTION_NATS
 #include "central/nats/js_ack.h"
-#include "central/nats/js_config.h"
 #include "central/nats/js_form.h"
+#include "central/nats/js_link.h"
 #include "central/nats/js_url.h"
 #endif
 #ifdef CENTION_POSTGRESQL

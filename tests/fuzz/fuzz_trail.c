@@ -5,7 +5,7 @@
  * crashing: what is accepted is numbered without a gap, and is all accounted for. The whole input
  * is also read as a head.
  */
-#include "audit/head.h"
+#include "audit/verify.h"
 
 #include "base/hex.h"
 #include "fuzz/must.h"

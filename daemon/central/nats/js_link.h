@@ -74,4 +74,11 @@ int js_link_place(const struct js_link *link, const char *stream, uint64_t numbe
                   const struct seal_key *log, struct ship_place *out,
                   char why[SHIP_WHY]) MUST_CHECK;
 
+/* One that is made; name and subject stay the caller's, as does *subjects, which holds one. */
+void js_config_make(jsStreamConfig *out, const char *name, const char **subjects,
+                    unsigned replicas);
+
+/* NULL, or a static sentence: why records must not be sent to one that is set up like this. */
+const char *js_config_check(const jsStreamConfig *config, const char *subject, unsigned replicas);
+
 #endif

@@ -6,7 +6,6 @@
 
 #include "api/api.h"
 #include "api/canon.h"
-#include "api/name.h"
 #include "api/target.h"
 #include "api/validate.h"
 #include "base/file.h"

@@ -2,8 +2,8 @@
  * The newest checkpoint, verified as far back as the segment that it stands in; and the identity,
  * which every segment's header repeats.
  */
-#include "audit/head.h"
 #include "audit/seal.h"
+#include "audit/verify.h"
 #include "ctl/audit/audit.h"
 #include "ctl/audit/audit_log.h"
 #include "ctl/central/archive_head.h"

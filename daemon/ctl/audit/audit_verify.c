@@ -1,6 +1,6 @@
-#include "audit/head.h"
 #include "audit/parse.h"
 #include "audit/seal.h"
+#include "audit/verify.h"
 #include "base/file.h"
 #include "ctl/audit/audit.h"
 #include "ctl/audit/audit_filter.h"

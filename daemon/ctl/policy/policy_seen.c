@@ -1,6 +1,6 @@
 #include "ctl/policy/policy_seen.h"
 
-#include "api/name.h"
+#include "api/target.h"
 #include "policy/path.h"
 
 #include <errno.h>

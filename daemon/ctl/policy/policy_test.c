@@ -1,7 +1,6 @@
 /*
  * Asks the policy what the keeper would ask it, and says which rule decides, by its line.
  */
-#include "api/name.h"
 #include "api/target.h"
 #include "ctl/command/ctl.h"
 #include "ctl/command/show.h"

@@ -7,7 +7,6 @@
  */
 #include "keeper/audit/recover.h"
 
-
 #include "audit/segments.h"
 #include "keeper/audit/truncated_tail.h"
 

@@ -511,7 +511,8 @@ static void hostile_patterns_end_quickly(void)
         from = clock();
         pattern = compile(source, &err);
         if (pattern)
-            undecided += pattern_match(pattern, slice_of(text, sizeof(text)), &memory) == PATTERN_UNDECIDED;
+            undecided +=
+                pattern_match(pattern, slice_of(text, sizeof(text)), &memory) == PATTERN_UNDECIDED;
         ms = (double)(clock() - from) * 1000 / CLOCKS_PER_SEC;
         if (getenv("PATTERN_TIMES"))
             printf("\n    %7.2f ms %.60s %.60s", ms, source, err.text);

@@ -3,7 +3,6 @@
  */
 #include "api/target.h"
 
-#include "api/name.h"
 #include "unit/unit.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "audit/head.h"
+#include "audit/verify.h"
 #include "ctl/central/archive_head.h"
 #include "unit/central/archive_fixture.h"
 

@@ -1,4 +1,4 @@
-#include "central/nats/js_config.h"
+#include "central/nats/js_link.h"
 
 #include "unit/unit.h"
 
@@ -74,4 +74,4 @@ static const struct unit_case CASES[] = {
     {"limits that refuse", test_limits_that_refuse},
 };
 
-UNIT_MAIN("js_config", CASES)
+UNIT_MAIN("js_link", CASES)
