@@ -5,12 +5,8 @@
 #include "config.h"
 
 #include "base/process.h"
-#include "ctl/api/endpoints.h"
-#include "ctl/api/explain.h"
-#include "ctl/api/probe.h"
-#include "ctl/audit/audit.h"
 #include "ctl/command/ctl.h"
-#include "ctl/policy/policy_load.h"
+#include "policy/policy.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -388,3 +388,15 @@ int policy_conf_read(struct settings_node root, struct policy **out, struct err 
     *out = policy;
     return 0;
 }
+
+int policy_load(struct policy **out, const char *path, struct err *err)
+{
+    struct settings *file = NULL;
+    int r = settings_open(&file, path, err);
+
+    *out = NULL;
+    if (r == 0)
+        r = policy_conf_read(settings_root(file), out, err);
+    settings_free(file);
+    return r;
+}

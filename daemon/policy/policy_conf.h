@@ -11,4 +11,7 @@
 /* -EINVAL or -ENOMEM with err filled (file, line and setting); *out is NULL then. */
 int policy_conf_read(struct settings_node root, struct policy **out, struct err *err) MUST_CHECK;
 
+/* The same from a file, of which nothing else is looked at. -ENOENT: there is none. */
+int policy_load(struct policy **out, const char *path, struct err *err) MUST_CHECK;
+
 #endif

@@ -2,7 +2,6 @@
  * Reads the description with the daemon's own loader: what is listed is what the daemon lets
  * through, and a description that the daemon would refuse is refused here with the same words.
  */
-#include "ctl/api/endpoints.h"
 
 #include "api/api.h"
 #include "api/json.h"

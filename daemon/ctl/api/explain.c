@@ -2,7 +2,6 @@
  * The same functions that the daemons sign with, and nothing of its own but words: what is shown
  * here is what would be signed. The signature itself is never known to this program.
  */
-#include "ctl/api/explain.h"
 
 #include "api/api.h"
 #include "api/canon.h"

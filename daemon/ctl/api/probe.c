@@ -4,7 +4,6 @@
  * combinations, fewer when two of them would sign the same, and the first one that is accepted
  * ends it.
  */
-#include "ctl/api/probe.h"
 
 #include "api/canon.h"
 #include "api/target.h"

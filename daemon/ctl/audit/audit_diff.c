@@ -1,6 +1,5 @@
 #include "ctl/audit/audit_diff.h"
 
-#include "ctl/audit/audit.h"
 #include "ctl/audit/audit_filter.h"
 #include "ctl/audit/audit_found.h"
 #include "ctl/command/ctl.h"

@@ -4,7 +4,6 @@
  */
 #include "audit/seal.h"
 #include "audit/verify.h"
-#include "ctl/audit/audit.h"
 #include "ctl/audit/audit_log.h"
 #include "ctl/central/archive_head.h"
 #include "ctl/central/archive_open.h"

@@ -6,7 +6,6 @@
 #include "audit/mac.h"
 #include "base/file.h"
 #include "base/hex.h"
-#include "ctl/audit/audit.h"
 #include "ctl/audit/audit_log.h"
 #include "ctl/command/ctl.h"
 #include "ctl/command/show.h"

@@ -1,5 +1,4 @@
 /* Reads this host's log, or those of a centre, once, for what was asked for (audit_select.h). */
-#include "ctl/audit/audit.h"
 #include "ctl/audit/audit_filter.h"
 #include "ctl/audit/audit_log.h"
 #include "ctl/audit/audit_select.h"

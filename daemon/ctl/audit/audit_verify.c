@@ -2,7 +2,6 @@
 #include "audit/seal.h"
 #include "audit/verify.h"
 #include "base/file.h"
-#include "ctl/audit/audit.h"
 #include "ctl/audit/audit_filter.h"
 #include "ctl/audit/audit_log.h"
 #include "ctl/central/archive_open.h"

@@ -69,4 +69,18 @@ int ctl_options(const struct ctl_option *options, size_t n, const char *help, in
 /* The command line is wrong in another way: prints the help on standard error. CTL_USAGE. */
 int ctl_usage(const char *help);
 
+/* The commands, each in a file of its name. */
+int audit_diff_main(int argc, char **argv);
+int audit_head_main(int argc, char **argv);
+int audit_identity_main(int argc, char **argv); /* in audit_head.c */
+int audit_mac_main(int argc, char **argv);
+int audit_show_main(int argc, char **argv);
+int audit_verify_main(int argc, char **argv);
+int endpoints_main(int argc, char **argv);
+int explain_main(int argc, char **argv);
+int policy_suggest_main(int argc, char **argv);
+int policy_test_main(int argc, char **argv);
+int probe_main(int argc, char **argv);
+int token_new_main(int argc, char **argv);
+
 #endif

@@ -7,9 +7,9 @@
 #include "ctl/audit/audit_pairs.h"
 #include "ctl/command/ctl.h"
 #include "ctl/command/show.h"
-#include "ctl/policy/policy_load.h"
 #include "ctl/policy/policy_seen.h"
 #include "ctl/policy/policy_write.h"
+#include "policy/policy_conf.h"
 
 #include <errno.h>
 #include <stdio.h>

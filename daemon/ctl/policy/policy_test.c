@@ -4,7 +4,7 @@
 #include "api/target.h"
 #include "ctl/command/ctl.h"
 #include "ctl/command/show.h"
-#include "ctl/policy/policy_load.h"
+#include "policy/policy_conf.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  */
 #include "ctl/command/ctl.h"
 #include "ctl/command/show.h"
-#include "ctl/policy/policy_load.h"
+#include "policy/policy.h"
 
 #include <stdio.h>
 #include <string.h>
