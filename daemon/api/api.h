@@ -29,7 +29,7 @@ struct api_path;
  * the JSON pointer (RFC 6901) of what is wrong; -ENOMEM. Free with api_free.
  */
 int api_load(struct api **out, struct slice json, struct err *err) MUST_CHECK;
-void api_free(struct api *api); /* NULL is fine */
+void api_free(struct api *api); /* NULL is allowed */
 
 /*
  * The described path that an api-path is an instance of, or NULL; valid as long as `api`. A

@@ -303,7 +303,7 @@ static int load_paths(struct api *api, const struct doc *paths)
     return 0;
 }
 
-/* Also those that no call uses: a broken one would lie in wait. */
+/* Also those that no call uses, so that a broken one is found now. */
 static int load_components(struct api *api, const struct doc *root)
 {
     struct doc list = doc_member(root, "components");

@@ -1,9 +1,9 @@
 /*
- * What makes this short: a canonical value is never longer than its source. Decoding shrinks,
- * separators replace separators, and an escaped character is re-escaped in its shortest form. So
- * twice the body's size, taken once, is room for every decoded key and every rendered value; slices
- * into it stay put, and nothing can run out of memory half-way. Recursion is bounded by
- * JSON_DEPTH_MAX. Each object is put in order exactly once, which is where duplicates show.
+ * A canonical value is never longer than its source. Decoding shrinks, separators replace
+ * separators, and an escaped character is re-escaped in its shortest form. So twice the body's
+ * size, taken once, is room for every decoded key and every rendered value; slices into it stay
+ * put, and nothing can run out of memory half-way. Recursion is bounded by JSON_DEPTH_MAX. Each
+ * object is put in order exactly once, which is where duplicates show.
  */
 #include "api/canon.h"
 

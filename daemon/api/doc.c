@@ -12,7 +12,7 @@ enum {
     DOC_KEY_MAX = 256, /* bytes of one step of a reference */
 };
 
-/* What json-c would accept or misread without a word: duplicate keys, bad UTF-8, NUL in keys. */
+/* What json-c would accept or misread silently: duplicate keys, bad UTF-8, NUL in keys. */
 static int check_text(struct slice json, struct err *err)
 {
     struct canon canon;
@@ -46,8 +46,8 @@ static int parse(struct json_object **out, struct slice json, struct err *err)
 }
 
 /*
- * Reads the text twice and compares: where the library gets no memory it may leave a member out and
- * say nothing, and a field that is required would no longer be.
+ * Reads the text twice and compares: when the library gets no memory it may silently drop a member,
+ * and a required field would no longer be required.
  */
 int doc_open(struct doc *out, struct slice json, struct err *err)
 {
@@ -271,7 +271,7 @@ static int check_below(const struct doc *at)
         {
             to = doc_member(at, key);
             (void)value;
-            /* What an example holds is data. */
+            /* An example is data, not schema. */
             if (strcmp(key, "example") != 0 && strcmp(key, "examples") != 0 &&
                 strncmp(key, "x-", 2) != 0 && (r = check_below(&to)) < 0)
                 return r;

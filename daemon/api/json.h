@@ -1,8 +1,8 @@
 /*
- * A strict scanner for JSON as RFC 8259 defines it: one pass over the received bytes fills a flat
- * tape of tokens that point back into them. Nothing is converted: a number keeps its text, a
- * string its escapes. What two parsers could read differently (invalid UTF-8, lone surrogates,
- * trailing bytes, a byte order mark) is refused here; duplicate keys are canon's to find.
+ * A strict scanner for JSON as RFC 8259 defines it: one skip the received bytes fills a flat tape
+ * of tokens that point back into them. Nothing is converted: a number keeps its text, a string its
+ * escapes. What two parsers could read differently (invalid UTF-8, lone surrogates, trailing bytes,
+ * a byte order mark) is refused here; duplicate keys are canon's to find.
  */
 #ifndef CENTION_API_JSON_H
 #define CENTION_API_JSON_H

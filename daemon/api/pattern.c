@@ -1,6 +1,6 @@
 /*
- * One pass over the pattern checks that it is in the subset and writes it as PCRE2 has to read it.
- * The differences that matter: PCRE2's `.`, `\s` and `\v` stand for other characters, `[` inside a
+ * One skip the pattern checks that it is in the subset and writes it as PCRE2 has to read it. The
+ * differences that matter: PCRE2's `.`, `\s` and `\v` stand for other characters, `[` inside a
  * class may begin a POSIX class, `$` matches before a final newline, and much that is an error in
  * ECMA-262 means something.
  */

@@ -49,14 +49,14 @@ struct pattern;
  * -ENOMEM. *out is set only on success. Free with pattern_free.
  */
 int pattern_new(struct pattern **out, struct slice source, struct err *err) MUST_CHECK;
-void pattern_free(struct pattern *pattern); /* NULL is fine */
+void pattern_free(struct pattern *pattern); /* NULL is allowed */
 
 /* What matching needs: made at the first match, and used again. One for each thread. */
 struct pattern_memory {
     void *data;
 };
 
-void pattern_memory_deinit(struct pattern_memory *memory); /* of a zeroed one is fine */
+void pattern_memory_deinit(struct pattern_memory *memory); /* a zeroed one is allowed */
 
 /*
  * Whether the pattern matches anywhere in the text (it isn't anchored by itself), which is valid

@@ -45,7 +45,7 @@ struct schema_choice {
     struct slice text;
 };
 
-/* Everything that is not there has the value that forbids nothing. */
+/* An absent keyword has the value that allows everything. */
 struct schema {
     unsigned types; /* never 0 */
     struct slice title;

@@ -41,7 +41,7 @@ int chain_hash(struct chain *c, const struct chain_hash *previous, struct slice 
     unsigned n = 0;
 
     memcpy(first + 1, previous->bytes, CHAIN_HASH);
-    /* Without an algorithm named, the context starts afresh with its own. */
+    /* With NULL the context is initialised again with its own algorithm. */
     if (!EVP_DigestInit_ex2(c->ctx, NULL, NULL) ||
         !EVP_DigestUpdate(c->ctx, first, sizeof(first)) ||
         !EVP_DigestUpdate(c->ctx, covered.data, covered.len) ||

@@ -20,7 +20,7 @@ struct chain_hash {
 struct chain; /* the algorithm, looked up once; for one thread */
 
 int chain_new(struct chain **out) MUST_CHECK; /* 0 or -ENOMEM */
-void chain_free(struct chain *chain);         /* NULL is fine */
+void chain_free(struct chain *chain);         /* NULL is allowed */
 
 /* *out may be *previous. 0, or -ENOMEM when the library failed. */
 int chain_hash(struct chain *chain, const struct chain_hash *previous, struct slice covered,

@@ -20,7 +20,7 @@ struct compressor;
 
 /* Compresses all of `from` into `to`, an empty file; neither is owned. 0 or -ENOMEM. */
 int compressor_new(struct compressor **out, int from, int to) MUST_CHECK;
-void compressor_free(struct compressor *compressor); /* NULL is fine */
+void compressor_free(struct compressor *compressor); /* NULL is allowed */
 
 /* One piece: 1 when there is more to do, 0 when all is written (not yet durable), -errno. */
 int compressor_step(struct compressor *compressor) MUST_CHECK;
@@ -28,7 +28,7 @@ int compressor_step(struct compressor *compressor) MUST_CHECK;
 struct decompressor;
 
 int decompressor_new(struct decompressor **out) MUST_CHECK; /* 0 or -ENOMEM */
-void decompressor_free(struct decompressor *decompressor);  /* NULL is fine */
+void decompressor_free(struct decompressor *decompressor);  /* NULL is allowed */
 
 /*
  * Up to n bytes of what the file holds: how many, 0 at its end. -EBADMSG when it is not exactly one

@@ -43,7 +43,7 @@ int log_reader_open(struct log_reader *r, const char *folder) MUST_CHECK;
 /* The files in this order; `files` is the caller's and outlives the reader. 0 or -ENOMEM. */
 int log_reader_open_files(struct log_reader *r, char **files, size_t n) MUST_CHECK;
 
-void log_reader_close(struct log_reader *r); /* of an initialised or closed one is fine */
+void log_reader_close(struct log_reader *r); /* an initialised or closed one is allowed */
 
 /* Begins anew, with the last segment of the folder that may hold the record of that number. */
 void log_reader_seek(struct log_reader *r, uint64_t seq);

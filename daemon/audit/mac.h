@@ -26,13 +26,13 @@ struct mac; /* the algorithm, looked up once, with the key; for one thread */
 
 /* Copies the key, which the caller wipes; mac_free wipes that copy. 0 or -ENOMEM. */
 int mac_new(struct mac **out, const unsigned char key[MAC_KEY]) MUST_CHECK;
-void mac_free(struct mac *mac); /* NULL is fine */
+void mac_free(struct mac *mac); /* NULL is allowed */
 
 /* 0, or -ENOMEM when the library failed. */
 int mac_field(struct mac *mac, struct slice value, unsigned char out[MAC_BYTES]) MUST_CHECK;
 int mac_body(struct mac *mac, const struct request_field *fields, uint32_t n,
              unsigned char out[MAC_BYTES]) MUST_CHECK;
-/* Which key it is, without telling anything about it. No terminator. */
+/* Identifies the key without revealing it. No terminator. */
 int mac_key_id(struct mac *mac, char out[MAC_KEY_ID]) MUST_CHECK;
 
 /* All of a key file from its descriptor: 0; -EINVAL when it isn't MAC_KEY bytes; -errno. */

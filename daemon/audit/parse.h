@@ -1,6 +1,6 @@
 /*
  * Reading fixed forms from the front of a slice: each takes what it names off *s and is true, or is
- * false with *s and *out undefined (take leaves *s alone).
+ * false with *s and *out undefined (parse_literal leaves *s alone).
  */
 #ifndef CENTION_AUDIT_PARSE_H
 #define CENTION_AUDIT_PARSE_H

@@ -1,6 +1,6 @@
 /*
- * Every value of every request is looked through, so words of eight bytes are asked first for the
- * few characters that anything to be found begins with.
+ * Every value of every request is searched, so eight bytes at a time are checked for the few
+ * characters that an address or a number can begin with.
  */
 #include "audit/private_value.h"
 

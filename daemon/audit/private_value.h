@@ -29,7 +29,7 @@ bool private_text(struct slice text);
  */
 bool private_name(struct slice name);
 
-/* A value that tells nothing, whatever its field is called: empty, `true`, `false` or `null`. */
+/* A value that reveals nothing, whatever its field is called: empty, `true`, `false` or `null`. */
 bool private_nothing(struct slice value);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Two of these lines are written for every request, so they are put together by hand: no printf,
- * no allocation but the buffer's own growth.
+ * Two of these lines are written for every request, so they are formatted without printf and
+ * without allocation but the buffer's own growth.
  */
 #include "audit/record.h"
 

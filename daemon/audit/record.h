@@ -93,11 +93,11 @@ int record_key(struct buf *out, const struct record_head *head, struct slice wor
 /* `result` is "applied" or "refused". */
 int record_config(struct buf *out, const struct record_head *head, const char *result,
                   struct slice error) MUST_CHECK;
-/* `bytes` of a torn end, of this SHA-256, were moved from `segment` to the file `tail`. */
+/* `bytes` of a truncated end, of this SHA-256, were moved from `segment` to the file `tail`. */
 int record_recovery(struct buf *out, const struct record_head *head, struct slice segment,
                     uint64_t bytes, const struct chain_hash *sha256, struct slice tail) MUST_CHECK;
-/* The live segment was `event` by someone; its `bytes` were put back, and what had its name by then
- * is kept in the file `kept` (empty: nothing had). */
+/* The active segment was `event` by someone; its `bytes` were put back, and what had its name by
+ * then is kept in the file `kept` (empty: nothing had). */
 int record_alarm(struct buf *out, const struct record_head *head, struct slice segment,
                  const char *event, uint64_t bytes, struct slice kept) MUST_CHECK;
 int record_retired(struct buf *out, const struct record_head *head, struct slice segment,

@@ -15,7 +15,7 @@ struct requests {
     void *tree;
 };
 
-void requests_deinit(struct requests *r); /* of a zeroed one is fine */
+void requests_deinit(struct requests *r); /* a zeroed one is allowed */
 
 int requests_open(struct requests *r, struct slice id) MUST_CHECK;
 /* 1 when it was open, 0 when not, -ENOMEM. */

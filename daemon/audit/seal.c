@@ -25,7 +25,8 @@ static unsigned char *put_u64(unsigned char *at, uint64_t v)
 
 size_t seal_message(unsigned char *out, const struct seal *s)
 {
-    /* One length each, terminator included, so that no message of one kind reads as the other. */
+    /* Both have the same length, terminator included, and differ in their text: no message of one
+     * kind can pass as the other. */
     static const char CHECKPOINT[] = "cention-audit-checkpoint-1",
                       EPOCH[] = "cention-audit-epoch-1";
     unsigned char *at = out;

@@ -38,8 +38,8 @@ struct seal_verifier; /* a public key, ready for use */
 
 /* 0; -EINVAL when the bytes are no key; -ENOMEM. */
 int seal_verifier_new(struct seal_verifier **out, const struct seal_key *key) MUST_CHECK;
-void seal_verifier_free(struct seal_verifier *verifier); /* NULL is fine */
-/* Of NULL, which is no key, nothing is good. */
+void seal_verifier_free(struct seal_verifier *verifier); /* NULL is allowed */
+/* With NULL no signature is valid. */
 bool seal_verify(const struct seal_verifier *verifier, const struct seal *seal,
                  const unsigned char signature[SEAL_SIGNATURE]) MUST_CHECK;
 

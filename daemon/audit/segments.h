@@ -1,6 +1,6 @@
 /*
  * The files of an audit log: `audit-<seq of the first record>.jsonl`, finished ones perhaps
- * compressed with `.zst` behind. audit/segment_reader reads one, audit/log_reader all of them.
+ * compressed with `.zst` behind. segment_reader reads one, audit/log_reader all of them.
  */
 #ifndef CENTION_AUDIT_SEGMENTS_H
 #define CENTION_AUDIT_SEGMENTS_H
@@ -47,7 +47,7 @@ struct segments {
 
 /* Those of a directory. 0 or -errno. */
 int segments_list(struct segments *out, int directory) MUST_CHECK;
-void segments_deinit(struct segments *s); /* of a zeroed one is fine */
+void segments_deinit(struct segments *s); /* a zeroed one is allowed */
 
 /*
  * One segment of an audit log, line by line, plain or compressed, while the keeper may be writing,
@@ -96,7 +96,7 @@ int segment_reader_open_file(struct segment_reader *r, const char *path) MUST_CH
 /* Reads from an open file, which stays the caller's. */
 void segment_reader_borrow(struct segment_reader *r, int fd, bool packed);
 
-void segment_reader_close(struct segment_reader *r); /* of an initialised or closed one is fine */
+void segment_reader_close(struct segment_reader *r); /* an initialised or closed one is allowed */
 
 /*
  * The next line, without its newline: 1; it is valid until the next call. 0 at the present end:

@@ -82,7 +82,7 @@ static const char *begin(struct verify *v, const struct line *line, const struct
     return v->proved ? NULL : enter_epoch(v, s->epoch, &s->public_key);
 }
 
-/* Behind the place where it went on, a header's word is taken for what wasn't seen. */
+/* After verify_resume, a header is trusted about what was not read. */
 static const char *settle(struct verify *v, const struct record_segment *s)
 {
     requests_deinit(&v->open);
@@ -329,7 +329,7 @@ void verify_resume(struct verify *v, const struct seal_key *log, uint64_t seq,
         v->verifier = NULL;
         v->epoch = epoch;
     }
-    /* The identity is the first epoch's key. Where it is none, what it is is told elsewhere. */
+    /* The identity is the first epoch's key. That it is a valid key is checked elsewhere. */
     if (epoch == 1 && !v->verifier && seal_verifier_new(&v->verifier, &v->log) == 0)
         v->key = v->log;
     v->boundary = false;

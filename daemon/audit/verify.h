@@ -62,16 +62,17 @@ struct verify {
     char why[160];
 };
 
-/* Said in the place of a reason: nothing was found, nothing was proved. Compare the pointer. */
+/* Returned in place of a reason when memory ran out: nothing was found or proved. Compare the
+ * pointer. */
 extern const char VERIFY_NO_MEMORY[];
 
 int verify_init(struct verify *v) MUST_CHECK; /* 0 or -ENOMEM */
-void verify_deinit(struct verify *v);         /* of a zeroed one is fine */
+void verify_deinit(struct verify *v);         /* a zeroed one is allowed */
 
 /*
- * A line of the file that stays of retired segments (keeper/audit/retired_chain.h), in order,
- * before the first segment, which begins with the record `before`: lines from there on are passed
- * over. NULL, or why the proof is broken.
+ * A line of the file that stays of retired segments (keeper/audit/retention.h), in order, before
+ * the first segment, which begins with the record `before`: lines from there on are skipped. NULL,
+ * or why the proof is broken.
  */
 const char *verify_retired(struct verify *v, struct slice bytes, uint64_t before) MUST_CHECK;
 

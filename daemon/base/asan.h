@@ -1,6 +1,6 @@
 /*
  * CENTION_ASAN is 1 in a build with AddressSanitizer, else 0: gcc says so with a macro, clang with
- * a feature. Its leak check has to trace the process, and its memory is not the program's.
+ * a feature. Its leak check has to trace the process, and it uses memory of its own.
  */
 #ifndef CENTION_BASE_ASAN_H
 #define CENTION_BASE_ASAN_H

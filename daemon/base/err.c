@@ -10,7 +10,7 @@ int err_set(struct err *err, int code, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(err->text, sizeof(err->text), format, args);
     va_end(args);
-    /* What is quoted comes from a file, and may hold a line end. */
+    /* Quoted text comes from a file and may hold a line end. */
     for (char *p = err->text; *p; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
             *p = '?';

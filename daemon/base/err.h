@@ -1,5 +1,5 @@
 /*
- * Why something failed, in words for a person. Functions that read what an administrator wrote
+ * Why something failed, as a sentence for a person. Functions that read what an administrator wrote
  * (configuration, keys, descriptions) take a `struct err *` and fill it when they fail; functions
  * on the request path do not.
  *

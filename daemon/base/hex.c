@@ -1,6 +1,6 @@
 /*
- * Four bytes a step: the log has some hundred of them in each request's records. No table, so that
- * the time tells nothing of a signature.
+ * Four bytes a step: the log has some hundred of them in each request's records. There is no table,
+ * so that the time does not depend on a signature's digits.
  */
 #include "base/hex.h"
 

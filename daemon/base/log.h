@@ -41,7 +41,7 @@ struct log_text {
 };
 
 /*
- * Foreign bytes as one value: in double quotes, with quotes, backslashes and everything that is
+ * Untrusted bytes as one value: in double quotes, with quotes, backslashes and everything that is
  * not printable ASCII escaped, cut to fit. Use as: log_info("x", "why=%s", log_quote(s).text).
  */
 struct log_text log_quote(struct slice s);

@@ -133,7 +133,7 @@ void loop_free(struct loop *loop)
 {
     if (!loop)
         return;
-    /* What ended last may have left something for the next turn: look-ups that were cancelled. */
+    /* Cancelled look-ups may have left callbacks for the next turn. */
     for (unsigned i = 0; i < LAST_TURNS; i++) {
         run_hooks(loop);
         (void)take_next(loop);
@@ -240,7 +240,8 @@ int signals_init(struct signals *s, struct loop *loop, event_callback_fn end,
 {
     (void)signal(SIGPIPE, SIG_IGN);
     for (unsigned i = 0; i < N_SIGNALS; i++) {
-        /* What libevent puts back at the end: a late signal must not turn a good end into a bad. */
+        /* libevent restores these handlers at the end: a late signal must not turn a good exit into
+         * a failure. */
         (void)signal(NUMBERS[i], SIG_IGN);
         s->events[i] =
             evsignal_new(loop_base(loop), NUMBERS[i], NUMBERS[i] == SIGHUP ? reload : end, arg);

@@ -16,7 +16,7 @@
 struct loop;
 
 int loop_new(struct loop **out) MUST_CHECK;
-void loop_free(struct loop *loop); /* runs what is still due first; NULL is fine */
+void loop_free(struct loop *loop); /* runs what is still due first; NULL is allowed */
 
 struct event_base *loop_base(struct loop *loop);
 
@@ -28,7 +28,7 @@ void loop_stop(struct loop *loop);
 /* CLOCK_MONOTONIC in microseconds. */
 uint64_t loop_now(void);
 
-/* The host's clock, which may step: microseconds since 1970, UTC. */
+/* The host's wall clock, which may jump: microseconds since 1970, UTC. */
 uint64_t loop_wall(void);
 /* As loop_now, but read once a turn, when it is first asked for: as accurate as timers are. */
 uint64_t loop_time(struct loop *loop);
@@ -51,9 +51,9 @@ void loop_defer_next(struct loop *loop, struct loop_hook *hook);
 void loop_cancel(struct loop *loop, struct loop_hook *hook);
 
 /*
- * A timer that is cheap to push back: setting a later deadline touches no heap; the event looks at
- * the deadline when it fires and goes back to sleep. Accuracy is a turn. deinit before the owner
- * goes; deinit of a zeroed timer is fine.
+ * A timer that is cheap to postpone: setting a later deadline does not touch libevent's heap; when
+ * the event fires early, it is armed again. Accuracy is one turn. deinit before the owner goes;
+ * deinit of a zeroed timer is fine.
  */
 struct loop_timer {
     struct event event;
@@ -75,8 +75,8 @@ static inline bool loop_timer_armed(const struct loop_timer *t)
 }
 
 /*
- * What a daemon does at SIGTERM and SIGINT (it ends) and at SIGHUP (it reads its settings again),
- * told on its loop. SIGPIPE is ignored: a write to a closed pipe or socket is an error return.
+ * The signals of a daemon, delivered on its loop: SIGTERM and SIGINT end it, SIGHUP makes it read
+ * its settings again. SIGPIPE is ignored: a write to a closed pipe or socket is an error return.
  */
 
 struct signals {
@@ -87,7 +87,7 @@ struct signals {
  * some may be set; deinit it in every case. */
 int signals_init(struct signals *s, struct loop *loop, event_callback_fn end,
                  event_callback_fn reload, void *arg) MUST_CHECK;
-/* From then on they are ignored. Before the loop goes; of a zeroed one is fine. */
+/* From then on they are ignored. Before the loop goes; a zeroed one is allowed. */
 void signals_deinit(struct signals *s);
 
 #endif

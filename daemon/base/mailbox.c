@@ -83,7 +83,7 @@ void mailbox_post(struct mailbox *box, struct mail *mail)
     *box->end = mail;
     box->end = &mail->next;
     (void)pthread_mutex_unlock(&box->lock);
-    /* Too high a count is the one failure, and then it is readable already. */
+    /* The only failure is a full counter, and then it is readable already. */
     if (empty && write(box->fd, &ONE, sizeof(ONE)) < 0)
         return;
 }

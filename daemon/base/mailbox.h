@@ -1,7 +1,7 @@
 /*
- * How threads with an event loop each talk to one another: whoever posts hands over a piece of
- * mail, and the receiver's loop delivers it in the receiver's thread. Nothing is copied or
- * allocated, so posting can't fail. Not for the path of a request.
+ * Messages between threads that each have an event loop: the sender hands over a piece of mail, and
+ * the receiver's loop delivers it in the receiver's thread. Nothing is copied or allocated, so
+ * posting can't fail. Not for the path of a request.
  */
 #ifndef CENTION_BASE_MAILBOX_H
 #define CENTION_BASE_MAILBOX_H
@@ -23,7 +23,7 @@ struct mail {
 /* For the thread that runs the loop; made before it runs. -errno. */
 int mailbox_new(struct mailbox **out, struct loop *loop) MUST_CHECK;
 
-/* When nobody can post any more; what was not delivered never is. NULL is fine. */
+/* When nobody can post any more; what was not delivered never is. NULL is allowed. */
 void mailbox_free(struct mailbox *box);
 
 /*

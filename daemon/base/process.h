@@ -52,13 +52,13 @@ unsigned process_descriptors_allow(unsigned wanted);
 unsigned process_descriptors_share(unsigned limit, unsigned wanted, unsigned reserve);
 
 /*
- * The end of a process whose libraries have threads of their own. Such a thread may still be at
- * work when main returns (libnats has one that outlives its connection), and what libraries clean
- * up at exit, libcrypto above all, doesn't wait for it: so nothing is cleaned up.
+ * Exit for processes whose libraries have threads of their own. Such a thread may still run when
+ * main returns (libnats has one that outlives its connection), while the exit handlers of libcrypto
+ * and others free what it uses. So no exit handler runs.
  */
 
-/* Ends the process. What stands in stdio's buffers is lost: the caller has flushed them. Builds
- * that look for leaks look here. */
+/* Ends the process. Data in stdio's buffers is lost: the caller has flushed them. Builds with
+ * LeakSanitizer check here. */
 _Noreturn void process_exit(int code);
 
 #endif

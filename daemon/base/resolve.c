@@ -1,7 +1,7 @@
 /*
- * Look-ups never block and are never doubled: whoever asks while one is under way waits for the
- * same answer. Addresses are fresh for a fixed time; old ones are kept for when a later look-up
- * fails. The resolver itself is made only when a name has to be looked up.
+ * Look-ups never block, and there is one at a time: callers that ask meanwhile wait for the same
+ * answer. Addresses are fresh for a fixed time; old ones are kept for when a later look-up fails.
+ * The resolver itself is made only when a name has to be looked up.
  */
 #include "base/resolve.h"
 
@@ -26,7 +26,7 @@ struct resolve {
     uint64_t until; /* the list is fresh up to here; UINT64_MAX for literals */
     bool asking;
     struct resolve_wait waiting; /* ring */
-    struct loop_hook settle;     /* tells those who wait, from the loop */
+    struct loop_hook settle;     /* calls those who wait, from the loop */
     const char *why;
 };
 
@@ -113,7 +113,7 @@ static void resolve_answer(int result, struct evutil_addrinfo *found, void *arg)
         r->list = fresh;
         r->until = loop_now() + RESOLVE_FRESH_US;
     } else {
-        /* Old addresses are better than none. */
+        /* Old addresses are used when there are no new ones. */
         r->why = result ? evutil_gai_strerror(result) : "the name has no address";
     }
     loop_defer(r->loop, &r->settle);
@@ -160,7 +160,7 @@ int resolve_new(struct resolve **out, struct loop *loop, const char *host, unsig
 }
 
 /*
- * A cancelled look-up still calls back, once, from the loop; until then its memory has to stay.
+ * A cancelled look-up still calls back once, from the loop; its memory must stay until then.
  */
 void resolve_free(struct resolve *r)
 {

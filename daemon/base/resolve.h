@@ -28,7 +28,7 @@ struct resolve_list {
 
 struct resolve;
 
-/* Somebody who waits for the addresses. Embed it zeroed but for `done` and `arg`. */
+/* A caller that waits for the addresses. Embed it zeroed but for `done` and `arg`. */
 struct resolve_wait {
     /* NULL: the name has no address; `why` says so. Never called from within resolve_get. */
     void (*done)(void *arg, const struct resolve_list *list, const char *why);
@@ -38,7 +38,7 @@ struct resolve_wait {
 
 int resolve_new(struct resolve **out, struct loop *loop, const char *host,
                 unsigned port) MUST_CHECK;
-void resolve_free(struct resolve *r); /* nobody hears; NULL is fine */
+void resolve_free(struct resolve *r); /* no callback comes; NULL is allowed */
 
 /* The known addresses when they are fresh, else NULL: `wait` hears of them, unless cancelled. */
 const struct resolve_list *resolve_get(struct resolve *r, struct resolve_wait *wait);
@@ -46,6 +46,6 @@ const struct resolve_list *resolve_get(struct resolve *r, struct resolve_wait *w
 /* The addresses of the last look-up that found any, however old; NULL when there was none. */
 const struct resolve_list *resolve_last(const struct resolve *r);
 
-void resolve_cancel(struct resolve_wait *wait); /* one that doesn't wait is fine */
+void resolve_cancel(struct resolve_wait *wait); /* one that does not wait is allowed */
 
 #endif

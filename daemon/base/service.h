@@ -1,6 +1,6 @@
 /*
- * What a service manager offers: readiness notification (sd_notify(3)), inherited sockets
- * (sd_listen_fds(3)) and the watchdog, which base/watchdog feeds. This is the one place that knows
+ * The service manager's interface: readiness notification (sd_notify(3)), inherited sockets
+ * (sd_listen_fds(3)) and the watchdog, which watchdog_start feeds. This is the one place that knows
  * libsystemd. Without a manager every call is harmless.
  */
 #ifndef CENTION_BASE_SERVICE_H
@@ -37,24 +37,24 @@ uint64_t service_watchdog_us(void);
 void service_alive(void);
 
 /*
- * Tells the service manager that the event loop still turns, so that it ends and restarts a daemon
- * that hangs (WatchdogSec= of its unit). The word is given by a timer of the loop itself: a turn
- * that does not come to its end gives none.
+ * Tells the service manager that the event loop still runs, so that a daemon that hangs is
+ * restarted (WatchdogSec= of its unit). A timer of the loop itself notifies: a turn that hangs
+ * sends nothing.
  */
 
 struct watchdog {
     struct loop_timer timer;
     uint64_t every_us; /* half of what the manager allows; 0 when it doesn't watch */
-    /* Whether the rest of the process is well, too; NULL: there is none. */
+    /* Whether the other threads are well; NULL: there are none. */
     bool (*well)(void *arg, uint64_t every_us);
     void *arg;
 };
 
 /*
- * Speaks at once, then twice in each of the manager's periods, unless `well`, if set by then, says
- * no. *w is zeroed but for those. Without a manager: nothing.
+ * Notifies at once, then twice in each of the manager's periods, unless `well`, if set by then,
+ * returns false. *w is zeroed but for those. Without a manager: nothing.
  */
 void watchdog_start(struct watchdog *w, struct loop *loop);
-void watchdog_stop(struct watchdog *w); /* before the loop goes; a zeroed one is fine */
+void watchdog_stop(struct watchdog *w); /* before the loop goes; a zeroed one is allowed */
 
 #endif

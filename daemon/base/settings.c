@@ -1,6 +1,6 @@
 /*
  * libconfig gives a tree with line numbers but is lax: it follows @include, ignores what nobody
- * asks for, and reads a file of any size. This face adds the strictness; nothing else of the
+ * asks for, and reads a file of any size. This module adds the strictness; nothing else of the
  * project includes libconfig.
  */
 #include "base/settings.h"
@@ -114,8 +114,8 @@ static bool same(config_setting_t *a, config_setting_t *b)
 }
 
 /*
- * Reads the text twice and compares: where the library gets no memory it may leave a name, a value
- * or a whole setting out and say nothing, and a policy must not be lost that way.
+ * Reads the text twice and compares: when the library gets no memory it may silently drop a name, a
+ * value or a whole setting, and a policy must not be lost that way.
  */
 static int parse(config_t *config, const char *text, const char *shown, struct err *err)
 {

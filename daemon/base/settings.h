@@ -24,7 +24,7 @@ int settings_open(struct settings **out, const char *path, struct err *err) MUST
 /* The same for a file that messages should call by another name. */
 int settings_open_named(struct settings **out, const char *path, const char *shown,
                         struct err *err) MUST_CHECK;
-void settings_free(struct settings *s); /* NULL is fine */
+void settings_free(struct settings *s); /* NULL is allowed */
 
 struct settings_node settings_root(struct settings *s);
 

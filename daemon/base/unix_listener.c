@@ -1,6 +1,6 @@
 /*
- * Accepting is bounded a turn, so that a crowd at the door does not keep those inside waiting, and
- * pauses when descriptors run out: an event that can't be served would spin.
+ * Accepting is bounded per turn, so that many new connections do not delay the open ones. It pauses
+ * when descriptors run out, because the event would fire again at once.
  */
 #include "base/unix_listener.h"
 

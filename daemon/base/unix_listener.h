@@ -1,5 +1,5 @@
 /*
- * Where others come in: a daemon's listening Unix socket, its own or a service manager's.
+ * A daemon's listening Unix socket: its own, or one inherited from a service manager.
  */
 #ifndef CENTION_BASE_UNIX_LISTENER_H
 #define CENTION_BASE_UNIX_LISTENER_H
@@ -21,14 +21,15 @@ int unix_listener_open(struct unix_listener **out, struct loop *loop, const char
                        void (*arrived)(void *arg, int fd), void *arg, struct err *err) MUST_CHECK;
 
 /*
- * The same on an inherited listening socket (taken over, on failure too), which stays when the
- * door is closed. -EINVAL when it is no Unix socket.
+ * The same on an inherited listening socket (taken over, on failure too), whose file stays when it
+ * is closed. -EINVAL when it is no Unix socket.
  */
 int unix_listener_inherit(struct unix_listener **out, struct loop *loop, int fd,
                           void (*arrived)(void *arg, int fd), void *arg,
                           struct err *err) MUST_CHECK;
 
-/* Stops listening and removes the socket file if it is still the one that was made. NULL: fine. */
+/* Stops listening and removes the socket file if it is still the one that was made. NULL is
+ * allowed. */
 void unix_listener_close(struct unix_listener *listener);
 
 #endif

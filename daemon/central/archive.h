@@ -1,7 +1,7 @@
 /*
  * Reading what hosts have shipped, for the tool: one interface for every kind of centre. Blocking,
- * read-only, in memory that doesn't grow with the logs. Records come as they arrived: nothing is
- * proved here (ctl's archive_verify does that). archive_open.h chooses the kind.
+ * read-only, in memory that doesn't grow with the logs. Records come as they arrived; nothing is
+ * verified here (ctl's archive_verify does that). archive_open.h chooses the kind.
  */
 #ifndef CENTION_CENTRAL_ARCHIVE_H
 #define CENTION_CENTRAL_ARCHIVE_H
@@ -23,7 +23,7 @@ struct archive_log {
                           /* its 16th digit, the rest zeros); NULL: they can */
 };
 
-/* One record as it is kept. What stands beside the line is the centre's claim about it. */
+/* One record as it is kept. The other members are what the centre says about the line. */
 struct archive_record {
     uint64_t epoch, seq;
     struct chain_hash hash;
@@ -32,7 +32,7 @@ struct archive_record {
     struct slice line;
 };
 
-/* Evidence that a shipper left (central/sink.h). */
+/* An alarm that a shipper left as evidence (central/sink.h). */
 struct archive_alarm {
     struct seal_key log;
     const char *host;

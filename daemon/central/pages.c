@@ -75,7 +75,7 @@ int pages_next(struct pages *p, struct archive_record *out, struct err *err)
     *out = kept.record;
     out->host = buf_slice(&p->bytes).data + offsetof(struct page_record, host);
     out->line.data = buf_slice(&p->bytes).data + sizeof(kept);
-    /* What is consumed stays where it is until something is appended. */
+    /* Consumed bytes stay in place until something is appended. */
     buf_consume(&p->bytes, sizeof(kept) + kept.record.line.len);
     return 1;
 }

@@ -20,11 +20,11 @@ struct pages {
 };
 
 void pages_init(struct pages *p, struct archive *archive, const struct seal_key *log, size_t most);
-void pages_deinit(struct pages *p); /* of a zeroed one is fine */
+void pages_deinit(struct pages *p); /* a zeroed one is allowed */
 
 /*
  * 1: the next record, valid until the next call; 0: there is none. A record whose seq is lower than
- * that of one before it is passed over. Negative with err filled.
+ * that of one before it is skipped. Negative with err filled.
  */
 int pages_next(struct pages *p, struct archive_record *out, struct err *err) MUST_CHECK;
 

@@ -1,6 +1,6 @@
 /*
  * cention-proxyctl, the administrator's tool: tables of commands. A new command is a file with one
- * function, and a line here.
+ * function, its declaration in ctl.h, and a line here.
  */
 #include "config.h"
 
@@ -74,7 +74,7 @@ int main(int argc, char **argv)
 {
     int r = run(argc, argv);
 
-    /* What was shown must have arrived: a full disk or a closed pipe is a failure. */
+    /* Output that could not be written is a failure: a full disk, a closed pipe. */
     if (fflush(stdout) != 0 || ferror(stdout)) {
         perror("cention-proxyctl: standard output");
         r = r == CTL_DONE ? CTL_FAILED : r;

@@ -1,6 +1,6 @@
 /*
- * Growing by realloc(3) would leave signatures behind in a block that was given back, so a bigger
- * block is filled by hand and the old one is wiped.
+ * realloc(3) could leave signatures in the freed block. So a bigger block is filled by copying, and
+ * the old one is wiped.
  */
 #include "keeper/answers.h"
 

@@ -43,12 +43,12 @@ struct answer *answers_add(struct answers *answers, struct peer *peer, enum wire
 void answers_forget(struct answers *answers, const struct peer *peer);
 
 void answers_clear(struct answers *answers);
-void answers_deinit(struct answers *answers); /* of a zeroed one is fine */
+void answers_deinit(struct answers *answers); /* a zeroed one is allowed */
 
 /*
- * When a batch is committed. A sync costs the same for one record as for hundreds, so where others
- * are about to add theirs it is worth a look: the processor is offered to them once, and as long as
- * that brings more, again, but never long. Who waits alone waits for nobody.
+ * When a batch is committed. A sync costs the same for one record as for hundreds. While other
+ * requests are under way, the keeper yields the processor before it commits, and again as long as
+ * that brings more records, but only for a short time. A lone request is committed at once.
  */
 
 enum {

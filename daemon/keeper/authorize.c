@@ -90,9 +90,9 @@ void authorize_log(const struct sign_request *sign, const char *text)
 }
 
 /*
- * The keeper believes the proxy nothing that it can check itself. Field names are not signed, so
- * their order is all that ties values to them: two equal names, or names out of order, would let
- * one string to sign stand for two requests.
+ * The keeper checks whatever it can check itself, even if the proxy has checked it. Field names are
+ * not signed, so their order is all that ties values to them: two equal names, or names out of
+ * order, would let one string to sign stand for two requests.
  */
 static bool method_ok(struct slice method)
 {

@@ -21,13 +21,13 @@ int command_start(struct command **out, struct loop *loop, char *const *argv,
                   void (*ended)(void *arg, int code, bool stopped), void *arg,
                   struct err *err) MUST_CHECK;
 
-/* Asks it to end (SIGTERM), and makes it end 10 seconds after the first time. */
+/* Sends SIGTERM, and SIGKILL 10 seconds after the first call. */
 void command_stop(struct command *command);
 
 /* The running process; 0 when it has ended. */
 pid_t command_pid(const struct command *command);
 
-/* One that is still running is killed. NULL is fine. */
+/* One that is still running is killed. NULL is allowed. */
 void command_free(struct command *command);
 
 #endif

@@ -2,7 +2,7 @@
  * One peer for each link. During a turn messages only add records to the audit log's batch and
  * answers to a list; the hook at the end of the turn commits the batch and then sends the answers.
  * A peer may end at any moment: its answers in the list lose their peer and are skipped. Whether a
- * request is to be signed is decided in permit.
+ * request is to be signed is decided in authorize.
  */
 #include "keeper/keeper.h"
 
@@ -251,7 +251,7 @@ static uint64_t oldest(const struct keeper *k)
     return seq;
 }
 
-/* Signatures over the log, new epochs and segments: nobody waits for them. */
+/* Signatures over the log, new epochs and segments; no answer waits for them. */
 static void keeper_tend(void *arg)
 {
     struct keeper *k = arg;

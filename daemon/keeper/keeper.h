@@ -1,7 +1,7 @@
 /*
- * The keeper's end of the wall: takes what proxies ask for, records it, and signs it. Its powers
- * are the messages of wire.h and nothing else; whatever is not among them ends the link it came
- * on, and only that link.
+ * The keeper's side of the wall: takes the proxies' requests, records them, and signs. It
+ * understands the messages of wire.h and nothing else; any other message ends the link it came on,
+ * and only that link.
  *
  * No answer leaves before the records that it speaks of are durable. All answers of a turn wait
  * for one commit of the audit log; when that fails, each of them becomes a refusal.
@@ -61,7 +61,7 @@ void keeper_reload_refused(struct keeper *keeper, const char *why);
  */
 void keeper_stop(struct keeper *keeper);
 
-void keeper_free(struct keeper *keeper); /* without records; NULL is fine */
+void keeper_free(struct keeper *keeper); /* without records; NULL is allowed */
 
 /* Signatures given out since the start. */
 uint64_t keeper_signatures(const struct keeper *keeper);

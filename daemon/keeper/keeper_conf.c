@@ -1,6 +1,6 @@
 /*
- * Two settings have no default, because a keeper that quietly listens or writes somewhere else
- * than its administrator thinks is worse than one that does not start.
+ * Two settings have no default: a keeper that listens or writes in the wrong place is worse than
+ * one that does not start.
  */
 #include "keeper/keeper_conf.h"
 
@@ -41,7 +41,7 @@ static int read_mode(struct settings_node group, const char *name, mode_t *out, 
     if (len < 3 || len > 4 || strspn(value, "01234567") != len || (len == 4 && value[0] != '0'))
         return settings_fail(group, name, err, "must be an octal mode in quotes, as \"0660\"");
     *out = (mode_t)strtoul(value, NULL, 8);
-    /* Whoever may connect may have anything signed. */
+    /* Without a policy, everyone who can connect may have anything signed. */
     if (*out & 07)
         return settings_fail(group, name, err, "must give nothing to others (the last digit is 0)");
     return 0;
@@ -99,7 +99,7 @@ static int read_receipts(struct settings_node audit, struct receipts_paths *out,
     return why ? settings_fail(audit, "receipts", err, "%s", why) : r;
 }
 
-/* The live segment and the one before it may wait together while everything goes well. */
+/* The active segment and the one before it may wait together while everything goes well. */
 static int read_quota(struct settings_node audit, struct keeper_conf *out, struct err *err)
 {
     int64_t bytes = 0;

@@ -118,7 +118,7 @@ static void on_ended(void *arg, int code, bool stopped)
     server_stop(s);
 }
 
-/* A command still has requests under way: it is served until it has ended. */
+/* The command may have requests under way: the keeper serves it until it has ended. */
 static void server_end(struct server *s)
 {
     if (!s->command) {

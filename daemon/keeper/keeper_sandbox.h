@@ -1,5 +1,5 @@
 /*
- * The keeper's sandbox: what of the settings it has to keep within reach.
+ * The keeper's sandbox: the files that its settings need.
  */
 #ifndef CENTION_KEEPER_KEEPER_SANDBOX_H
 #define CENTION_KEEPER_KEEPER_SANDBOX_H

@@ -35,7 +35,7 @@ void keystore_done(void);
  * is given out. -errno with err filled (file, line and setting; never a value).
  */
 int keystore_load(struct keystore **out, const char *path, struct err *err) MUST_CHECK;
-void keystore_free(struct keystore *keys); /* wipes; NULL is fine */
+void keystore_free(struct keystore *keys); /* wipes; NULL is allowed */
 
 /* The key of a workspace, or NULL. Valid as long as the keystore is. */
 const struct keystore_key *keystore_find(const struct keystore *keys, struct slice workspace);

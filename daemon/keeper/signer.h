@@ -18,7 +18,7 @@ enum {
 struct signer;
 
 int signer_new(struct signer **out) MUST_CHECK;
-void signer_free(struct signer *signer); /* NULL is fine */
+void signer_free(struct signer *signer); /* NULL is allowed */
 
 /* Signs the text; `hex` isn't terminated. -EINVAL for an empty key, -ENOMEM; `hex` is zero then. */
 int signer_sign(const struct signer *signer, struct slice key, struct slice text,

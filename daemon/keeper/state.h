@@ -17,7 +17,7 @@ struct state {
 void state_make(struct state *out, enum wire_type type, uint64_t id, const struct audit *audit,
                 uint64_t signatures);
 
-/* Why a request or a refusal is not recorded, for whoever asked. */
+/* Why a request or a refusal is not recorded, for the caller. */
 struct slice state_refusal(const struct audit *audit);
 
 #endif

@@ -31,7 +31,7 @@ struct policy_decision {
     struct slice field;             /* as policy_rule_miss */
 };
 
-void policy_free(struct policy *policy); /* NULL is fine */
+void policy_free(struct policy *policy); /* NULL is allowed */
 
 /* The client's place, or POLICY_NOBODY. NULL has no clients. */
 int policy_client(const struct policy *policy, const struct client_identity *client);
@@ -48,7 +48,7 @@ bool policy_take(struct policy *policy, int client, uint64_t now_us) MUST_CHECK;
 /* The limits go on with what the clients of the same names and limits have left. */
 void policy_continue(struct policy *policy, const struct policy *old);
 
-/* Sentences for whoever asked, without any secret or value: why not. */
+/* Sentences for the caller, without any secret or value: why not. */
 void policy_say_unknown(char out[POLICY_TEXT_MAX], const struct client_identity *client);
 void policy_say_forbidden(char out[POLICY_TEXT_MAX], const struct policy *policy, int client,
                           const struct policy_request *request, const struct policy_decision *d);

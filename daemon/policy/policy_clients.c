@@ -111,7 +111,7 @@ bool rate_take(struct rate *rate, uint64_t now_us)
             rate->level = rate->burst;
         rate->at = now_us;
     }
-    /* What a second's worth of small steps lacks by rounding is not held against anyone. */
+    /* Rounding errors of many small steps are forgiven. */
     if (rate->level < 1 - 1e-9)
         return false;
     rate->level -= 1;

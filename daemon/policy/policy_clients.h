@@ -1,6 +1,6 @@
 /*
- * Who made a request: the configuration's clients, and which of them the attributes of a request
- * belong to.
+ * The clients of the configuration, and which of them made a request. And the token bucket of their
+ * limits.
  */
 #ifndef CENTION_POLICY_POLICY_CLIENTS_H
 #define CENTION_POLICY_POLICY_CLIENTS_H
@@ -70,6 +70,6 @@ int policy_clients_named(const struct policy_clients *clients, const char *name)
 /* Both are asked for by the same attributes: the second would never be found. */
 bool policy_client_same(const struct policy_client *a, const struct policy_client *b);
 
-void policy_clients_deinit(struct policy_clients *clients); /* of a zeroed one is fine */
+void policy_clients_deinit(struct policy_clients *clients); /* a zeroed one is allowed */
 
 #endif

@@ -146,7 +146,7 @@ static int read_client(struct settings_node node, struct policy_clients *before,
     return r == 0 ? check_client(node, before, c, err) : r;
 }
 
-/* An empty list says nothing that leaving it out would not say better. */
+/* An empty list would mean the same as no list, so it is refused. */
 static int open_list(struct settings_node group, const char *name, size_t most,
                      struct settings_node *list, unsigned *n, struct err *err)
 {

@@ -75,6 +75,6 @@ enum policy_miss policy_rule_miss(const struct policy_rule *rule, int client, un
 int policy_words_add(struct policy_words *words, const char *word) MUST_CHECK;
 bool policy_words_has(const struct policy_words *words, struct slice word);
 
-void policy_rules_deinit(struct policy_rules *rules); /* of a zeroed one is fine */
+void policy_rules_deinit(struct policy_rules *rules); /* a zeroed one is allowed */
 
 #endif

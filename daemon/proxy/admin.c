@@ -19,7 +19,7 @@ enum admin_page {
 static const char TEXT[] = "text/plain; charset=utf-8";
 static const char PROMETHEUS[] = "text/plain; version=0.0.4; charset=utf-8";
 
-/* A question at the first worker that waits for what the others say. */
+/* A request for metrics at the first worker, which waits for the others' figures. */
 struct inquiry {
     enum exchange_attached attached;
     struct workers_question question;

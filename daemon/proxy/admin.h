@@ -1,6 +1,6 @@
 /*
- * The administrator's entrance: GET /healthz, /readyz and /metrics. It answers from memory, so it
- * answers even when nothing else works; with several workers, after a second at the latest. PUT
+ * The admin listener: GET /healthz, /readyz and /metrics. It answers from memory, so it answers
+ * even when nothing else works; with several workers, after a second at the latest. PUT
  * /probe/AUTHORIZATION/NESTED/... is a call of the API signed in that form, for `cention-proxyctl
  * probe`: recorded and answered like any other.
  */

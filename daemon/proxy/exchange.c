@@ -101,7 +101,7 @@ static void exchange_answer(struct exchange *x)
 {
     const struct refusal *no = &x->refusal;
 
-    /* What is said of a field's value quotes it, and it may be private. */
+    /* A problem's text may quote a field's value, which may be private. */
     log_info("answered", "id=%s status=%u code=%s outcome=%s upstream_status=%u %s=%s", x->id,
              no->status, no->code, no->outcome, x->status, no->field[0] ? "field" : "error",
              log_quote(slice_str(no->field[0] ? no->field : no->text)).text);
@@ -169,7 +169,7 @@ static void exchange_reject(struct exchange *x, const struct http_head *head)
     if (no->status == 422) {
         reject.n_problems = body_problems(x->proxy, &reject.problems);
         if (body_errors(&x->errors, &x->proxy->report) < 0)
-            buf_deinit(&x->errors); /* the first one is told all the same */
+            buf_deinit(&x->errors); /* the first problem is reported all the same */
     }
     if (head) {
         reject.method = head->method;
@@ -347,7 +347,7 @@ static void exchange_lost(struct exchange *x)
     case EXCHANGE_REJECTING:
         exchange_keeper(&x->ticket, &not_durable);
         break;
-    case EXCHANGE_SENDING: /* goes on; the outcome will find no keeper */
+    case EXCHANGE_SENDING: /* goes on; recording the outcome will fail */
     case EXCHANGE_RELAYING:
         break;
     }

@@ -7,7 +7,8 @@
  *                   +--refused by the keeper---------------> answered          +--> RELAYING -->
  * (end) (refused) -> REJECTING --recorded----------------------> answered          +--> answered
  *
- * An exchange outlives its client: what was sent can't be unsent, and its outcome is recorded.
+ * An exchange outlives its client: the outcome of a sent request is recorded even if the client is
+ * gone.
  */
 #ifndef CENTION_PROXY_EXCHANGE_H
 #define CENTION_PROXY_EXCHANGE_H

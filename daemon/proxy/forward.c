@@ -91,7 +91,7 @@ static int put_field(struct buf *out, struct slice name, struct slice value)
     return r == 0 ? buf_append(out, "\r\n", 2) : r;
 }
 
-/* Everything else that a client sends stays here. */
+/* No other field of the client is passed on. */
 static bool passes(struct slice name)
 {
     return slice_eq_nocase(name, SLICE_LIT("accept")) ||

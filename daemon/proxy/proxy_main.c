@@ -71,7 +71,7 @@ static void daemon_crew_ended(void *arg)
     daemon_ended(d);
 }
 
-/* Nobody listens any more: the others have told what they had under way. */
+/* All have stopped listening and have reported what they had under way. */
 static void daemon_drained(void *arg, unsigned running, unsigned connections)
 {
     struct daemon *d = arg;
@@ -80,7 +80,7 @@ static void daemon_drained(void *arg, unsigned running, unsigned connections)
              d->first.proxy.running + running, clients_count(d->first.api) + connections);
 }
 
-/* A thread that hangs can't be waited for. */
+/* A thread that hangs can't be joined, so the process ends here. */
 static void daemon_give_up(void *arg)
 {
     (void)arg;
@@ -162,7 +162,7 @@ static void daemon_reloaded(void *arg, const struct err *err)
         daemon_reload(SIGHUP, 0, d);
 }
 
-/* What of good settings can't be had without a restart is told. */
+/* Logs the settings that need a restart. */
 static void daemon_compare(struct daemon *d)
 {
     const struct proxy_conf *old = &d->first.proxy.setup->conf, *conf = &d->fresh->conf;

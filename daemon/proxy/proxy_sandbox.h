@@ -1,5 +1,5 @@
 /*
- * The proxy's sandbox: what of the settings it has to keep within reach.
+ * The proxy's sandbox: the files and ports that its settings need.
  */
 #ifndef CENTION_PROXY_PROXY_SANDBOX_H
 #define CENTION_PROXY_PROXY_SANDBOX_H

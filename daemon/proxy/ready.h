@@ -1,5 +1,5 @@
 /*
- * Whether requests can be served now: what the keeper last said, and whether the proxy still wants.
+ * Whether requests can be served now: the keeper's last state, and whether the proxy is draining.
  */
 #ifndef CENTION_PROXY_READY_H
 #define CENTION_PROXY_READY_H

@@ -50,7 +50,7 @@ static void add_keeper(struct caller_state *sum, const struct caller_state *one)
     sum->audit_ok &= one->audit_ok;
     if (!sum->reason[0])
         (void)snprintf(sum->reason, sizeof(sum->reason), "%s", one->reason);
-    /* The latest word is of the one that knows of more records. */
+    /* The keeper's state with more records is the later one. */
     if (one->connected && one->records >= sum->records) {
         sum->waiting = one->waiting;
         sum->quota = one->quota;

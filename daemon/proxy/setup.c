@@ -16,7 +16,7 @@ struct setup_common {
     struct api *api;
 };
 
-/* What a setting led to is told with the file and the line of the setting. */
+/* An error of what a setting names is reported with the setting's file and line. */
 static int blame(const struct setup_common *c, const char *setting, int r, struct err *err)
 {
     struct err why = *err;
@@ -44,7 +44,8 @@ static void setup_free(void *arg)
     free(s);
 }
 
-/* So that a listener can take the files later, or a start, or -t, says why not. */
+/* Checks now that a listener will be able to use the files, so that a start or -t reports why not.
+ */
 static int check_tls(const struct proxy_conf *conf, struct err *err)
 {
     int r = 0;

@@ -40,7 +40,7 @@ unsigned setup_part(unsigned all, unsigned number, unsigned workers);
 unsigned setup_upstream_connections(const struct setup *setup);
 
 struct setup *setup_ref(struct setup *setup);
-/* Frees it at the end of the turn: the call may come from within its upstream. NULL is fine. */
+/* Frees it at the end of the turn: the call may come from within its upstream. NULL is allowed. */
 void setup_unref(struct setup *setup);
 
 #endif

@@ -88,7 +88,7 @@ void worker_use(struct worker *w, struct setup *fresh)
     clients_hosts(w->api, &conf->hosts);
 }
 
-/* They were good a moment ago (setup_load). */
+/* setup_load has checked them. */
 void worker_renew(struct worker *w)
 {
     const struct proxy_conf *conf = &w->proxy.setup->conf;

@@ -351,7 +351,8 @@ static void *member_run(void *arg)
     char name[16];
     enum gate gate;
 
-    /* What a thread's first allocation asks of the kernel, the sandbox need not allow. */
+    /* A thread's first allocation is made before the sandbox, which then need not allow its system
+     * calls. */
     free(calloc(1, 1024));
     (void)snprintf(name, sizeof(name), "worker-%u", m->worker.number);
     (void)pthread_setname_np(pthread_self(), name);

@@ -1,8 +1,8 @@
 /*
  * The workers beside the first: a thread each. The first gives them orders and asks how they are by
  * mail (base/mailbox); they share nothing else with it that changes but the count of connections.
- * All functions are for the first worker's thread. A NULL crew is that of a process with one
- * worker; orders and questions need a crew, all other functions take that, too.
+ * All functions are for the first worker's thread. NULL stands for a process with one worker;
+ * orders and questions need workers, all other functions take that, too.
  *
  *   workers_new  ->  workers_start  ->  workers_go  ->  ... workers_drain ...  ->  workers_end  ->
  * workers_free (no thread)   (threads wait)  (loops run)                          (no thread)
@@ -14,7 +14,7 @@
 
 struct workers;
 
-/* Who hears what became of an order; never from within the call. */
+/* Callbacks with the result of an order; never from within the call. */
 struct workers_owner {
     /* All have stopped listening; what they had under way then. */
     void (*drained)(void *arg, unsigned running, unsigned connections);
@@ -33,8 +33,9 @@ int workers_new(struct workers **out, struct worker *first, unsigned connections
                 const struct workers_owner *owner, struct err *err) MUST_CHECK;
 
 /*
- * Makes the threads, which wait before their loops: so they inherit what confines the files of this
- * one, and can be confined (sandbox_calls) before they read an outside byte. They take no signal.
+ * Makes the threads, which wait before their loops start. So they inherit the file restrictions of
+ * this thread, and system calls can be restricted (sandbox_calls) before they read an outside byte.
+ * They take no signal.
  */
 int workers_start(struct workers *workers, struct err *err) MUST_CHECK;
 void workers_go(struct workers *workers);
@@ -42,7 +43,7 @@ void workers_go(struct workers *workers);
 /* Has the loops stopped and waits for their threads; also when they never ran. */
 void workers_end(struct workers *workers);
 void workers_free(
-    struct workers *workers); /* after workers_end; questions are answered. NULL is fine */
+    struct workers *workers); /* after workers_end; open questions are answered. NULL is allowed */
 
 /* How many workers there are, the first included. */
 unsigned workers_workers(const struct workers *workers);
@@ -59,7 +60,7 @@ void workers_drain(struct workers *workers);
 void workers_hurry(struct workers *workers);
 
 enum {
-    WORKERS_PATIENCE_US = 1000000, /* for a worker's turn; one that takes longer hangs */
+    WORKERS_PATIENCE_US = 1000000, /* a worker whose turn takes longer counts as hanging */
 };
 
 /*
@@ -84,7 +85,7 @@ unsigned workers_hung(const struct workers *workers);
 /*
  * For the watchdog of the first: `workers` is the struct workers. False when one has left a
  * question unanswered for more than within_us / 2; asks the next one. To be called every within_us
- * (base/watchdog).
+ * (watchdog_start).
  */
 bool workers_well(void *workers, uint64_t within_us);
 

@@ -1,10 +1,10 @@
 /*
- * Everything that the kernel's version of Landlock can forbid is forbidden, and then what is on the
- * list is allowed again. The numbers are the kernel's (linux/landlock.h of Linux 6.12), written
- * here so that a build on an older system confines as much on a newer kernel.
+ * Forbids everything that the kernel's version of Landlock can forbid, then allows what is on the
+ * list. The numbers are the kernel's (linux/landlock.h of Linux 6.12), written here so that a build
+ * on an older system confines as much on a newer kernel.
  *
- * Looking at a file's attributes, entering folders and connecting to a Unix socket are beyond
- * Landlock: permissions decide there.
+ * Landlock does not cover reading a file's attributes, entering folders and connecting to a Unix
+ * socket: there permissions decide.
  */
 #include "sandbox/landlock.h"
 
@@ -102,7 +102,7 @@ static uint64_t rights(enum sandbox_access access)
     return 0;
 }
 
-/* What isn't there, or can't be reached anyway, needs no rule. */
+/* A path that does not exist or can't be reached needs no rule. */
 static int allow_path(int fd, const struct sandbox_path *p, uint64_t handled, struct err *err)
 {
     struct path_rule rule = {.allowed = rights(p->access) & handled};

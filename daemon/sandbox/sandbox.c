@@ -165,7 +165,7 @@ int sandbox_calls(struct sandbox *c, struct err *err)
     return 0;
 }
 
-/* The fence first: the filter does not let its system calls through. */
+/* Landlock first: the filter does not let its system calls through. */
 int sandbox_enter(struct sandbox *c, struct err *err)
 {
     int r = sandbox_files(c, err);

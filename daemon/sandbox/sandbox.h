@@ -1,7 +1,7 @@
 /*
  * The sandbox of a daemon: what the process may still ask of the kernel after it has opened what it
- * needs, and before it reads the first outside byte. Two layers: a list of system calls (filter.c,
- * seccomp) and a list of folders and ports (fence.c, Landlock). Neither can be left again.
+ * needs, and before it reads the first outside byte. Two layers: a list of system calls (seccomp.c)
+ * and a list of folders and ports (landlock.c). Neither can be left again.
  */
 #ifndef CENTION_SANDBOX_SANDBOX_H
 #define CENTION_SANDBOX_SANDBOX_H
@@ -16,7 +16,7 @@ enum sandbox_role {
     SANDBOX_PROXY,
     SANDBOX_KEEPER,
     SANDBOX_SHIPPER,
-    SANDBOX_READER, /* of keys.conf: reads, tells and ends */
+    SANDBOX_READER, /* the child that reads keys.conf */
 };
 
 enum sandbox_access {
@@ -28,7 +28,8 @@ enum sandbox_access {
 enum {
     SANDBOX_PATHS_MAX = 192,
     SANDBOX_PORTS_MAX = 64,
-    SANDBOX_DNS_PORT = 53, /* UDP is beyond the fence; for answers that are too long for it */
+    SANDBOX_DNS_PORT =
+        53, /* Landlock does not cover UDP; TCP is for answers that are too long for it */
 };
 
 struct sandbox_path {
@@ -71,10 +72,10 @@ int sandbox_keep_port(struct sandbox *c, unsigned port) MUST_CHECK;
 void sandbox_deinit(struct sandbox *c);
 
 /*
- * Enters the sandbox and logs one line about it. No new privileges must be set (base/sandbox). A
+ * Enters the sandbox and logs one line about it. No new privileges must be set (process_harden). A
  * kernel without Landlock is no error; one without seccomp is: -errno with err filled, and the
- * process may be half confined and has to end. With sanitizers in the build nothing is entered,
- * and the line says so.
+ * process may be half confined and has to end. With sanitizers in the build nothing is entered, and
+ * the line says so.
  */
 int sandbox_enter(struct sandbox *c, struct err *err) MUST_CHECK;
 
@@ -94,8 +95,8 @@ bool sandbox_has_port(const struct sandbox *c, unsigned port);
 void sandbox_explain(const struct sandbox *c, const struct err *why);
 
 /*
- * The filter of SANDBOX_READER, for a child that only reads, parses and tells. It is one more
- * layer: a kernel that refuses it leaves the child as it was.
+ * The seccomp filter of SANDBOX_READER, for a child that only reads, parses and tells. It is one
+ * more layer: a kernel that refuses it leaves the child as it was.
  */
 void sandbox_reader(void);
 

@@ -1,6 +1,6 @@
 /*
  * One table per role says which calls are allowed, and a few rules look at arguments. The kernel
- * sees registers only, so what is behind a pointer (a path, an address) is the fence's business.
+ * sees registers only, so what is behind a pointer (a path, an address) is left to Landlock.
  *
  * clone3 and openat2 take their flags behind a pointer: they don't exist (ENOSYS), and the C
  * library falls back on calls whose flags can be looked at.
@@ -144,7 +144,7 @@ static const int SHIPPER[] = {
     SCMP_SYS(uname), /* and looks for its domain */
     END};
 
-/* Nobody but an exploit asks for these: not even an answer. */
+/* Only an exploit makes these calls: the process is killed. */
 static const int FATAL[] = {SCMP_SYS(acct),
                             SCMP_SYS(add_key),
                             SCMP_SYS(bpf),
@@ -305,7 +305,7 @@ static void add_keeper(int *r, scmp_filter_ctx f, pid_t command)
     }
 }
 
-/* Files may be made, by name in the state folder only (the fence), and sockets that connect. */
+/* Files may be made, by name in the state folder only (Landlock), and sockets that connect. */
 static void add_shipper(int *r, scmp_filter_ctx f)
 {
     static const struct {

@@ -1,7 +1,7 @@
 /*
- * Where the administrator asks: a Unix socket (mode 0660) that answers GET /healthz, /readyz and
- * /metrics, HTTP/1.1, one request for each connection. A few connections at a time, a head of a few
- * kilobytes and some seconds for each; no body, nothing that changes anything.
+ * The admin socket: a Unix socket (mode 0660) that answers GET /healthz, /readyz and /metrics,
+ * HTTP/1.1, one request for each connection. A few connections at a time, a head of a few kilobytes
+ * and some seconds for each; no body, nothing that changes anything.
  */
 #ifndef CENTION_SHIP_ADMIN_SOCKET_H
 #define CENTION_SHIP_ADMIN_SOCKET_H
@@ -23,6 +23,7 @@ struct admin_socket;
 int admin_socket_open(struct admin_socket **out, struct loop *loop, const char *path,
                       int (*put)(void *arg, enum admin_socket_page page, struct buf *text),
                       void *arg, struct err *err) MUST_CHECK;
-void admin_socket_close(struct admin_socket *admin_socket); /* and all connections; NULL is fine */
+void admin_socket_close(
+    struct admin_socket *admin_socket); /* and all connections; NULL is allowed */
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * How far a sink is, in a file: NAME.receipt for the archive of record, which the keeper may wait
+ * A sink's progress, in a file: NAME.receipt for the archive of record, which the keeper may wait
  * for, or NAME.cursor for any other sink (audit/receipt.h). It is replaced as a whole and durably,
- * so it always holds what it held before or what it was given last. It is a memory, not the
- * authority: where to go on the centre itself tells.
+ * so it always holds what it held before or what it was given last. It is only a reminder: the
+ * centre itself says where to go on.
  */
 #ifndef CENTION_SHIP_CURSOR_H
 #define CENTION_SHIP_CURSOR_H

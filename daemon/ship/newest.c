@@ -68,7 +68,7 @@ int newest_look(struct newest *out, int directory)
     if (r < 0)
         return r;
     r = -ENOENT;
-    /* The live one may have no record yet. Compressed ones are finished: only a log that is
+    /* The active one may have no record yet. Compressed ones are finished: only a log that is
      * nobody's ends with one, and that isn't worth unpacking it. */
     for (unsigned tries = 0; r == -ENOENT && i > 0 && tries < 2; tries++) {
         int fd;

@@ -1,6 +1,6 @@
 /*
- * The last whole record in the audit folder, looked at without proving anything: what a sink's lag
- * is measured against.
+ * The last whole record in the audit folder, read without verifying: a sink's lag is measured
+ * against it.
  */
 #ifndef CENTION_SHIP_NEWEST_H
 #define CENTION_SHIP_NEWEST_H

@@ -18,7 +18,7 @@ static void load_resolver(void)
 /*
  * A PostgreSQL URL or string may name files: sslrootcert=/etc/x.pem. Every absolute path behind a =
  * counts, up to what may end it; one that holds other characters is to be given by a setting. The
- * folder of a server's Unix socket (host=) needs nothing: connecting is beyond the fence.
+ * folder of a server's Unix socket (host=) needs nothing: connecting is beyond Landlock.
  */
 static int keep_named(struct sandbox *kept, const char *url)
 {

@@ -1,5 +1,5 @@
 /*
- * The shipper's sandbox: what of the settings it has to keep within reach.
+ * The shipper's sandbox: the files and ports that its settings need.
  */
 #ifndef CENTION_SHIP_SHIP_SANDBOX_H
 #define CENTION_SHIP_SHIP_SANDBOX_H

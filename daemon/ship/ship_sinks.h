@@ -1,4 +1,4 @@
-/* Makes the sinks of the settings: the one place that knows every kind. */
+/* Creates the sinks that the settings name: the only place that knows every kind. */
 #ifndef CENTION_SHIP_SHIP_SINKS_H
 #define CENTION_SHIP_SHIP_SINKS_H
 

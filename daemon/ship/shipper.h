@@ -61,7 +61,7 @@ struct shipper;
  * valid. -errno with err filled. */
 int shipper_new(struct shipper **out, struct loop *loop, const struct shipper_options *options,
                 struct sink *sink, struct err *err) MUST_CHECK;
-/* Remembers what was acknowledged, and closes everything. NULL is fine. */
+/* Remembers what was acknowledged, and closes everything. NULL is allowed. */
 void shipper_free(struct shipper *shipper);
 
 /* There may be something new in the folder. */

@@ -1,5 +1,5 @@
-/* What the administrator is told: plain text and Prometheus' text format, from the sinks' reports.
- */
+/* The status pages for the administrator: plain text and Prometheus' text format, from the sinks'
+ * reports. */
 #ifndef CENTION_SHIP_STATUS_H
 #define CENTION_SHIP_STATUS_H
 

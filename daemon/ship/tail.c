@@ -387,7 +387,7 @@ static int at_end(struct tail *t, bool partial)
         return say(t, TAIL_LOST, "another file has its name");
     if (trouble == SEGMENT_SHORTER)
         return say(t, TAIL_LOST, "it is shorter than what was read");
-    /* A finished segment loses its name when it was compressed or retired; the live one never. */
+    /* A finished segment loses its name when it was compressed or retired; the active one never. */
     r = find_next(t, trouble == SEGMENT_NO_NAME, &next);
     if (r == 0 && next == 0 && trouble == SEGMENT_NO_NAME)
         return say(t, TAIL_LOST, "it was taken away");

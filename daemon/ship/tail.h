@@ -4,12 +4,12 @@
  * segment's header on and behind the record given out last, and durable: fdatasync(2) of the file
  * has succeeded since they were read, so that a power loss takes nothing from this host that is
  * elsewhere. The keeper may meanwhile write, rotate, compress, put back and remove segments, or be
- * started again over a torn line. Memory is bounded by one batch, or the longest line.
+ * started again over a truncated line. Memory is bounded by one batch, or the longest line.
  *
  *   tail_seek --> SEEKING --tail_look--> FOUND or GONE --> READING --tail_next--> batches
  *                     \--> anything else: seek again, at once or later
  *
- * Nothing here waits for more to be written; a call reads a megabyte or two, or one line.
+ * A call never waits for more to be written; it reads at most a megabyte or two, or one line.
  */
 #ifndef CENTION_SHIP_TAIL_H
 #define CENTION_SHIP_TAIL_H
@@ -55,7 +55,7 @@ struct tail {
 
 /* For the log of this identity. 0 or -ENOMEM. */
 int tail_init(struct tail *t, int directory, const struct seal_key *log) MUST_CHECK;
-void tail_deinit(struct tail *t); /* of a zeroed one is fine */
+void tail_deinit(struct tail *t); /* a zeroed one is allowed */
 
 /* The identity of the folder's log: 0; -ENOENT: there is none yet; -EBADMSG: it can't be made out;
  * what reading says. */

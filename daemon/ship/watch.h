@@ -1,6 +1,6 @@
 /*
- * Wakes the shippers when something may have changed in the audit folder: told by inotify(7) and,
- * since that can miss things, by a slow clock. However often the keeper writes, a wake comes at
+ * Wakes the shippers when something may have changed in the audit folder: by inotify(7), and by a
+ * slow clock, because inotify can miss changes. However often the keeper writes, a wake comes at
  * most once in every `delay`, so that a steady trickle of records makes few batches.
  */
 #ifndef CENTION_SHIP_WATCH_H
@@ -13,6 +13,6 @@ struct watch;
 /* Without inotify the clock is quicker. 0 or -ENOMEM. `folder` is its path. */
 int watch_new(struct watch **out, struct loop *loop, const char *folder, uint64_t delay_us,
               void (*wake)(void *arg), void *arg) MUST_CHECK;
-void watch_free(struct watch *watch); /* NULL is fine */
+void watch_free(struct watch *watch); /* NULL is allowed */
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The proxy's end of the wall: keeps a link to the keeper, makes a new one when it breaks, and
- * ties answers to whoever asked. Many tickets may be under way at once.
+ * The proxy's end of the wall: keeps a link to the keeper, makes a new one when it breaks, and ties
+ * answers to the caller. Many tickets may be under way at once.
  */
 #ifndef CENTION_WALL_CALLER_H
 #define CENTION_WALL_CALLER_H
@@ -48,7 +48,7 @@ struct caller_state {
  */
 int caller_new(struct caller **out, struct loop *loop, const char *path,
                uint64_t timeout_us) MUST_CHECK;
-void caller_free(struct caller *caller); /* open tickets hear nothing; NULL is fine */
+void caller_free(struct caller *caller); /* open tickets hear nothing; NULL is allowed */
 
 /* The code of what it is that keeps requests from being served, or "" (then they are). */
 const char *caller_trouble(const struct caller_state *state);

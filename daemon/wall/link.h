@@ -22,7 +22,7 @@ struct link_events {
 int link_new(struct link **out, struct loop *loop, int fd, const struct link_events *events,
              void *arg) MUST_CHECK;
 
-/* Closes and wipes; no event comes from it. NULL is fine. */
+/* Closes and wipes; no event comes from it. NULL is allowed. */
 void link_free(struct link *link);
 
 /*

@@ -163,9 +163,9 @@ def test_a_line_that_is_not_utf8_is_no_silent_gap(lone, made, drive):
 
 
 def test_unit_program_with_a_server(lone):
-    """What tests/unit/test_pg_sink.c can do only here."""
+    """What tests/unit/central/postgres/test_pg_sink.c can do only here."""
     done = subprocess.run(
-        [BUILD / "tests" / "unit" / "test_pg_sink"], capture_output=True, text=True, timeout=120,
+        [BUILD / "tests" / "unit" / "central" / "postgres" / "test_pg_sink"], capture_output=True, text=True, timeout=120,
         env=dict(os.environ, CENTION_PG_URL=lone.url("host1"),
                  CENTION_PG_PASSFILE=str(lone.passfile)), check=False)
     assert done.returncode == 0 and "0 skipped" in done.stdout, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""The sandbox of the real daemons. What it denies is tried in tests/unit/test_confine.c; that it
+"""The sandbox of the real daemons. What it denies is tried in tests/unit/sandbox/test_sandbox.c; that it
 denies nothing that is needed, by all other tests here, which run in it."""
 import json
 import os

@@ -34,12 +34,18 @@ def cpu(daemon):
 
 
 def quiet(rig, what):
-    """The CPU time of a second in which nobody honest wants anything."""
-    before = cpu(rig.proxy)
-    time.sleep(1)  # a span of time is what is measured
-    used = cpu(rig.proxy) - before
-    print("\n%s: %.2f s of CPU in 1 s" % (what, used))
-    assert used < (LIMIT if not sanitized() else 0.6)
+    """The CPU time of a second in which nobody honest wants anything. What came before may still be
+    going on, longer beside a busy core: one quiet second of ten is enough. A loop that spins has
+    none."""
+    limit = LIMIT if not sanitized() else 0.6
+    for _ in range(10):
+        before = cpu(rig.proxy)
+        time.sleep(1)  # a span of time is what is measured
+        used = cpu(rig.proxy) - before
+        print("\n%s: %.2f s of CPU in 1 s" % (what, used))
+        if used < limit:
+            return
+    raise AssertionError("%s: %.2f s of CPU in each second" % (what, used))
 
 
 def honest(rig, what, count=HONEST, keep=False):

@@ -1,7 +1,7 @@
 /*
  * One host's audit folder (audit/segments.h), record by record, as a centre would have them. It may
- * be a copy or the live one: what comes behind its present end can be read then. Nothing is proved,
- * and nothing is passed over: what is no record is given as one of the number that is due and a
+ * be a copy or the active one: what comes behind its present end can be read then. Nothing is
+ * proved, and nothing is skipped: what is no record is given as one of the number that is due and a
  * hash of zeros, so that a verifier finds it.
  */
 #ifndef CENTION_CENTRAL_FOLDERS_FOLDER_LOG_H
@@ -14,7 +14,7 @@ struct folder_log;
 /* `host` is that of the records; copied. -ENOENT without a segment; err filled. */
 int folder_log_open(struct folder_log **out, const char *path, const char *host,
                     struct err *err) MUST_CHECK;
-void folder_log_free(struct folder_log *f); /* NULL is fine */
+void folder_log_free(struct folder_log *f); /* NULL is allowed */
 
 /* The identity that the first sound header names; zeros when there is none. */
 const struct seal_key *folder_log_identity(const struct folder_log *f);

@@ -1,6 +1,6 @@
 /*
  * What JetStream answers to a message that was published: a small JSON object, read here as far as
- * it matters. Members that are not known, and nested ones, are passed over.
+ * it matters. Members that are not known, and nested ones, are skipped.
  */
 #ifndef CENTION_CENTRAL_NATS_JS_ACK_H
 #define CENTION_CENTRAL_NATS_JS_ACK_H

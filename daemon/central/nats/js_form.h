@@ -1,5 +1,5 @@
 /*
- * The forms that a log has in NATS JetStream (docs/central.md): one stream for each log, called
+ * The forms that a log has in NATS JetStream (doc/central.md): one stream for each log, called
  * PREFIX_ and the first 16 digits of the log, with the one subject `cention.audit.` and the log's
  * 64 digits; a record's line is a message's payload, its place the message's id. Evidence is in the
  * stream PREFIX_ALARMS, each piece under a subject of its own, so that it is there once.

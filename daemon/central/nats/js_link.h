@@ -4,9 +4,9 @@
  * the library once more. No function of ours is called from the library's threads.
  *
  * The library opens itself, and stays open until the process ends: its nats_Close frees what
- * belongs to libcrypto, whose own clean-up at exit then reads freed memory (libnats 3.4.1,
- * OpenSSL 3.0). Its thread for answers may outlive the connection: who has opened a link ends with
- * base/leave.h.
+ * belongs to libcrypto, whose own clean-up at exit then reads freed memory (libnats 3.4.1, OpenSSL
+ * 3.0). Its thread for answers may outlive the connection: who has opened a link ends with
+ * base/process.h (process_exit).
  */
 #ifndef CENTION_CENTRAL_NATS_JS_LINK_H
 #define CENTION_CENTRAL_NATS_JS_LINK_H
@@ -40,17 +40,17 @@ void js_why(char why[SHIP_WHY], const char *format, ...) PRINTF_LIKE(2, 3);
 /* 0; -ENOTCONN with why filled: a sentence with the server's name. */
 int js_link_open(struct js_link *out, const struct js_server *server,
                  const struct js_link_options *options, char why[SHIP_WHY]) MUST_CHECK;
-void js_link_close(struct js_link *link); /* of a zeroed one is fine */
+void js_link_close(struct js_link *link); /* a zeroed one is allowed */
 
 /* The connection ends, and with it the thread that delivers what comes; the link is still to be
  * closed. */
 void js_link_stop(struct js_link *link);
 
 /*
- * Ends a subscription; NULL is fine. libnats 3.4.1 may still be delivering to one that is destroyed
- * (nats.c, issue 637), and then waits for ever or crashes: so it is destroyed only when the thread
- * that delivers has passed it, at worst because the connection was ended. For the same reason
- * requests have to be made in the library's newer style, without a subscription each.
+ * Ends a subscription; NULL is allowed. libnats 3.4.1 may still be delivering to one that is
+ * destroyed (nats.c, issue 637), and then waits for ever or crashes: so it is destroyed only when
+ * the thread that delivers has passed it, at worst because the connection was ended. For the same
+ * reason requests have to be made in the library's newer style, without a subscription each.
  */
 void js_link_forget(struct js_link *link, natsSubscription *sub);
 

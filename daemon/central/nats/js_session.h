@@ -1,8 +1,8 @@
 /*
  * One log's conversation with its stream, from a connection's beginning to the first trouble:
  * blocking, for the worker's thread. A message is stored only as the one that it was numbered to be
- * (Nats-Expected-Last-Sequence), so one that failed takes all behind it along. After a
- * trouble nothing in flight is trusted: the next session begins with what the stream says.
+ * (Nats-Expected-Last-Sequence), so one that failed takes all behind it along. After a failure
+ * nothing in flight is trusted: the next session begins where the stream ends.
  */
 #ifndef CENTION_CENTRAL_NATS_JS_SESSION_H
 #define CENTION_CENTRAL_NATS_JS_SESSION_H

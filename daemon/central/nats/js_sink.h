@@ -1,7 +1,8 @@
 /*
- * The sink that spreads: a NATS JetStream stream for each log (libnats). A message is stored only
- * as the one that it is to be in the stream, so the stream is in the log's order, without gaps
- * and doubles; where to go on is asked of the stream. Its acknowledgement is no archive's receipt.
+ * The sink for NATS JetStream, a stream for each log (libnats). A message is stored only at the
+ * number that it must have in the stream, so the stream is in the log's order, without gaps or
+ * duplicates. The stream itself says where to go on. Its acknowledgement does not count as an
+ * archive's receipt.
  */
 #ifndef CENTION_CENTRAL_NATS_JS_SINK_H
 #define CENTION_CENTRAL_NATS_JS_SINK_H

@@ -35,6 +35,6 @@ struct js_url {
 /* -EINVAL with err filled, which never quotes the URL; -ENOMEM. A sink's URL has neither path nor
  * query (`reader` false). */
 int js_url_parse(struct js_url *out, const char *url, bool reader, struct err *err) MUST_CHECK;
-void js_url_deinit(struct js_url *url); /* of a zeroed one is fine */
+void js_url_deinit(struct js_url *url); /* a zeroed one is allowed */
 
 #endif

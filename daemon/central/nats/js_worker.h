@@ -1,8 +1,8 @@
 /*
- * The sink's thread: the library blocks, and calls nobody. The loop hands it batches and alarms and
- * gets events by mail; the thread connects, asks where the stream ends, sends and reads answers. A
- * trouble of whatever kind ends a session: what was in flight is forgotten, and after a pause
- * that grows the next begins with what the stream says.
+ * The sink's thread, because the library blocks and has no callbacks that could be used. The loop
+ * hands it batches and alarms and gets events by mail; the thread connects, asks where the stream
+ * ends, sends and reads answers. Any failure ends a session: what was in flight is forgotten. After
+ * a growing pause the next session begins where the stream ends.
  */
 #ifndef CENTION_CENTRAL_NATS_JS_WORKER_H
 #define CENTION_CENTRAL_NATS_JS_WORKER_H

@@ -1,6 +1,7 @@
 /*
- * What a server must be before a record is shipped to it: one whose acknowledgement outlives it. It
- * is asked at every connect, because an administrator may change it, and another server may answer.
+ * Checks a server before a record is shipped to it: its acknowledgement must survive its failure.
+ * It is asked at every connect, because an administrator may change it, and another server may
+ * answer.
  */
 #ifndef CENTION_CENTRAL_POSTGRES_PG_CHECK_H
 #define CENTION_CENTRAL_POSTGRES_PG_CHECK_H

@@ -77,7 +77,7 @@ static void add_why(struct pg_link *l)
 
 static void lose(struct pg_link *l)
 {
-    /* No two hosts have the same number of microseconds behind them. */
+    /* The clock's microseconds differ from host to host, so hosts do not retry together. */
     uint64_t pause = l->pause_us - loop_now() % (l->pause_us / 2);
     char why[PG_WHY];
 

@@ -42,7 +42,7 @@ struct pg_link;
 /* Begins at once. `target` and `events` stay the caller's and valid until free. 0 or -ENOMEM. */
 int pg_link_new(struct pg_link **out, struct loop *loop, const struct pg_target *target,
                 const struct pg_link_events *events, void *arg) MUST_CHECK;
-void pg_link_free(struct pg_link *link); /* NULL is fine */
+void pg_link_free(struct pg_link *link); /* NULL is allowed */
 
 /* From `open` until it fails or is lost, else NULL. After queries: pg_link_flush. */
 PGconn *pg_link_conn(struct pg_link *link);

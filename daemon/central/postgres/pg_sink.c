@@ -161,7 +161,7 @@ static void failed(struct pg_sink *s, enum what what, const PGresult *result)
     const char *why = what == CHECK || what == PREPARE ? pg_check_failed(state) : NULL;
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 
-    /* Without a SQLSTATE it is libpq's own message. */
+    /* Without a SQLSTATE the message is libpq's own. */
     pg_link_fail(s->link, why ? why : text ? text : PQresultErrorMessage(result));
 }
 

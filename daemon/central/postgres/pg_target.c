@@ -71,7 +71,7 @@ static int take(struct pg_target *t, const PQconninfoOption *options, struct err
     for (const PQconninfoOption *o = options; o->keyword; o++) {
         if (!o->val)
             continue;
-        /* So libpq marks what it would not show: password and sslpassword. */
+        /* libpq marks secrets like this: password and sslpassword. */
         if (*o->dispchar == '*')
             return err_set(err, -EINVAL, "holds a %s: it belongs into a file of its own",
                            o->keyword);
@@ -133,7 +133,7 @@ static const char *port_of(const struct pg_host *host)
     return host->port ? host->port : usual && *usual ? usual : "5432";
 }
 
-/* What is no port libpq refuses by itself. */
+/* libpq itself refuses what is not a port. */
 unsigned pg_target_ports(const struct pg_target *t, uint16_t ports[PG_HOSTS_MAX])
 {
     if (t->service)
@@ -171,7 +171,7 @@ void pg_target_keywords(const struct pg_target *t, const struct pg_host *host, c
     if (t->passfile)
         SAY("passfile", t->passfile);
     SAY("client_encoding", "UTF8");
-    /* There is nothing to do at a standby. */
+    /* A standby can't be used. */
     SAY("target_session_attrs", "read-write");
     SAY(NULL, NULL);
 #undef SAY

@@ -1,6 +1,6 @@
 /*
- * The same functions that the daemons sign with, and nothing of its own but words: what is shown
- * here is what would be signed. The signature itself is never known to this program.
+ * Uses the functions that the daemons sign with, so what is shown here is what would be signed. The
+ * signature itself is never known to this program.
  */
 
 #include "api/api.h"

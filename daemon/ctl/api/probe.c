@@ -1,7 +1,7 @@
 /*
- * The API's document leaves two questions open; the server knows the answers. Each try is a real
- * call through the running daemon, audited like any other, so there are never more than the four
- * combinations, fewer when two of them would sign the same, and the first one that is accepted
+ * The API's document leaves two questions open, and only the server can answer them. Each try is a
+ * real call through the running daemon, audited like any other, so there are never more than the
+ * four combinations, fewer when two of them would sign the same, and the first one that is accepted
  * ends it.
  */
 

@@ -30,7 +30,7 @@ struct audit_facts {
 
 /* 0; -EBADMSG when the bytes are no JSON object; -ENOMEM. */
 int audit_facts_read(struct audit_facts *facts, struct slice bytes) MUST_CHECK;
-void audit_facts_deinit(struct audit_facts *facts); /* of a zeroed one is fine */
+void audit_facts_deinit(struct audit_facts *facts); /* a zeroed one is allowed */
 
 /* A string's bytes; the empty slice for anything else, NULL too. */
 struct slice audit_facts_text(struct json_object *value);

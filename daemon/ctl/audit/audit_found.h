@@ -40,7 +40,7 @@ void audit_found_deinit(struct audit_found *d);
 
 /*
  * Fills *d, whose id and time are set, the rest zeroed. 0; -ENOENT when there is no such request;
- * other -errno; err filled, but when out of memory. *damaged: records had to be passed over.
+ * other -errno; err filled, but when out of memory. *damaged: records had to be skipped.
  */
 int audit_found_read(struct audit_found *d, const struct audit_log *log, bool *damaged,
                      struct err *err) MUST_CHECK;

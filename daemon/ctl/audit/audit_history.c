@@ -115,7 +115,7 @@ static int set_maybe(struct audit_history *h, const char *name, struct json_obje
     return !setting || json_object_object_add(known, "maybe", setting) < 0 ? -ENOMEM : 0;
 }
 
-/* Forgets what was set before the deletion. */
+/* What was set before a deletion no longer counts. */
 static int set_deleted(struct audit_history *h, struct json_object *by)
 {
     struct json_object *left = json_object_new_object();

@@ -28,7 +28,7 @@ struct audit_history {
 };
 
 int audit_history_init(struct audit_history *h) MUST_CHECK;
-void audit_history_deinit(struct audit_history *h); /* of a zeroed one is fine */
+void audit_history_deinit(struct audit_history *h); /* a zeroed one is allowed */
 
 /* Adds a PUT or DELETE of the object. 0 or -ENOMEM. */
 int audit_history_add(struct audit_history *h, const struct audit_facts *intent, uint64_t seq,

@@ -23,7 +23,7 @@ struct audit_log {
  */
 int audit_log_open(struct audit_log *log, char **arguments, int n, const char *conf,
                    struct err *err) MUST_CHECK;
-void audit_log_deinit(struct audit_log *log); /* of a zeroed one is fine */
+void audit_log_deinit(struct audit_log *log); /* a zeroed one is allowed */
 
 /* The directory that `conf` (keeper.conf) names; the caller frees it. Negative with err filled. */
 int audit_log_directory(char **out, const char *conf, struct err *err) MUST_CHECK;
@@ -51,7 +51,7 @@ struct audit_read {
  * ends it with audit_read_deinit.
  */
 int audit_read_log(struct audit_read *r, const struct audit_log *log, struct err *err) MUST_CHECK;
-void audit_read_deinit(struct audit_read *r); /* of a zeroed one is fine */
+void audit_read_deinit(struct audit_read *r); /* a zeroed one is allowed */
 
 /*
  * Goes on behind audit_read_log as records come. It wakes when the folder changes (inotify(7)), and

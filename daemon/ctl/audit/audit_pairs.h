@@ -26,7 +26,7 @@ struct audit_pairs {
     void *tree;
 };
 
-void audit_pairs_deinit(struct audit_pairs *p); /* of a zeroed one is fine */
+void audit_pairs_deinit(struct audit_pairs *p); /* a zeroed one is allowed */
 
 /* Copies id and record. NULL when out of memory. */
 struct audit_open *audit_pairs_open(struct audit_pairs *p, struct slice id,

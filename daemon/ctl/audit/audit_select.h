@@ -1,7 +1,7 @@
 /*
  * The records that `audit show` is asked for, of one log or of several at once: it holds the
- * intents until their outcomes come, and gives the pairs to be printed. In memory for open requests
- * and for what is kept to be printed last, not for the logs.
+ * intents until their outcomes come, and gives the pairs to be printed. Memory grows with the open
+ * requests and with what is kept for the end, not with the log.
  */
 #ifndef CENTION_CTL_AUDIT_AUDIT_SELECT_H
 #define CENTION_CTL_AUDIT_AUDIT_SELECT_H

@@ -284,7 +284,7 @@ static size_t terminal_width(void)
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
 }
 
-/* Of one of the two. */
+/* One of the two is given. */
 static int show(const struct options *o, const struct audit_log *log, struct archive *archive)
 {
     bool terminal = isatty(STDOUT_FILENO), damaged = false;

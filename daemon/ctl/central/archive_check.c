@@ -40,7 +40,7 @@ static void copy_host(char to[ARCHIVE_HOST], const char *host)
     (void)snprintf(to, ARCHIVE_HOST, "%s", host ? host : "");
 }
 
-/* What the last finding goes on with makes it longer. */
+/* A neighbouring record with the same fault extends the last finding. */
 static bool extends(const struct archive_check *c, const struct finding *g)
 {
     return c->held.what && c->held.kind == g->kind && strcmp(c->held_what, g->what) == 0 &&
@@ -121,7 +121,7 @@ static void note(struct archive_check *c, const struct archive_item *item)
         note_start(c, &item->line);
 }
 
-/* Each of them: the newest one may be that of a log which was rewritten before it was taken. */
+/* All heads are compared: the newest may have been taken from a log that was rewritten before. */
 static void check_heads(struct archive_check *c, const struct archive_item *item)
 {
     bool good = true;
@@ -213,7 +213,7 @@ static void resume(struct archive_check *c, uint64_t seq, const struct chain_has
         c->given = seq + 1;
 }
 
-/* What was not proved is taken as it is: the record behind it shows whether its hash was right. */
+/* An unproved hash is used as it is: the next record shows whether it was right. */
 static void take_given(struct archive_check *c, const struct archive_item *item)
 {
     resume(c, item->record->seq, &item->line.hash,
@@ -276,7 +276,7 @@ static int settle(struct archive_check *c, struct archive_item *item, int fit, b
     return r;
 }
 
-/* What it follows is not known: it is given, unless the record names it. */
+/* The hash before it is not known: it is trusted, unless the record names it. */
 static int behind_gap(struct archive_check *c, struct archive_item *item)
 {
     unsigned char signature[SEAL_SIGNATURE];
@@ -339,7 +339,7 @@ static int gap(struct archive_check *c, struct archive_item *item)
     return behind_gap(c, item);
 }
 
-/* One that stands where the reading has been. */
+/* A record at a place that was read before. */
 static int again(struct archive_check *c, struct archive_item *item)
 {
     const struct archive_record *r = item->record;
@@ -352,7 +352,7 @@ static int again(struct archive_check *c, struct archive_item *item)
     int fit = UNFIT;
 
     copy_host(before, c->host);
-    /* The one that was there may be the wrong one of the two. */
+    /* The first of the two may be the wrong one. */
     if (c->bad.first == r->seq && c->bad.last == r->seq)
         fit = feed(c, item);
     if (fit < 0)

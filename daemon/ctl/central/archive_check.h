@@ -75,7 +75,7 @@ struct archive_check {
 
 int archive_check_init(struct archive_check *c,
                        const struct archive_check_options *options) MUST_CHECK;
-void archive_check_deinit(struct archive_check *c); /* of a zeroed one is fine */
+void archive_check_deinit(struct archive_check *c); /* a zeroed one is allowed */
 
 /* A line of what stays of segments that were retired before the record `before`; before all else.
  */

@@ -24,7 +24,7 @@ struct archive_entries {
  */
 int archive_entries_read(struct archive_entries *out, struct archive *archive, struct slice digits,
                          struct err *err) MUST_CHECK;
-void archive_entries_deinit(struct archive_entries *all); /* of a zeroed one is fine */
+void archive_entries_deinit(struct archive_entries *all); /* a zeroed one is allowed */
 
 /* Whether its records can be asked for: 0, or -EBADMSG with err filled. */
 int archive_entry_sound(const struct archive_entry *entry, struct err *err) MUST_CHECK;

@@ -21,7 +21,7 @@ struct archive_hosts {
 /* NULL when out of memory; valid until the next one. */
 struct archive_host *archive_hosts_add(struct archive_hosts *all, const char *host,
                                        const struct seal_key *log) MUST_CHECK;
-void archive_hosts_deinit(struct archive_hosts *all); /* of a zeroed one is fine */
+void archive_hosts_deinit(struct archive_hosts *all); /* a zeroed one is allowed */
 
 /* Ages are those at `now_us` (microseconds since 1970). */
 void archive_hosts_print(const struct archive_hosts *all, uint64_t now_us, FILE *to);

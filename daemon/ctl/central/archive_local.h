@@ -31,7 +31,7 @@ struct archive_local {
 
 /* The log in that directory. Negative with err filled. */
 int archive_local_open(struct archive_local *l, const char *directory, struct err *err) MUST_CHECK;
-void archive_local_deinit(struct archive_local *l); /* of a zeroed one is fine */
+void archive_local_deinit(struct archive_local *l); /* a zeroed one is allowed */
 
 void archive_local_begin(struct archive_local *l, void (*found)(void *arg, const struct finding *),
                          void *arg, struct err *err);

@@ -10,6 +10,6 @@
  * err filled, without a password.
  */
 int archive_open(struct archive **out, const char *url, struct err *err) MUST_CHECK;
-void archive_close(struct archive *archive); /* NULL is fine */
+void archive_close(struct archive *archive); /* NULL is allowed */
 
 #endif

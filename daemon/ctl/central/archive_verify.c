@@ -191,7 +191,7 @@ static void check_identity(struct run *run, const struct identity *known)
     find(run, FINDING_UNKNOWN, 0, 0, what);
 }
 
-/* A log of a host that is known with another identity is never learned: it is what a forger has. */
+/* A log of a known host with another identity is never learned: a forged log looks like that. */
 #define HARMLESS (1u << FINDING_UNPROVED | 1u << FINDING_SILENT | 1u << FINDING_STOPPED)
 
 static bool may_learn(const struct run *run)
@@ -272,7 +272,7 @@ static int judge(struct run *run, const struct archive_entry *entry, const struc
     return 0;
 }
 
-/* What may be learned is none yet. */
+/* A log that may be learned is not a finding. */
 static bool is_strange(const struct run *run, const struct identity *known)
 {
     return run->o->identities && !run->o->learn && !known;
@@ -314,7 +314,7 @@ static int check_log(struct run *run, const struct archive_entry *entry)
     return r;
 }
 
-/* ---- what is told elsewhere than in the logs ---- */
+/* ---- findings from outside the logs ---- */
 
 static void put_place(FILE *f, const char *where, uint64_t epoch, uint64_t seq,
                       const struct chain_hash *hash)

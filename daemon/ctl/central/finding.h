@@ -55,7 +55,7 @@ struct findings {
     bool failed;         /* out of memory: the list is not complete */
 };
 
-void findings_deinit(struct findings *f); /* of a zeroed one is fine */
+void findings_deinit(struct findings *f); /* a zeroed one is allowed */
 /* Copies it. Those of one log come one after the other. */
 void findings_add(struct findings *f, const struct finding *finding);
 /* All lines, made harmless for a terminal. */

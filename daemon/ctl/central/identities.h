@@ -28,7 +28,7 @@ struct identities {
 
 /* -EINVAL for a line that is none (err names it), -ENOENT or another -errno; err filled. */
 int identities_read(struct identities *out, const char *path, struct err *err) MUST_CHECK;
-void identities_deinit(struct identities *all); /* of a zeroed one is fine */
+void identities_deinit(struct identities *all); /* a zeroed one is allowed */
 
 struct identity *identities_find(const struct identities *all, const struct seal_key *log);
 struct identity *identities_find_name(const struct identities *all, const char *name);

@@ -1,6 +1,6 @@
 /*
- * Foreign text on a terminal. A value may hold anything, escape sequences of the terminal too, so
- * it is never written as it is.
+ * Untrusted text on a terminal. A value may hold anything, also the terminal's escape sequences, so
+ * it is never written unchanged.
  */
 #ifndef CENTION_CTL_COMMAND_SHOW_H
 #define CENTION_CTL_COMMAND_SHOW_H

@@ -35,6 +35,6 @@ struct policy_seen {
 
 /* Adds an intent that was done. 0 or -ENOMEM. */
 int policy_seen_add(struct policy_seen *seen, const struct audit_facts *intent) MUST_CHECK;
-void policy_seen_deinit(struct policy_seen *seen); /* of a zeroed one is fine */
+void policy_seen_deinit(struct policy_seen *seen); /* a zeroed one is allowed */
 
 #endif

@@ -113,7 +113,7 @@ int active_write(struct active_segment *l, struct buf *batch)
 
         if (n < 0 && errno == EINTR)
             continue;
-        /* A regular file that takes nothing and names no error would be asked for ever. */
+        /* A write of 0 bytes without an error would be repeated for ever. */
         if (n <= 0)
             return n < 0 ? -errno : -EIO;
         l->unsynced = true;

@@ -70,7 +70,7 @@ int active_adopt(struct active_segment *active, int fd) MUST_CHECK;
 
 void active_finish(
     struct active_segment *active); /* gives reserved space back, makes it read-only, closes */
-void active_close(struct active_segment *active); /* a closed one is fine */
+void active_close(struct active_segment *active); /* a closed one is allowed */
 
 /* A descriptor of the checked directory, or -errno with err filled. */
 int audit_dir_open(const char *path, struct err *err) MUST_CHECK;

@@ -1,6 +1,6 @@
 /*
- * The log as a whole: where it begins and goes on, when it takes a new key or a new segment, and
- * what is recorded of the keeper's own doings. The writing is the ledger's.
+ * The log as a whole: how it begins and goes on, when a new key or a new segment is due, and the
+ * records of the keeper's own actions. ledger.c writes.
  */
 #include "keeper/audit/audit.h"
 
@@ -33,7 +33,7 @@ struct audit {
     char *path;             /* of the directory, for messages */
     uint64_t segment_time;  /* when it was begun, microseconds since 1970 */
     uint64_t epoch_time;    /* when it was begun, microseconds since 1970 */
-    uint64_t segment_first; /* the first seq of the live segment */
+    uint64_t segment_first; /* the first seq of the active segment */
     struct ledger ledger;
     struct retention retention;
     struct backlog backlog;
@@ -326,7 +326,7 @@ static uint64_t least(uint64_t x, uint64_t y)
     return x < y ? x : y;
 }
 
-/* A full log changes nothing any more. */
+/* A full log begins neither a new epoch nor a new segment. */
 static uint64_t segment_due(const struct audit *a)
 {
     if (a->ledger.state != LEDGER_OPEN)
@@ -390,7 +390,7 @@ int audit_tend(struct audit *a, uint64_t oldest_open)
         return change_segment(a);
     if (epoch_due(a) == 0)
         return change_epoch(a);
-    /* A library that can't sign now may be able to later; the records themselves are durable. */
+    /* Signing may work again later; the records themselves are durable. */
     if (seal_due(a) == 0 && ledger_seal(l, NULL) < 0)
         log_error("audit_unsigned", "directory=%s why=\"a checkpoint can't be signed\"", a->path);
     if (check_due(a) == 0 && ledger_check(l) < 0)
@@ -477,7 +477,8 @@ int audit_stop(struct audit *a)
 {
     struct ledger *l = &a->ledger;
     struct draft d = ledger_draft(l);
-    /* With a request that could not be ended it is no good end: the next start ends the request. */
+    /* A request whose outcome could not be recorded gets it at the next start; then no stop record
+     * is written. */
     int r = l->open ? 0 : ledger_add(l, LEDGER_END, &d, record_stop(&l->batch, &d.head));
 
     return r < 0 ? r : ledger_seal(l, NULL);

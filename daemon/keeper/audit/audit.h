@@ -12,9 +12,9 @@
  * second try, and every record is refused. In both cases the keeper ends, and the next start finds
  * out what is on the disk.
  *
- * The live segment is looked after: when it was removed, replaced or altered while it was written,
- * it is put back if that can be done whole (restore.h), with an `alarm` record; else that is a
- * failure too.
+ * The active segment is looked after: when it was removed, replaced or altered while it was
+ * written, it is put back if that can be done whole (restore.h), with an `alarm` record; else that
+ * is a failure too.
  */
 #ifndef CENTION_KEEPER_AUDIT_AUDIT_H
 #define CENTION_KEEPER_AUDIT_AUDIT_H
@@ -56,15 +56,16 @@ enum {
 int audit_check(const char *directory, struct err *err) MUST_CHECK;
 
 /*
- * Locks the directory against other keepers, verifies the end of the log and sets a torn end aside,
- * or begins a log; finds the current epoch's key. `options` NULL: all defaults. -EAGAIN when
+ * Locks the directory against other keepers, verifies the end of the log and sets a truncated end
+ * aside, or begins a log; finds the current epoch's key. `options` NULL: all defaults. -EAGAIN when
  * another keeper has the directory, -EBADMSG when a record is damaged, other -errno; err filled.
  */
 int audit_open(struct audit **out, const char *directory, const struct audit_options *options,
                struct err *err) MUST_CHECK;
-void audit_free(struct audit *audit); /* what is not committed is lost; NULL is fine */
+void audit_free(struct audit *audit); /* what is not committed is lost; NULL is allowed */
 
-/* How field values are kept (veil.h) in what is added from now on; borrowed until the next call. */
+/* How field values are kept (redaction.h) in what is added from now on; borrowed until the next
+ * call. */
 void audit_fields(struct audit *audit, const struct redaction_rules *rules);
 
 /* Records the start, what was recovered, and an outcome for every request left open; commits. */

@@ -6,8 +6,8 @@
  *   OVER --a look at the receipts finds less--> UNDER
  *
  * OVER: nothing new is taken, neither requests nor refusals; what is under way still ends, and the
- * keeper's own records are made. Counted are whole segments, as they lie on the disk, the live one
- * included: each that holds a record beyond what all receipts cover. Without receipts nothing
+ * keeper's own records are made. Counted are whole segments, as they lie on the disk, the active
+ * one included: each that holds a record beyond what all receipts cover. Without receipts nothing
  * waits.
  */
 #ifndef CENTION_KEEPER_AUDIT_BACKLOG_H
@@ -51,7 +51,7 @@ void backlog_init(struct backlog *b, const struct receipts_paths *paths, uint64_
 uint64_t backlog_due(const struct backlog *b);
 
 /*
- * Looks at the receipts, and goes OVER or UNDER. `active` is the first seq of the live segment.
+ * Looks at the receipts, and goes OVER or UNDER. `active` is the first seq of the active segment.
  * True when a finished segment waits no more, so that it may be retired.
  */
 bool backlog_look(struct backlog *b, const struct ledger *l, uint64_t active);

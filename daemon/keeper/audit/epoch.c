@@ -1,5 +1,5 @@
 /*
- * Overwriting is all that a file system offers: on one that keeps old blocks (copy on write,
+ * A file system offers nothing but overwriting: on one that keeps old blocks (copy on write,
  * snapshots, flash) an erased key may still be found by who reads the raw device.
  */
 #include "keeper/audit/epoch.h"

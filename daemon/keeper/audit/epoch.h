@@ -20,7 +20,7 @@ int epoch_create(struct epoch **out, int directory, uint64_t number, struct err 
 int epoch_load(struct epoch **out, int directory, uint64_t number, const struct seal_key *expected,
                struct err *err) MUST_CHECK;
 
-/* Forgets the key in memory, not in its file. NULL is fine. */
+/* Forgets the key in memory, not in its file. NULL is allowed. */
 void epoch_free(struct epoch *epoch);
 
 /* Overwrites and removes the file. 0 (also when there is none), or -errno. */

@@ -150,7 +150,8 @@ int ledger_seal(struct ledger *l, const struct seal_key *next)
 
 /* ---- writing ---- */
 
-/* The live file was removed, replaced or altered: what was written is still at hand through it. */
+/* The active file was removed, replaced or altered: what was written is still at hand through it.
+ */
 static int put_back(struct ledger *l, enum active_trouble trouble)
 {
     const char *what = active_trouble_name(trouble);

@@ -1,7 +1,7 @@
 /*
- * The end of the audit log while it grows: numbers each record, chains it to the one before, signs
- * from time to time, and writes what a turn gathered to the live segment in one go. What the log is
- * made of, and when it goes on in a new segment, is the business of audit.c; this is its writer.
+ * Writes the audit log's newest records: numbers each record, chains it to the one before, signs
+ * from time to time, and writes what a turn gathered to the active segment in one go. audit.c
+ * decides what is recorded and when a new segment begins.
  *
  *   OPEN --no space to reserve--> FULL --a write or a sync fails--> FAILED
  *     \-----------------------a write or a sync fails--------------/
@@ -27,7 +27,7 @@ struct ledger {
     struct active_segment active;
     enum ledger_state state;
     char reason[256]; /* of a state that is not OPEN; "" while all is well */
-    char alarm[256];  /* someone touched the live segment; "" while nobody did */
+    char alarm[256];  /* someone touched the active segment; "" while nobody did */
     uint64_t seq;     /* of the next record */
     struct chain *chain;
     struct chain_hash last; /* the hash of the last record */
@@ -38,7 +38,7 @@ struct ledger {
     uint64_t uncovered;   /* records since the last signature */
     uint64_t dirty_since; /* loop_now() of the first of them; 0: none */
     uint64_t sealed_at;   /* loop_now() of the last signature */
-    uint64_t checked_at;  /* loop_now() of the last look at the live file's name */
+    uint64_t checked_at;  /* loop_now() of the last look at the active file's name */
     uint64_t open;        /* requests without an outcome */
     struct buf batch;
     uint64_t records, syncs; /* since the keeper started */
@@ -46,7 +46,7 @@ struct ledger {
 
 /* An empty one without a file. 0 or -ENOMEM. */
 int ledger_init(struct ledger *l, const struct audit_io *io, uint64_t step) MUST_CHECK;
-void ledger_deinit(struct ledger *l); /* what is not committed is lost; of a zeroed one is fine */
+void ledger_deinit(struct ledger *l); /* what is not committed is lost; a zeroed one is allowed */
 
 /* The last record so far, which is on the disk. */
 void ledger_continue(struct ledger *l, uint64_t next_seq, const struct chain_hash *last);
@@ -81,7 +81,7 @@ int ledger_seal(struct ledger *l, const struct seal_key *next) MUST_CHECK;
 /* Makes everything added durable: 0 (also when there was nothing), or -EIO, then and for good. */
 int ledger_commit(struct ledger *l) MUST_CHECK;
 
-/* Looks whether the live file is still there; if not, puts it back. 0, or -EIO when it can't. */
+/* Looks whether the active file is still there; if not, puts it back. 0, or -EIO when it can't. */
 int ledger_check(struct ledger *l) MUST_CHECK;
 
 /* Both log why. -ENOSPC and -EIO. */

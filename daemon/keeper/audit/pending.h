@@ -21,7 +21,7 @@ struct pending_request {
     struct slice request_id; /* held by the entry itself */
 };
 
-/* Forgets all; of a zeroed one is fine. */
+/* Forgets all; a zeroed one is allowed. */
 void pending_deinit(struct pending *p);
 
 /* Why no request with that id can be added, beside `max` of them; NULL when one can. */

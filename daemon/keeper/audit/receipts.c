@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A file whose times are younger than a clock tick may change again without another time. */
+/* A file that was changed within the last clock tick may change again and keep its time. */
 #define FRESH_US UINT64_C(2000000)
 
 static const char SUFFIX[] = ".receipt";
@@ -173,7 +173,8 @@ static void say(struct receipts_one *one, const char *why)
                  one->seq);
 }
 
-/* What was judged bad stays so: a log that was cut off grows to the same number again. */
+/* A receipt that was found bad stays bad: a log that was cut off may grow to the same number again.
+ */
 static void look(struct receipts_one *one, const struct receipts_log *log, uint64_t now_us)
 {
     struct receipt receipt = {0};

@@ -28,7 +28,7 @@ struct receipts_paths {
  */
 const char *receipts_paths_add(struct receipts_paths *paths, const char *path) MUST_CHECK;
 bool receipts_paths_same(const struct receipts_paths *x, const struct receipts_paths *y);
-void receipts_paths_deinit(struct receipts_paths *paths); /* of a zeroed one is fine */
+void receipts_paths_deinit(struct receipts_paths *paths); /* a zeroed one is allowed */
 
 /* The log that they have to be of, as it is now. */
 struct receipts_log {

@@ -1,6 +1,6 @@
 /*
- * A line that is complete but wrong is never repaired: records were acknowledged after it or
- * someone edited the file, and both are for a person to look at.
+ * A complete but wrong line is never repaired: either records after it were acknowledged, or
+ * someone edited the file. A person has to look at both.
  *
  * A segment without its header is what a crash in the middle of a rotation leaves. It holds no
  * record, so it is taken away and the segment before it goes on.
@@ -67,7 +67,7 @@ static int damaged(struct scan *s, uint64_t first, const struct segment_reader *
                    s->path, name, reader->line, reader->offset, why);
 }
 
-/* Reads one segment into the state of `verify`. In the newest, the end may be torn. */
+/* Reads one segment into the state of `verify`. In the newest, the end may be truncated. */
 static int scan_one(struct scan *s, uint64_t first, bool packed, bool newest)
 {
     struct recover *r = s->r;
@@ -86,7 +86,7 @@ static int scan_one(struct scan *s, uint64_t first, bool packed, bool newest)
     r->good = reader.offset;
     line_number = reader.line;
     if (why == VERIFY_NO_MEMORY)
-        got = err_set(s->err, -ENOMEM, "%s: out of memory", s->path); /* that is no torn end */
+        got = err_set(s->err, -ENOMEM, "%s: out of memory", s->path); /* that is no truncated end */
     else if (why)
         got = newest ? record_follows(&reader, line) : 1;
     else if (got == 0 && line.len && !newest) {

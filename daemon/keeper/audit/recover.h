@@ -1,7 +1,7 @@
 /*
  * What the audit log on the disk tells when a keeper starts: that its end is whole and sound, where
- * the next record goes, how much of a torn end a crash left, and which requests were signed but
- * never got an outcome.
+ * the next record goes, how much of a truncated end a crash left, and which requests were signed
+ * but never got an outcome.
  */
 #ifndef CENTION_KEEPER_AUDIT_RECOVER_H
 #define CENTION_KEEPER_AUDIT_RECOVER_H
@@ -20,13 +20,13 @@ struct recover {
 };
 
 /*
- * Verifies the newest segment, and those before it as far back as requests were open; sets a torn
- * end aside (torn.h), durably, before it is cut off. A torn end is one without any whole
- * record in it. `path` is the directory's, for messages. 0; -EBADMSG with file, line and byte
- * offset in err when a record is damaged, -EINVAL when the segments make no log; other -errno.
- * Fills a zeroed *out; deinit it in every case.
+ * Verifies the newest segment, and those before it as far back as requests were open; sets a
+ * truncated end aside (truncated_tail.h), durably, before it is cut off. A truncated end is one
+ * without any whole record in it. `path` is the directory's, for messages. 0; -EBADMSG with file,
+ * line and byte offset in err when a record is damaged, -EINVAL when the segments make no log;
+ * other -errno. Fills a zeroed *out; deinit it in every case.
  */
 int recover_log(struct recover *out, int directory, const char *path, struct err *err) MUST_CHECK;
-void recover_deinit(struct recover *r); /* of a zeroed one is fine */
+void recover_deinit(struct recover *r); /* a zeroed one is allowed */
 
 #endif

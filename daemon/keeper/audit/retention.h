@@ -1,7 +1,7 @@
 /*
- * What becomes of finished segments: compressed, if that is wanted, and retired when there are too
- * many, too old or too large ones. All of it in small pieces, between the turns of the loop; none
- * of it can fail the log: what goes wrong is logged and tried again later.
+ * Compresses finished segments, and retires (removes) the oldest ones by number, age or size. It
+ * works in small steps between the turns of the loop. A failure here never fails the log: it is
+ * logged and tried again later.
  *
  *   IDLE --look--> PACKING one segment --> IDLE (and looks again)
  *              \-> RETIRING the oldest --/
@@ -15,7 +15,7 @@
 
 struct retention_options {
     bool compress;
-    uint64_t keep_segments; /* at most so many, the live one included; 0: any number */
+    uint64_t keep_segments; /* at most so many, the active one included; 0: any number */
     uint64_t keep_age_us;   /* none whose last record is older; 0: any age */
     uint64_t keep_bytes;    /* of all segments as they lie on the disk; 0: any size */
 };
@@ -69,10 +69,10 @@ void retention_wake(struct retention *a);
 uint64_t retention_due(const struct retention *a);
 
 /*
- * Does one piece. `active` is the first seq of the live segment; records from `oldest_open` on may
- * still be needed, and those beyond `covered` have no receipt yet (UINT64_MAX: none is waited for):
- * no segment that holds one of either is retired. Retiring adds a `retired` record to the ledger
- * and commits it. 0, or -EIO when the ledger failed.
+ * Does one piece. `active` is the first seq of the active segment; records from `oldest_open` on
+ * may still be needed, and those beyond `covered` have no receipt yet (UINT64_MAX: none is waited
+ * for): no segment that holds one of either is retired. Retiring adds a `retired` record to the
+ * ledger and commits it. 0, or -EIO when the ledger failed.
  */
 int retention_step(struct retention *a, struct ledger *ledger, uint64_t active,
                    uint64_t oldest_open, uint64_t covered) MUST_CHECK;

@@ -45,7 +45,7 @@ static int make(int directory, const char *segment)
     return -EEXIST;
 }
 
-/* A crash before the cut leaves the torn end in both: it is moved, and recorded, once more. */
+/* A crash before the cut leaves the truncated end in both: it is moved, and recorded, once more. */
 int truncated_tail_set_aside(int directory, const char *segment, int fd, uint64_t good, uint64_t n)
 {
     int to = make(directory, segment), r;

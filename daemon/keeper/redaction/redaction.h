@@ -23,7 +23,7 @@ struct redaction;
  */
 int redact_open(struct redaction **out, int directory, const char *path,
                 struct err *err) MUST_CHECK;
-void redact_free(struct redaction *redaction); /* wipes the key; NULL is fine */
+void redact_free(struct redaction *redaction); /* wipes the key; NULL is allowed */
 
 /* From now on these rules, borrowed until the next call or the end; NULL: none. */
 void redact_use(struct redaction *redaction, const struct redaction_rules *rules);

@@ -33,7 +33,7 @@ struct redaction_rule {
 };
 
 int redaction_rules_new(struct redaction_rules **out) MUST_CHECK; /* -ENOMEM */
-void redaction_rules_free(struct redaction_rules *rules);         /* NULL is fine */
+void redaction_rules_free(struct redaction_rules *rules);         /* NULL is allowed */
 
 /*
  * Appends a rule, copied. -EINVAL with *where the wrong setting ("method", "path", "field" or

@@ -1,6 +1,6 @@
 /*
- * `go` may end its own client or any other: a client that ends drops its arrival, so the ring is
- * looked at afresh for each step.
+ * `go` may end any client, and a client that ends drops its arrival. So each step begins with the
+ * ring's first again.
  */
 #include "proxy/front/arrivals.h"
 

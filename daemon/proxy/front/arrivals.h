@@ -24,7 +24,7 @@ struct arrival {
 /* -ENOMEM. */
 int arrivals_new(struct arrivals **out, struct loop *loop) MUST_CHECK;
 
-/* Those that are still there go nowhere. NULL is fine. */
+/* Those that are still there go nowhere. NULL is allowed. */
 void arrivals_free(struct arrivals *arrivals);
 
 /* `go` is called once at the end of this turn, unless the arrival is dropped before. */

@@ -1,6 +1,6 @@
 /*
- * Everything that leads on runs from the event loop or from an end-of-turn hook, never from within
- * the handler's calls, so that nothing is re-entered.
+ * All progress is made from the event loop or from an end-of-turn hook, never from within the
+ * handler's calls, so that nothing is re-entered.
  */
 #include "proxy/front/client.h"
 
@@ -68,14 +68,14 @@ static void client_reading(struct client *c, bool on)
         (void)event_del(&c->readable);
 }
 
-/* Tells the owner whose turn it is. */
+/* Tells the owner who has to act next: the client, or the daemon. */
 static void client_waits(struct client *c, bool for_client)
 {
     if (c->owner.waits)
         c->owner.waits(c->owner.arg, c, for_client);
 }
 
-/* Enters a state: its timer, and whose turn it is. */
+/* Enters a state: sets its timer, and tells the owner who has to act next. */
 static void client_set(struct client *c, enum client_state state)
 {
     c->state = state;

@@ -87,7 +87,7 @@ struct client_link *client_link(struct client *client);
 /* Whether a request's first bytes came in this turn: then it isn't idle. */
 bool client_arrived(const struct client *client);
 
-/* Ends the connection at once; an attached exchange hears `gone`. NULL is fine. */
+/* Ends the connection at once; an attached exchange hears `gone`. NULL is allowed. */
 void client_free(struct client *client);
 
 /*

@@ -11,7 +11,7 @@ enum {
     CLIENTS_SPARE = 64, /* past the limit until others were patient for PATIENCE_US; and again as
                            many that are being told 503 */
     PATIENCE_US = 100000,
-    STARVED_CLOSE = 8, /* closed at once when descriptors ran out: the upstream needs some, too */
+    STARVED_CLOSE = 8, /* closed at once when descriptors run out, so that the upstream has some */
     TELL_US = 1000000, /* one line in the log for what made room within this time */
 };
 
@@ -30,7 +30,7 @@ struct clients {
     struct origin_hosts hosts;
     uint64_t displaced, told, told_at;
     uint64_t looked;        /* displaced when all_active was last decided */
-    struct loop_timer rest; /* looks who can go while there are more than max */
+    struct loop_timer rest; /* looks for connections to close while there are more than max */
     bool all_active;        /* it found nobody */
     struct listener *listeners[CLIENTS_LISTENERS];
     unsigned n_listeners;
@@ -68,7 +68,7 @@ static void clients_waits(void *arg, struct client *client, bool for_client)
         link->since = loop_time(s->loop);
 }
 
-/* Closes the one that let us wait longest; false when nobody did. */
+/* Closes the connection whose client has kept us waiting longest; false when there is none. */
 static bool clients_displace(struct clients *s)
 {
     struct client_link *link = s->waiting.next;
@@ -147,7 +147,7 @@ static void clients_accepted(void *arg, int fd, const struct client_peer *from)
     clients_add(s, 1);
     if (s->count <= s->max)
         return;
-    /* Another one's turn may be over soon; if not, then this one's is at once. */
+    /* A client that only just began to keep us waiting may go on in a moment. */
     if (s->all_active || s->waiting.next == client_link(client)) {
         refuse(&no, 503, "overloaded", "there are already %u connections; try again later", s->max);
         client_turn_away(client, &no);

@@ -14,7 +14,7 @@ struct clients;
 int clients_new(struct clients **out, struct loop *loop, const struct client_limits *limits,
                 unsigned max, const struct client_handler *handler, void *arg) MUST_CHECK;
 
-/* Ends all connections at once, and frees the listeners. NULL is fine. */
+/* Ends all connections at once, and frees the listeners. NULL is allowed. */
 void clients_free(struct clients *clients);
 
 /* Connections that come from now on are identified with `peers` (borrowed; NULL: with less). */

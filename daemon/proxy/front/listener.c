@@ -19,7 +19,7 @@ enum {
     LISTENER_BACKLOG = 1024,
     LISTENER_BATCH = 64,
     LISTENER_REST_US = 200000,
-    LISTENER_YIELD_US = 2000, /* of whoever has time at once; after it nobody had */
+    LISTENER_YIELD_US = 2000, /* of loops that have time at once; after it none had */
 };
 
 struct listener {
@@ -164,7 +164,7 @@ static void listener_ready(evutil_socket_t fd, short what, void *arg)
     listener_rest(l, LISTENER_YIELD_US);
 }
 
-/* A file that somebody answers on is somebody's; one that nobody answers on is left over. */
+/* A socket file that a process answers on is in use; else it was left over. */
 static int remove_stale(const union address *a, struct err *err)
 {
     struct stat st;

@@ -60,7 +60,7 @@ int listener_renew(struct listener *l, const struct listener_conf *conf,
 /* Stops or resumes accepting; connections wait in the kernel's queue meanwhile. */
 void listener_hold(struct listener *l, bool hold);
 
-/* Closes it and removes the file that listener_open made. NULL is fine. */
+/* Closes it and removes the file that listener_open made. NULL is allowed. */
 void listener_free(struct listener *l);
 
 /* True for 127.0.0.0/8 and ::1. */

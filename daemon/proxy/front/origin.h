@@ -1,10 +1,10 @@
 /*
- * Browsers get nowhere: any page that a user looks at can make the browser send requests to
- * localhost, and by DNS rebinding (a page's own name that suddenly means 127.0.0.1) even read the
- * answers. So a request must name one of the configured hosts (RFC 9110, 7.2), which no page can
- * make its browser do for a name of its own, and must carry nothing of what only browsers send on
- * behalf of a page: Origin (RFC 6454), Referer, a Sec-Fetch-Site but `none` (W3C Fetch Metadata),
- * Access-Control-Request-* (Fetch, 4.8) and Sec-WebSocket-* (RFC 6455). Pure functions.
+ * Refuses requests that a browser sent for a web page: any page can make the browser send requests
+ * to localhost, and by DNS rebinding (a page's own name that suddenly means 127.0.0.1) even read
+ * the answers. So a request must name one of the configured hosts (RFC 9110, 7.2), which no page
+ * can make its browser do for a name of its own, and must carry nothing of what only browsers send
+ * on behalf of a page: Origin (RFC 6454), Referer, a Sec-Fetch-Site but `none` (W3C Fetch
+ * Metadata), Access-Control-Request-* (Fetch, 4.8) and Sec-WebSocket-* (RFC 6455). Pure functions.
  */
 #ifndef CENTION_PROXY_FRONT_ORIGIN_H
 #define CENTION_PROXY_FRONT_ORIGIN_H

@@ -37,7 +37,7 @@ struct client_peer {
  */
 int peers_new(struct peers **out) MUST_CHECK;
 
-/* After the last connection. NULL is fine. */
+/* After the last connection. NULL is allowed. */
 void peers_free(struct peers *peers);
 
 /*

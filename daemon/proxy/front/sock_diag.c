@@ -273,7 +273,7 @@ void sock_diag_find_all(struct sock_diag *d, struct sock_diag_question *question
     }
     if (n && send_questions(d, asks, n) == 0)
         take_replies(d, asks[0].head.nlmsg_seq, questions, n);
-    /* One that got no answer may have been crowded out: alone it is not. */
+    /* An answer may have been lost among the many: that question is asked again alone. */
     for (unsigned i = 0; i < n; i++)
         if (questions[i].result == -EAGAIN)
             questions[i].result =
@@ -321,7 +321,7 @@ int sock_diag_open(struct sock_diag **out, struct err *err)
     if (d->fd < 0) {
         r = err_set(err, -errno, "no netlink socket: %s", strerror(errno));
     } else if (connect(d->fd, (struct sockaddr *)&kernel, sizeof(kernel)) < 0) {
-        /* Connected, it hears the kernel alone. */
+        /* A connected netlink socket receives from the kernel only. */
         r = err_set(err, -errno, "netlink: %s", strerror(errno));
     } else if ((d->net = net_of(d->fd)) == 0) {
         r = err_set(err, -ENOPROTOOPT, "the kernel doesn't tell network namespaces apart");

@@ -1,6 +1,6 @@
 /*
- * Whose socket is at the other end of a TCP connection within this machine: asked of the kernel by
- * sock_diag(7), by the exact addresses and ports of the other end, never by a search.
+ * The owner of the socket at the other end of a TCP connection within this machine, asked of the
+ * kernel by sock_diag(7), by the exact addresses and ports of the other end, never by a search.
  *
  * The uid is that of whoever created the socket. A socket that nobody holds any more (its owner
  * closed it; the kernel tells it as uid 0 with inode 0) is nobody's, never root's.
@@ -41,7 +41,7 @@ enum {
  */
 int sock_diag_open(struct sock_diag **out, struct err *err) MUST_CHECK;
 
-/* NULL is fine. */
+/* NULL is allowed. */
 void sock_diag_close(struct sock_diag *d);
 
 /* The ends of the accepted socket `fd`. 0, SOCK_DIAG_ELSEWHERE, or a negative errno. */

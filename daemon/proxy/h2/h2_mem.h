@@ -13,7 +13,7 @@ struct h2_mem;
 /* NULL: out of memory. */
 struct h2_mem *h2_mem_new(void);
 
-/* After the session. NULL is fine. */
+/* After the session. NULL is allowed. */
 void h2_mem_free(struct h2_mem *mem);
 
 /* For the session; lives as long as `mem`. */

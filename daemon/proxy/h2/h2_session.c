@@ -74,7 +74,7 @@ static void stream_fail(struct h2_session *s, struct h2_stream *stream, uint32_t
 
 /* ---- what the peer sends ---- */
 
-/* Every frame counts until one of use comes. */
+/* Every frame counts until a useful one comes. */
 static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *arg)
 {
     struct h2_session *s = arg;
@@ -343,7 +343,7 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
     return 0;
 }
 
-/* A request that was reset before its head was collected. */
+/* The request was reset before its head was sent. */
 static int on_frame_not_send(nghttp2_session *ng, const nghttp2_frame *frame, int error, void *arg)
 {
     struct h2_session *s = arg;

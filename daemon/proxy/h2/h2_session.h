@@ -60,7 +60,7 @@ struct h2_session;
 /* Copies events. -ENOMEM. */
 int h2_session_new(struct h2_session **out, const struct h2_events *events,
                    size_t head_bytes) MUST_CHECK;
-/* Streams are forgotten without an event. NULL is fine. */
+/* Streams are forgotten without an event. NULL is allowed. */
 void h2_session_free(struct h2_session *s);
 
 /* No event comes after this; feed and fill end as soon as they can. */

@@ -38,11 +38,11 @@ int tls_context_offer_h2(struct tls_context *context) MUST_CHECK;
 int tls_context_server(struct tls_context **out, const char *certificate, const char *key,
                        const char *client_ca, struct err *err) MUST_CHECK;
 
-void tls_context_free(struct tls_context *context); /* NULL is fine */
+void tls_context_free(struct tls_context *context); /* NULL is allowed */
 
 /* A session over a connected, non-blocking socket, which stays the caller's. -ENOMEM. */
 int tls_new(struct tls **out, struct tls_context *context, int fd) MUST_CHECK;
-void tls_free(struct tls *tls); /* NULL is fine */
+void tls_free(struct tls *tls); /* NULL is allowed */
 
 /* 0 when done, TLS_WANT_*, or TLS_FAILED. */
 int tls_handshake(struct tls *tls) MUST_CHECK;

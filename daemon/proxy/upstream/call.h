@@ -1,5 +1,5 @@
 /*
- * One request on its way, as pool, conn and multi see it. Private to the room.
+ * One request on its way, as pool, conn and h2_conn see it. Private to the room.
  */
 #ifndef CENTION_PROXY_UPSTREAM_CALL_H
 #define CENTION_PROXY_UPSTREAM_CALL_H
@@ -21,7 +21,7 @@ struct upstream_call {
     bool paused;
     unsigned tries;  /* connections that turned out dead before a byte was written */
     uint64_t queued; /* monotonic microseconds */
-    struct upstream_call *next, *prev; /* in the queue, or in one of its multi's rings */
+    struct upstream_call *next, *prev; /* in the queue, or in one of its h2_conn's rings */
     /* In HTTP/2 only: */
     struct h2_stream stream;
     struct buf body;   /* came while it was paused */

@@ -36,7 +36,7 @@ struct conn_limits {
 int conn_new(struct conn **out, struct loop *loop, struct stream stream,
              const struct conn_limits *limits, const struct conn_owner *owner) MUST_CHECK;
 
-/* Closes it without a word to the call it carries or to the owner. NULL is fine. */
+/* Closes it without a word to the call it carries or to the owner. NULL is allowed. */
 void conn_free(struct conn *conn);
 
 /* False when the peer has closed it or sent what it should not have: it is gone then. */

@@ -27,6 +27,6 @@ typedef void (*dial_done)(void *arg, struct stream stream, const char *why);
 
 int dial_start(struct dial **out, const struct dial_conf *conf, dial_done done,
                void *arg) MUST_CHECK;
-void dial_cancel(struct dial *dial); /* NULL is fine */
+void dial_cancel(struct dial *dial); /* NULL is allowed */
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The work of a turn is done by one hook at its end: bodies that were held back are handed on, the
- * socket is read, waiting calls are taken, everything is written.
+ * One hook at the end of a turn does its work: it hands on bodies that were held back, reads the
+ * socket, takes waiting calls, and writes everything.
  */
 #include "proxy/upstream/h2_conn.h"
 
@@ -14,8 +14,8 @@
 
 enum {
     /*
-     * Servers end a connection after a number of requests or a time of their own (nginx: 1,000 and
-     * an hour), and what reaches them after that is lost, if not done. So this side is first.
+     * Servers end a connection after a number of requests or a time (nginx: 1,000 and an hour), and
+     * requests that arrive after that are lost. So this side ends it first.
      */
     H2_CONN_REQUESTS = 900,
     H2_CONN_AGE_US = 1800000000,
@@ -466,7 +466,7 @@ static void h2_conn_late(void *arg)
         return;
     }
     while (!h2_conn_closed(m) && (call = call_ring_first(&m->waiting)) && now >= call->deadline) {
-        /* Silence may mean that nobody is there: new calls better go elsewhere. */
+        /* A silent peer may be dead: new calls go to another connection. */
         if (m->state == H2_CONN_OPEN && m->heard + m->limits.response_timeout_us / 2 <= now) {
             m->state = H2_CONN_DRAINING;
             m->owner.changed(m->owner.arg, m);

@@ -1,6 +1,6 @@
 /*
- * The face of the room. Connections are made for calls that wait, never in advance; the idle one
- * that was used last is used first, so that the others grow old and close.
+ * The public functions of the room. Connections are made for calls that wait, never in advance; the
+ * idle one that was used last is used first, so that the others grow old and close.
  */
 #include "base/log.h"
 #include "proxy/upstream/conn.h"
@@ -126,7 +126,7 @@ static void on_gone(void *arg, struct conn *c)
         loop_defer(u->loop, &u->serve);
 }
 
-/* A connection ended before a byte of this waiting call was on it. */
+/* A connection ended before a byte of this call was sent on it. */
 static void call_retry(struct upstream *u, struct upstream_call *call)
 {
     u->counters.retries++;
@@ -145,7 +145,7 @@ static void on_unsent(void *arg, struct upstream_call *call)
     struct upstream *u = arg;
 
     queue_in(u, call, true);
-    /* Twice is no accident: what else lies idle is not trusted either. */
+    /* Two dead connections in a row: the other idle ones are not trusted either. */
     if (call->tries + 1 == TRIES_MAX)
         close_idle(u);
     call_retry(u, call);
@@ -335,7 +335,8 @@ static unsigned wanted_dials(const struct upstream *u, unsigned unserved)
 /* Those that came last and have no place in the queue beside calls that wait for a dial. */
 static void fail_surplus(struct upstream *u, unsigned served)
 {
-    /* Until it is known what the upstream speaks, calls wait for one dial in place of many. */
+    /* Until it is known whether the upstream speaks HTTP/2, calls wait for one dial instead of
+     * many. */
     size_t dials = u->speaks == SPEAKS_UNKNOWN ? u->conf.max_connections : count_coming(u);
     size_t places = served + dials * per_connection(u) + u->conf.queue;
 
@@ -406,7 +407,7 @@ static void queue_late(void *arg)
     }
 }
 
-/* ---- the face ---- */
+/* ---- the public functions ---- */
 
 static int upstream_init(struct upstream *u, struct err *err)
 {

@@ -4,8 +4,8 @@
  * turned off, and the retry rule: once a byte of a request was handed to a connection, that request
  * is never sent again.
  *
- * This is the room's whole face; resolve, dial, pool, conn (HTTP/1.1) and multi (HTTP/2) are behind
- * it.
+ * These are the public functions of this room; resolve, dial, pool, conn (HTTP/1.1) and h2_conn
+ * (HTTP/2) are behind it.
  */
 #ifndef CENTION_PROXY_UPSTREAM_UPSTREAM_H
 #define CENTION_PROXY_UPSTREAM_UPSTREAM_H
@@ -63,7 +63,7 @@ int upstream_new(struct upstream **out, struct loop *loop, const struct upstream
 
 /*
  * Takes no new calls (they fail with UPSTREAM_CLOSING), lets running ones finish, closes idle
- * connections. upstream_free ends what is still running without any callback. NULL is fine.
+ * connections. upstream_free ends what is still running without any callback. NULL is allowed.
  */
 void upstream_close(struct upstream *u);
 void upstream_free(struct upstream *u);

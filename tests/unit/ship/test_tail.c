@@ -308,7 +308,7 @@ static void nothing_before_it_is_durable(void)
     cleanup();
 }
 
-/* What takes the place of a torn line is shorter than that was: it was synced with what stood
+/* What takes the place of a truncated line is shorter than that was: it was synced with what stood
  * before it, but not as what it is now. */
 static void nothing_in_place_of_a_torn_line(void)
 {

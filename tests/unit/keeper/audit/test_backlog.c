@@ -17,7 +17,7 @@ static int directory = -1;
 
 enum { LIVE = 201 };
 
-/* Segments of 1000 and 2000 bytes with 100 records each, and a live one of 400 with 50. */
+/* Segments of 1000 and 2000 bytes with 100 records each, and a active one of 400 with 50. */
 static void begin(unsigned receipts, uint64_t quota)
 {
     log_set_level(LOG_LEVEL_ERROR);
@@ -124,7 +124,7 @@ static void test_other_segments(void)
     CU_ASSERT_EQUAL(unlink(in_folder("audit-1.jsonl.zst")), 0);
     backlog_segments(&b, LIVE);
     CU_ASSERT_EQUAL(backlog_bytes(&b, &l), 1900);
-    /* The live one was finished, and another begun. */
+    /* The active one was finished, and another begun. */
     CU_ASSERT_EQUAL(truncate(in_folder("audit-201.jsonl"), 400), 0);
     put_file("audit-251.jsonl", "");
     l.active.size = 0;

@@ -272,7 +272,7 @@ int __wrap_requests_open(struct requests *r, struct slice id)
     return memory_for-- ? __real_requests_open(r, id) : -ENOMEM;
 }
 
-/* A last record that there is no memory for is no torn end. */
+/* A last record that there is no memory for is no truncated end. */
 static void test_no_memory(void)
 {
     struct recover r = {0};

@@ -1,4 +1,4 @@
-/* Putting back a live segment; what the log then says is in test_ledger.c. */
+/* Putting back a active segment; what the log then says is in test_ledger.c. */
 #include "audit/record.h"
 #include "keeper/audit/restore.h"
 #include "unit/unit.h"

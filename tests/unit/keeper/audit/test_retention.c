@@ -512,7 +512,7 @@ static void test_trouble(void)
     CU_ASSERT_EQUAL(count(), 4);
     CU_ASSERT(audit_state(a).ok);
     audit_free(a);
-    /* A torn line of the proof is one that a crash left. */
+    /* A truncated line of the proof is one that a crash left. */
     put_file(SEGMENTS_RETIRED, "not a rec");
     a = open_small();
     rotate(a, UINT64_MAX);
