@@ -198,15 +198,15 @@ static int on_asked(void *arg, enum admin_socket_page page, struct buf *text)
 {
     struct daemon *d = arg;
     struct shipper_report reports[SHIP_SINKS_MAX];
-    struct told told = {.begun = d->begun, .sinks = reports};
+    struct ship_status status = {.begun = d->begun, .sinks = reports};
     struct newest newest;
 
     if (d->begun && newest_look(&newest, d->audit) == 0)
         measured(d, &newest);
     for (unsigned i = 0; i < d->conf.n_sinks; i++)
         if (d->shippers[i])
-            shipper_report(&reports[told.n++], d->shippers[i]);
-    return page == ADMIN_SOCKET_READY ? status_ready(text, &told) : status_metrics(text, &told);
+            shipper_report(&reports[status.n++], d->shippers[i]);
+    return page == ADMIN_SOCKET_READY ? status_ready(text, &status) : status_metrics(text, &status);
 }
 
 /* ---- beginning and end ---- */

@@ -21,7 +21,7 @@ static const char *trouble(const struct shipper_report *s)
     return s->cursor_failed ? "its cursor can't be written" : NULL;
 }
 
-int status_ready(struct buf *out, const struct told *p)
+int status_ready(struct buf *out, const struct ship_status *p)
 {
     bool ready = p->begun;
     int r;
@@ -104,7 +104,7 @@ static int put_value(struct buf *out, const struct shipper_report *s, enum value
 }
 
 /* A sink's name needs no escape (audit/receipt.h). */
-static int put_metric(struct buf *out, const struct told *p, const struct metric *m)
+static int put_metric(struct buf *out, const struct ship_status *p, const struct metric *m)
 {
     int r = buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name, m->kind);
 
@@ -119,7 +119,7 @@ static int put_metric(struct buf *out, const struct told *p, const struct metric
     return r;
 }
 
-static int put_alarms(struct buf *out, const struct told *p)
+static int put_alarms(struct buf *out, const struct ship_status *p)
 {
     int r = buf_printf(out, "# HELP cention_ship_alarms_total Alarms since the start.\n"
                             "# TYPE cention_ship_alarms_total counter\n");
@@ -132,7 +132,7 @@ static int put_alarms(struct buf *out, const struct told *p)
     return r;
 }
 
-int status_metrics(struct buf *out, const struct told *p)
+int status_metrics(struct buf *out, const struct ship_status *p)
 {
     int r = buf_printf(out,
                        "# HELP cention_ship_log Whether there is an audit log.\n"

@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "ship/shipper.h"
 
-struct told {
+struct ship_status {
     bool begun; /* there is a log */
     unsigned n;
     const struct shipper_report *sinks;
@@ -16,9 +16,9 @@ struct told {
  * "ready" or "not ready", then a line for each sink. The status: 200 when there is a log and every
  * sink is connected, none stopped by an alarm and each cursor written; else 503. -errno of buf.
  */
-int status_ready(struct buf *out, const struct told *p) MUST_CHECK;
+int status_ready(struct buf *out, const struct ship_status *p) MUST_CHECK;
 
 /* 200, or -errno of buf. */
-int status_metrics(struct buf *out, const struct told *p) MUST_CHECK;
+int status_metrics(struct buf *out, const struct ship_status *p) MUST_CHECK;
 
 #endif

@@ -18,7 +18,7 @@ struct watch {
     void *arg;
     uint64_t delay_us;
     int inotify; /* -1: none */
-    struct event *told;
+    struct event *status;
     struct loop_timer delay, clock;
 };
 
@@ -43,18 +43,18 @@ static void on_delay_over(void *arg)
     struct watch *w = arg;
 
     drain(w);
-    (void)event_add(w->told, NULL);
+    (void)event_add(w->status, NULL);
     wake(w);
 }
 
 /* While it waits the kernel merges what it has to tell, and nobody is woken for it. */
-static void on_told(evutil_socket_t fd, short what, void *arg)
+static void on_status(evutil_socket_t fd, short what, void *arg)
 {
     struct watch *w = arg;
 
     (void)fd;
     (void)what;
-    (void)event_del(w->told);
+    (void)event_del(w->status);
     if (w->delay_us)
         loop_timer_set(&w->delay, w->delay_us);
     else
@@ -79,8 +79,8 @@ static int start_inotify(struct watch *w, struct loop *loop, const char *folder)
                     strerror(errno));
         return 0;
     }
-    w->told = event_new(loop_base(loop), w->inotify, EV_READ | EV_PERSIST, on_told, w);
-    return w->told && event_add(w->told, NULL) == 0 ? 0 : -ENOMEM;
+    w->status = event_new(loop_base(loop), w->inotify, EV_READ | EV_PERSIST, on_status, w);
+    return w->status && event_add(w->status, NULL) == 0 ? 0 : -ENOMEM;
 }
 
 int watch_new(struct watch **out, struct loop *loop, const char *folder, uint64_t delay_us,
@@ -108,8 +108,8 @@ void watch_free(struct watch *w)
 {
     if (!w)
         return;
-    if (w->told)
-        event_free(w->told);
+    if (w->status)
+        event_free(w->status);
     if (w->inotify >= 0)
         (void)close(w->inotify);
     loop_timer_deinit(&w->delay);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 static struct shipper_report sinks[2];
-static struct told told;
+static struct ship_status status;
 static struct buf text;
 
 static void reset(void)
@@ -24,15 +24,15 @@ static void reset(void)
     sinks[1] = sinks[0];
     sinks[1].name = "stream";
     sinks[1].kind = "nats";
-    told = (struct told){.begun = true, .n = 2, .sinks = sinks};
+    status = (struct ship_status){.begun = true, .n = 2, .sinks = sinks};
 }
 
 /* What a page says, terminated. */
-static const char *page(int (*put)(struct buf *, const struct told *), int status)
+static const char *page(int (*put)(struct buf *, const struct ship_status *), int status)
 {
     buf_deinit(&text);
     text = BUF_INIT(65536);
-    CU_ASSERT_EQUAL(put(&text, &told), status);
+    CU_ASSERT_EQUAL(put(&text, &status), status);
     CU_ASSERT_EQUAL_FATAL(buf_append(&text, "", 1), 0);
     return buf_slice(&text).data;
 }
@@ -69,8 +69,8 @@ static void not_ready(void)
     sinks[0].cursor_failed = true;
     HAS(page(status_ready, 503), "archive: its cursor can't be written");
     reset();
-    told.begun = false;
-    told.n = 0;
+    status.begun = false;
+    status.n = 0;
     CU_ASSERT_STRING_EQUAL(page(status_ready, 503), "not ready: no audit log yet\n");
 }
 
@@ -104,9 +104,9 @@ static void bounded(void)
     struct buf little = BUF_INIT(16);
 
     reset();
-    CU_ASSERT(status_metrics(&little, &told) < 0);
+    CU_ASSERT(status_metrics(&little, &status) < 0);
     buf_reset(&little, 0);
-    CU_ASSERT(status_ready(&little, &told) < 0);
+    CU_ASSERT(status_ready(&little, &status) < 0);
     buf_deinit(&little);
     buf_deinit(&text);
 }
