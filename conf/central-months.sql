@@ -5,7 +5,7 @@
 --
 -- once after central.sql, as the same role, and again every month at least (a timer, or pg_cron):
 -- then it only makes the months that are missing, up to a year ahead. Where the present month has none, the
--- shippers get an error and wait. docs/central.md has what may become of old months.
+-- shippers get an error and wait. doc/central.md has what may become of old months.
 --
 -- What it does to the key: the column that a table is partitioned by must be in every key of the whole,
 -- so each month has the key (log, seq, epoch), and the whole has none. That a place is taken once in all

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Fails when a setting that the daemons know is missing from its sample file or from the manual,
-# or an option from the program's manual page.
+# or an option from the program's manual page; when the manual says no default, when a relative link of a
+# document leads nowhere, and when README.md is longer than 150 lines.
 set -eu
 cd "${srcdir:-.}"
 failed=0
@@ -39,6 +40,32 @@ for pair in daemon/base/process.c:doc/cention-proxyd.8 daemon/base/process.c:doc
         sed 's/\\-/-/g' "$page" | grep -q -- "--$word" || missing "--$word ($source) is not in $page"
     done
 done
+
+# The manual says of each setting its type, its default and what it does.
+undefault=$(awk '/^\.SH SEE/ { exit } /^\.B [a-z]/ { name = $2; getline; if ($0 !~ /Default: /) print name }' doc/cention-proxy.conf.5)
+[ -z "$undefault" ] || missing "no Default: in cention-proxy.conf(5) for $undefault"
+
+# Relative links lead somewhere, to a heading too where they name one.
+for page in *.md doc/*.md; do
+    folder=$(dirname "$page")
+    for link in $(grep -oE '\]\([^)]+\)' "$page" | sed 's/^](//; s/)$//' | grep -vE '^[a-z]+:' | sort -u); do
+        file=${link%%#*} heading=
+        case $link in *#*) heading=${link#*#} ;; esac
+        target=$folder/$file
+        [ -n "$file" ] || target=$page
+        if [ ! -e "$target" ]; then
+            missing "the link $link in $page leads nowhere"
+        elif [ -n "$heading" ] && ! grep -E '^#+ ' "$target" | sed 's/^#* //' | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9\n-' |
+            grep -qx -- "$heading"; then
+            missing "the link $link in $page names no heading"
+        fi
+    done
+done
+
+lines=$(wc -l <README.md)
+[ "$lines" -le 150 ] || missing "README.md has $lines lines; the limit is 150: move the rest to doc/"
+lines=$(wc -l <HACKING.md)
+[ "$lines" -lt 80 ] || missing "HACKING.md has $lines lines; the limit is 79"
 
 [ "$failed" = 0 ] && echo "docs: every setting and option is documented"
 exit "$failed"

@@ -10,7 +10,7 @@ from pg_server import SOURCE, Cluster
 from rig import program, until
 
 MONTHS = (SOURCE / "conf" / "central-months.sql").read_text(encoding="utf-8")
-# As docs/central.md has it.
+# As doc/central.md has it.
 SPLIT = """$10 == "segment" { f = dir "/audit-" substr($3, 2, length($3) - 2) ".jsonl" } { print >>f }"""
 
 pytestmark = pytest.mark.skipif(bool(speed.missing()), reason=speed.missing() or "-")

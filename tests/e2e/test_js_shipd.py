@@ -109,7 +109,7 @@ def test_tls_from_within_the_sandbox(rig, tmp_path, shipd, authority):
 
 
 def host_permissions(log):
-    """Those of docs/central.md."""
+    """Those of doc/central.md."""
     short = log[:16]
     info, create = "$JS.API.STREAM.INFO.CENTION_AUDIT_", "$JS.API.STREAM.CREATE.CENTION_AUDIT_"
     return {"publish": ["cention.audit." + log, "cention.alarm.%s.>" % log, info + short,

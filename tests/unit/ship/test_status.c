@@ -28,11 +28,11 @@ static void reset(void)
 }
 
 /* What a page says, terminated. */
-static const char *page(int (*put)(struct buf *, const struct ship_status *), int status)
+static const char *page(int (*put)(struct buf *, const struct ship_status *), int code)
 {
     buf_deinit(&text);
     text = BUF_INIT(65536);
-    CU_ASSERT_EQUAL(put(&text, &status), status);
+    CU_ASSERT_EQUAL(put(&text, &status), code);
     CU_ASSERT_EQUAL_FATAL(buf_append(&text, "", 1), 0);
     return buf_slice(&text).data;
 }
