@@ -24,8 +24,8 @@ int codec_decode(struct slice in, struct wire_message *m, struct wire_space *spa
                  const char **why) MUST_CHECK;
 
 /*
- * Appends one message. -EMSGSIZE when something is longer than its limit (nothing is appended
- * then), or what buf_reserve says.
+ * Appends one message. -EMSGSIZE when something is longer than its limit or out of its range, or
+ * what buf_append says; nothing is appended then.
  */
 int codec_encode(struct buf *out, const struct wire_message *m) MUST_CHECK;
 
