@@ -1,97 +1,100 @@
 #include "audit/requests.h"
 
-#include <errno.h>
 #include <search.h>
 #include <stdlib.h>
 
-struct request {
-    size_t count; /* several requests may use one id */
-    struct slice id;
-    char bytes[];
+/* The tree's node: the intents of one id, in the order of the log. */
+struct same {
+    struct slice id; /* the first one's */
+    struct open_request *first, *last;
 };
 
 static int compare(const void *a, const void *b)
 {
-    return slice_cmp(((const struct request *)a)->id, ((const struct request *)b)->id);
+    return slice_cmp(((const struct same *)a)->id, ((const struct same *)b)->id);
 }
 
-static struct request *request_new(struct slice id)
+static struct same *find(const struct requests *p, struct slice id)
 {
-    struct request *q = malloc(sizeof(*q) + id.len);
+    struct same key = {.id = id};
+    struct same **found = (struct same **)tfind(&key, &p->tree, compare);
 
-    if (q) {
-        *q = (struct request){.count = 1, .id = slice_of(q->bytes, id.len)};
-        memcpy(q->bytes, id.data, id.len);
+    return found ? *found : NULL;
+}
+
+static struct open_request *open_new(struct slice id, struct slice record)
+{
+    struct open_request *o = malloc(sizeof(*o) + id.len + record.len);
+
+    if (!o)
+        return NULL;
+    *o = (struct open_request){.id = slice_of(o->bytes, id.len),
+                               .record = slice_of(o->bytes + id.len, record.len)};
+    memcpy(o->bytes, id.data, id.len);
+    if (record.len)
+        memcpy(o->bytes + id.len, record.data, record.len);
+    return o;
+}
+
+static struct same *same_new(struct requests *p, struct open_request *o)
+{
+    struct same *s = malloc(sizeof(*s));
+
+    if (!s)
+        return NULL;
+    *s = (struct same){o->id, o, o};
+    if (tsearch(s, &p->tree, compare))
+        return s;
+    free(s);
+    return NULL;
+}
+
+struct open_request *requests_open(struct requests *p, struct slice id, struct slice record)
+{
+    struct open_request *o = open_new(id, record);
+    struct same *s = o ? find(p, id) : NULL;
+
+    if (s) {
+        s->last->same = o;
+        s->last = o;
+    } else if (!o || !same_new(p, o)) {
+        free(o);
+        return NULL;
     }
-    return q;
+    o->before = p->last;
+    *(p->last ? &p->last->after : &p->first) = o;
+    p->last = o;
+    p->n++;
+    return o;
 }
 
-static struct request **find(const struct requests *r, struct slice id)
+struct open_request *requests_close(struct requests *p, struct slice id)
 {
-    struct request key = {.id = id};
+    struct same *s = find(p, id);
+    struct open_request *o;
 
-    return (struct request **)tfind(&key, &r->tree, compare);
-}
-
-int requests_open(struct requests *r, struct slice id)
-{
-    struct request *q, **found = find(r, id);
-
-    if (found) {
-        (*found)->count++;
+    if (!s)
+        return NULL;
+    o = s->first;
+    if (o->same) {
+        s->first = o->same;
+        s->id = s->first->id;
     } else {
-        q = request_new(id);
-        if (!q || !tsearch(q, &r->tree, compare)) {
-            free(q);
-            return -ENOMEM;
-        }
+        (void)tdelete(s, &p->tree, compare);
+        free(s);
     }
-    r->n++;
-    return 0;
+    p->n--;
+    *(o->before ? &o->before->after : &p->first) = o->after;
+    *(o->after ? &o->after->before : &p->last) = o->before;
+    return o;
 }
 
-int requests_close(struct requests *r, struct slice id)
+void requests_deinit(struct requests *p)
 {
-    struct request **found = find(r, id), *q;
-
-    if (!found)
-        return 0;
-    q = *found;
-    r->n--;
-    if (--q->count == 0) {
-        (void)tdelete(q, &r->tree, compare);
-        free(q);
+    tdestroy(p->tree, free);
+    for (struct open_request *o = p->first, *after; o; o = after) {
+        after = o->after;
+        free(o);
     }
-    return 1;
-}
-
-void requests_deinit(struct requests *r)
-{
-    tdestroy(r->tree, free);
-    *r = (struct requests){0};
-}
-
-struct visit {
-    int (*each)(void *arg, struct slice id);
-    void *arg;
-    int result;
-};
-
-static void visit(const void *node, VISIT order, void *arg)
-{
-    const struct request *q = *(const struct request *const *)node;
-    struct visit *v = arg;
-
-    if (order != postorder && order != leaf)
-        return;
-    for (size_t i = 0; i < q->count && v->result >= 0; i++)
-        v->result = v->each(v->arg, q->id);
-}
-
-int requests_each(const struct requests *r, int (*each)(void *arg, struct slice id), void *arg)
-{
-    struct visit v = {each, arg, 0};
-
-    twalk_r(r->tree, visit, &v);
-    return v.result < 0 ? v.result : 0;
+    *p = (struct requests){0};
 }

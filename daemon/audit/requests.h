@@ -1,7 +1,8 @@
 /*
  * The requests of an audit log that have an intent and no outcome yet: what stays in memory while
- * a log of any length is read. Kept in a balanced tree (tsearch(3)) and not in a hash: clients
- * choose request ids, and a tree has no bad case to aim at.
+ * a log of any length is read. Ids are the clients' own and may repeat: an outcome belongs to the
+ * oldest open request of its id. Kept in the order of the log, and found by a balanced tree
+ * (tsearch(3)) and not by a hash: a tree has no bad case to aim at.
  */
 #ifndef CENTION_AUDIT_REQUESTS_H
 #define CENTION_AUDIT_REQUESTS_H
@@ -10,19 +11,30 @@
 
 #include <stdint.h>
 
+struct open_request {
+    struct open_request *before, *after; /* in the log */
+    struct open_request *same;           /* the next one of the same id */
+    struct slice id;
+    struct slice record; /* a copy of the intent; empty when nobody asks for it */
+    bool wanted;         /* the caller's, as is: */
+    bool has_text;
+    uint64_t seq;
+    char bytes[];
+};
+
 struct requests {
-    uint64_t n; /* open now; one id may be open several times */
+    uint64_t n; /* open now */
+    struct open_request *first, *last;
     void *tree;
 };
 
-void requests_deinit(struct requests *r); /* a zeroed one is allowed */
+void requests_deinit(struct requests *p); /* a zeroed one is allowed */
 
-int requests_open(struct requests *r, struct slice id) MUST_CHECK;
-/* 1 when it was open, 0 when not, -ENOMEM. */
-int requests_close(struct requests *r, struct slice id) MUST_CHECK;
+/* Copies id and record. NULL when out of memory. */
+struct open_request *requests_open(struct requests *p, struct slice id,
+                                   struct slice record) MUST_CHECK;
 
-/* Calls for each, in the order of their ids. Stops at a negative result and returns it, else 0. */
-int requests_each(const struct requests *r, int (*each)(void *arg, struct slice id),
-                  void *arg) MUST_CHECK;
+/* Takes the oldest of that id out, to be freed with free(3). NULL when there is none. */
+struct open_request *requests_close(struct requests *p, struct slice id) MUST_CHECK;
 
 #endif

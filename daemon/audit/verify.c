@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 const char VERIFY_NO_MEMORY[] = "out of memory";
 
@@ -232,14 +233,13 @@ static const char *check_seal(struct verify *v, const struct line *line)
 
 static const char *check_outcome(struct verify *v, const struct line *line)
 {
-    int r = requests_close(&v->open, line->id);
+    struct open_request *open = requests_close(&v->open, line->id);
 
-    if (r < 0)
-        return VERIFY_NO_MEMORY;
-    if (r == 0 && v->strays == 0 && !v->adrift)
+    if (!open && v->strays == 0 && !v->adrift)
         return "an outcome without an intent";
-    if (r == 0 && v->strays)
+    if (!open && v->strays)
         v->strays--;
+    free(open);
     return NULL;
 }
 
@@ -266,7 +266,7 @@ static const char *by_type(struct verify *v, const struct line *line)
     case LINE_EPOCH:
         return check_seal(v, line);
     case LINE_INTENT:
-        return requests_open(&v->open, line->id) < 0 ? VERIFY_NO_MEMORY : NULL;
+        return requests_open(&v->open, line->id, SLICE_NULL) ? NULL : VERIFY_NO_MEMORY;
     case LINE_OUTCOME:
         return check_outcome(v, line);
     case LINE_RETIRED:

@@ -10,7 +10,7 @@ void audit_found_deinit(struct audit_found *d)
     free(d->intent);
     free(d->outcome);
     free(d->reject);
-    audit_pairs_deinit(&d->open);
+    requests_deinit(&d->open);
     audit_facts_deinit(&d->facts);
     audit_facts_deinit(&d->target);
     audit_facts_deinit(&d->other);
@@ -37,12 +37,12 @@ static void count(struct audit_found *d, const struct line *line)
 
 static int find_intent(struct audit_found *d, const struct line *line, struct slice bytes)
 {
-    struct audit_open *open;
+    struct open_request *open;
 
     if (!slice_eq(line->id, d->id) ||
         (d->has_time && memcmp(line->time.data, d->time, SEAL_TIME) > 0))
         return 0;
-    open = audit_pairs_open(&d->open, line->id, SLICE_NULL);
+    open = requests_open(&d->open, line->id, SLICE_NULL);
     if (!open)
         return -ENOMEM;
     open->seq = d->seq = line->seq;
@@ -55,7 +55,7 @@ static int find_intent(struct audit_found *d, const struct line *line, struct sl
 
 static int find_outcome(struct audit_found *d, const struct line *line, struct slice bytes)
 {
-    struct audit_open *open = audit_pairs_close(&d->open, line->id);
+    struct open_request *open = requests_close(&d->open, line->id);
     bool ours = open && open->seq == d->seq;
 
     free(open);
@@ -115,7 +115,7 @@ static int add_overlapping(struct audit_found *d, const struct audit_facts *inte
 
 static int other_intent(struct audit_found *d, const struct line *line, struct slice bytes)
 {
-    struct audit_open *open;
+    struct open_request *open;
     bool ours;
     int r = audit_facts_read(&d->other, bytes);
 
@@ -125,7 +125,7 @@ static int other_intent(struct audit_found *d, const struct line *line, struct s
     if (ours && line->seq > d->seq && (d->end == 0 || line->seq < d->end))
         r = add_overlapping(d, &d->other, line->seq);
     ours = ours && line->seq < d->seq;
-    open = r == 0 ? audit_pairs_open(&d->open, line->id, ours ? bytes : SLICE_NULL) : NULL;
+    open = r == 0 ? requests_open(&d->open, line->id, ours ? bytes : SLICE_NULL) : NULL;
     if (!open)
         return -ENOMEM;
     open->wanted = ours;
@@ -134,7 +134,7 @@ static int other_intent(struct audit_found *d, const struct line *line, struct s
 }
 
 /* An earlier change of the object whose outcome is `done`, or isn't known. */
-static int add_earlier(struct audit_found *d, const struct audit_open *o,
+static int add_earlier(struct audit_found *d, const struct open_request *o,
                        const struct audit_facts *done, bool overlaps)
 {
     enum audit_effect effect = audit_effect_of(done);
@@ -149,7 +149,7 @@ static int add_earlier(struct audit_found *d, const struct audit_open *o,
 
 static int other_outcome(struct audit_found *d, const struct line *line, struct slice bytes)
 {
-    struct audit_open *open = audit_pairs_close(&d->open, line->id);
+    struct open_request *open = requests_close(&d->open, line->id);
     int r = 0;
 
     if (open && open->wanted) {
@@ -180,11 +180,11 @@ static int read_object(struct audit_found *d, struct audit_read *read, const str
         return -ENOMEM;
     if (!d->intent || slice_eq(d->target.method, SLICE_LIT("POST")))
         return 0;
-    audit_pairs_deinit(&d->open);
+    requests_deinit(&d->open);
     read->each = other;
     read->quiet = true;
     r = audit_read_log(read, log, err);
-    for (const struct audit_open *o = d->open.first; r == 0 && o; o = o->after)
+    for (const struct open_request *o = d->open.first; r == 0 && o; o = o->after)
         if (o->wanted)
             r = add_earlier(d, o, NULL, true);
     return r;

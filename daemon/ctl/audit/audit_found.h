@@ -6,9 +6,9 @@
 #ifndef CENTION_CTL_AUDIT_AUDIT_FOUND_H
 #define CENTION_CTL_AUDIT_AUDIT_FOUND_H
 
+#include "audit/requests.h"
 #include "ctl/audit/audit_history.h"
 #include "ctl/audit/audit_log.h"
-#include "ctl/audit/audit_pairs.h"
 
 enum {
     AUDIT_FOUND_TIMES = 8, /* times of other requests with the same id */
@@ -26,7 +26,7 @@ struct audit_found {
     uint64_t found;                  /* requests with the id */
     char times[AUDIT_FOUND_TIMES + 1][SEAL_TIME]; /* of the last ones, a ring */
     struct audit_facts facts;
-    struct audit_pairs open;
+    struct requests open;
 
     /* The second: */
     struct audit_facts target; /* the request */

@@ -28,7 +28,7 @@ static int on_intent(struct audit_select *s, const struct line *line, struct sli
     const struct audit_filter *f = s->filter;
     bool wanted = audit_filter_line(f, line) && (audit_filter_type(f, SLICE_LIT("intent")) ||
                                                  audit_filter_type(f, SLICE_LIT("outcome")));
-    struct audit_open *open;
+    struct open_request *open;
     int r = wanted ? decode(s, bytes) : 0, text = 0;
 
     if (r != 0)
@@ -38,7 +38,7 @@ static int on_intent(struct audit_select *s, const struct line *line, struct sli
         text = audit_filter_text(f, line->covered);
     if (text < 0)
         return text;
-    open = audit_pairs_open(s->open, line->id, wanted ? bytes : SLICE_NULL);
+    open = requests_open(s->open, line->id, wanted ? bytes : SLICE_NULL);
     if (!open)
         return -ENOMEM;
     open->wanted = wanted;
@@ -64,7 +64,7 @@ static int on_end(struct audit_select *s, const struct line *line, struct slice 
 
 static int on_outcome(struct audit_select *s, const struct line *line, struct slice bytes)
 {
-    struct audit_open *open = audit_pairs_close(s->open, line->id);
+    struct open_request *open = requests_close(s->open, line->id);
     int r = 0;
 
     if (!open)
@@ -115,7 +115,7 @@ int audit_select_open(struct audit_select *s)
     bool asked = audit_filter_status(f, 0) && audit_filter_type(f, SLICE_LIT("intent"));
     int r = 0;
 
-    for (const struct audit_open *o = s->open->first; asked && r == 0 && o; o = o->after)
+    for (const struct open_request *o = s->open->first; asked && r == 0 && o; o = o->after)
         if (o->wanted && o->has_text)
             r = print(s, o->record, SLICE_NULL);
     return r;

@@ -6,15 +6,15 @@
 #ifndef CENTION_CTL_AUDIT_AUDIT_SELECT_H
 #define CENTION_CTL_AUDIT_AUDIT_SELECT_H
 
+#include "audit/requests.h"
 #include "ctl/audit/audit_filter.h"
-#include "ctl/audit/audit_pairs.h"
 #include "ctl/audit/audit_print.h"
 
 /* Set up by the caller, facts zeroed. */
 struct audit_select {
     const struct audit_filter *filter;
-    bool all;                 /* checkpoint, epoch and segment records, too */
-    struct audit_pairs *open; /* of the log that the next record is of; the caller's */
+    bool all;              /* checkpoint, epoch and segment records, too */
+    struct requests *open; /* of the log that the next record is of; the caller's */
     struct audit_facts facts;
     struct audit_print print;
 };

@@ -183,14 +183,14 @@ static int run(struct show *s, struct audit_read *read, const struct audit_log *
 static int show_log(struct show *s, const struct audit_log *log, bool *damaged, struct err *err)
 {
     struct audit_read read = {.each = on_record, .arg = s, .follows = s->o->follow};
-    struct audit_pairs open = {0};
+    struct requests open = {0};
     int r;
 
     if (s->o->follow)
         audit_follow_signals();
     s->select.open = &open;
     r = run(s, &read, log, err);
-    audit_pairs_deinit(&open);
+    requests_deinit(&open);
     *damaged = read.damaged;
     return r;
 }
@@ -200,7 +200,7 @@ static int show_log(struct show *s, const struct audit_log *log, bool *damaged, 
 struct show_from {
     struct show *show;
     const struct archive_entries *logs;
-    struct audit_pairs *open; /* one for each log */
+    struct requests *open; /* one for each log */
     bool damaged;
 };
 
@@ -268,7 +268,7 @@ static int show_centre(struct show *s, struct archive *archive, bool *damaged, s
     if (r == 0)
         r = show_open(&f);
     for (size_t i = 0; f.open && i < logs.n; i++)
-        audit_pairs_deinit(&f.open[i]);
+        requests_deinit(&f.open[i]);
     free(f.open);
     archive_entries_deinit(&logs);
     *damaged = f.damaged;

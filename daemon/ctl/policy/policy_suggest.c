@@ -2,9 +2,9 @@
  * Reads what was done, and writes the policy that allows just that: for each client the products of
  * workspaces, methods and paths that hold nothing it did not do, but for the numbers in paths.
  */
+#include "audit/requests.h"
 #include "ctl/audit/audit_history.h"
 #include "ctl/audit/audit_log.h"
-#include "ctl/audit/audit_pairs.h"
 #include "ctl/command/ctl.h"
 #include "ctl/command/show.h"
 #include "ctl/policy/policy_seen.h"
@@ -35,12 +35,12 @@ static const char HELP[] =
     "78 bad configuration.\n";
 
 struct suggest {
-    struct audit_pairs open;
+    struct requests open;
     struct audit_facts facts;
     struct policy_seen seen;
 };
 
-static int on_outcome(struct suggest *s, struct slice bytes, const struct audit_open *open)
+static int on_outcome(struct suggest *s, struct slice bytes, const struct open_request *open)
 {
     int r = audit_facts_read(&s->facts, bytes);
 
@@ -56,14 +56,14 @@ static int on_outcome(struct suggest *s, struct slice bytes, const struct audit_
 static int on_record(void *arg, const struct line *line, struct slice bytes)
 {
     struct suggest *s = arg;
-    struct audit_open *open;
+    struct open_request *open;
     int r;
 
     if (line->type == LINE_INTENT)
-        return audit_pairs_open(&s->open, line->id, bytes) ? 0 : -ENOMEM;
+        return requests_open(&s->open, line->id, bytes) ? 0 : -ENOMEM;
     if (line->type != LINE_OUTCOME)
         return 0;
-    open = audit_pairs_close(&s->open, line->id);
+    open = requests_close(&s->open, line->id);
     if (!open)
         return 0; /* its intent is not at hand */
     r = on_outcome(s, bytes, open);
@@ -83,7 +83,7 @@ static int suggest(const struct audit_log *log, const struct policy *known)
     else if (!policy_write(stdout, &s.seen))
         code = show_failure("no request was answered 2xx by which a client could be known",
                             CTL_FAILED);
-    audit_pairs_deinit(&s.open);
+    requests_deinit(&s.open);
     audit_facts_deinit(&s.facts);
     policy_seen_deinit(&s.seen);
     return read.damaged ? CTL_FAILED : code;

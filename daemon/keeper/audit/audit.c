@@ -484,7 +484,7 @@ int audit_stop(struct audit *a)
     return r < 0 ? r : ledger_seal(l, NULL);
 }
 
-static int orphan(void *arg, struct slice request_id)
+static int add_unknown_outcome(struct audit *a, struct slice request_id)
 {
     struct record_outcome o = {
         .request_id = request_id,
@@ -492,7 +492,7 @@ static int orphan(void *arg, struct slice request_id)
         .error = SLICE_LIT("the keeper stopped before the outcome was known"),
     };
 
-    return audit_outcome(arg, &o);
+    return audit_outcome(a, &o);
 }
 
 static int record_truncated_tail(void *arg, const struct truncated_tail *tail)
@@ -518,7 +518,8 @@ static int begin_recovered(struct audit *a)
     if (r == 0 && orphans) {
         log_warning("audit_recovered", "segment=%s/%s requests_without_outcome=%" PRIu64, a->path,
                     a->ledger.active.name, orphans);
-        r = requests_each(&rec->verify.open, orphan, a);
+        for (const struct open_request *o = rec->verify.open.first; r == 0 && o; o = o->after)
+            r = add_unknown_outcome(a, o->id);
     }
     return r;
 }
