@@ -39,7 +39,7 @@ symbols "$tool" | grep -q '^policy_decide' || { echo "wall: no policy in $tool?"
 none "$proxy" '^(signer|signing|keystore|keyfile|audit|keeper|epoch|record|chain|verify|seal|mac|redact|redaction|fields|policy|token|rate|users|authorize)_' 'code of the keeper'
 none "$proxy" '^(EVP_MAC|HMAC)' 'the means to sign'
 none "$tool" '^(signer|signing|keystore|keyfile|keeper|epoch|fields_key|authorize)_' 'code of the keeper'
-# What the tool reads from elsewhere it reads through rooms of their own (centre/centre.h).
+# What the tool reads from elsewhere it reads through rooms of their own (central/archive.h).
 if [ -f libctl.a ]; then
     none libctl.a '^(PQ[a-z]|js_|nats)' 'calls of a database or message library'
     none libcentral.a '^(PQ[a-z]|js_|nats)' 'calls of a database or message library'

@@ -6,7 +6,6 @@
 
 #include "base/process.h"
 #include "ctl/command/ctl.h"
-#include "policy/policy.h"
 
 #include <stdio.h>
 #include <string.h>

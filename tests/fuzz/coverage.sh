@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 sh tests/fuzz/build.sh coverage "$@"
 
 with= # of the centres whose library is there
-! pkg-config --exists libnats || with="daemon/central/nats/js_ack.c daemon/central/nats/js_config.c \
+! pkg-config --exists libnats || with="daemon/central/nats/js_ack.c \
     daemon/central/nats/js_form.c daemon/central/nats/js_url.c"
 ! pkg-config --exists libpq || with="$with daemon/central/postgres/pg_target.c"
 
@@ -22,10 +22,10 @@ subject() { # TARGET
     h2) echo daemon/proxy/h2/*.c ;;
     http) echo daemon/http/*.c ;;
     json) echo daemon/api/json.c daemon/api/canon.c ;;
-    keeper) echo daemon/keeper/keeper.c daemon/keeper/check.c daemon/keeper/authorize.c daemon/keeper/audit/pending.c \
-        daemon/keeper/signing.c daemon/keeper/redaction/redaction.c daemon/wall/codec.c daemon/wall/link.c daemon/audit/record.c ;;
+    keeper) echo daemon/keeper/keeper.c daemon/keeper/authorize.c daemon/keeper/audit/pending.c \
+        daemon/keeper/signer.c daemon/keeper/redaction/redaction.c daemon/wall/codec.c daemon/wall/link.c daemon/audit/record.c ;;
     pattern) echo daemon/api/pattern.c ;;
-    ship) echo daemon/audit/receipt.c daemon/ship/tail.c daemon/audit/segment_reader.c \
+    ship) echo daemon/audit/receipt.c daemon/ship/tail.c daemon/audit/segments.c daemon/audit/log_reader.c \
         daemon/ship/admin_socket.c ;;
     sinks) echo $with ;;
     trail) echo daemon/audit/verify.c daemon/audit/line.c daemon/audit/requests.c daemon/audit/parse.c ;;
