@@ -6,7 +6,7 @@
 
 #include "audit/parse.h"
 
-static bool take_time(struct slice *s, struct slice *out)
+static bool parse_time(struct slice *s, struct slice *out)
 {
     static const char SHAPE[] = "dddd-dd-ddTdd:dd:dd.ddddddZ";
 
@@ -50,7 +50,7 @@ static bool has_control(struct slice s)
 }
 
 /* Splits the end off *bytes. */
-static bool take_end(struct slice *bytes, struct chain_hash *hash)
+static bool parse_end(struct slice *bytes, struct chain_hash *hash)
 {
     struct slice end;
 
@@ -88,11 +88,11 @@ const char *line_read(struct slice bytes, struct line *out)
     if (has_control(bytes))
         return "it holds a control character";
     out->covered = bytes;
-    if (!take_end(&out->covered, &out->hash))
+    if (!parse_end(&out->covered, &out->hash))
         return "it doesn't end with a record's hash";
     s = out->covered;
     if (!parse_literal(&s, SLICE_LIT("{\"seq\":")) || !parse_number(&s, &out->seq) ||
-        !parse_literal(&s, SLICE_LIT(",\"time\":\"")) || !take_time(&s, &out->time) ||
+        !parse_literal(&s, SLICE_LIT(",\"time\":\"")) || !parse_time(&s, &out->time) ||
         !parse_literal(&s, SLICE_LIT("\",\"type\":\"")) || !parse_quoted(&s, &out->word))
         return "it doesn't begin as a record does";
     if (out->word.len == 0)
