@@ -200,7 +200,7 @@ static struct slice decoded(struct job *job, const struct json_token *t)
 
 /* Puts an object's members in order on the stack: [*first, members_len). CANON_BAD for a key twice.
  */
-static int gather(struct job *job, uint32_t object, size_t *first)
+static int collect(struct job *job, uint32_t object, size_t *first)
 {
     struct canon *canon = job->canon;
     const struct json_token *t = job->tokens;
@@ -281,7 +281,7 @@ static int put_flat(struct job *job, uint32_t index)
         put_decoded(job, &t[index]);
         return 0;
     }
-    r = gather(job, index, &first);
+    r = collect(job, index, &first);
     for (size_t i = first, end = job->canon->members_len; i < end && r == 0; i++) {
         if (i > first)
             put(job, ":", 1);
@@ -296,7 +296,7 @@ static int put_json(struct job *job, uint32_t index);
 static int put_json_object(struct job *job, uint32_t index)
 {
     size_t first;
-    int r = gather(job, index, &first);
+    int r = collect(job, index, &first);
 
     put(job, "{", 1);
     for (size_t i = first, end = job->canon->members_len; i < end && r == 0; i++) {
@@ -375,7 +375,7 @@ static int canon_fields(struct job *job, enum canon_nested nested)
     size_t first, n;
     int r;
 
-    r = gather(job, 0, &first);
+    r = collect(job, 0, &first);
     if (r)
         return r;
     n = canon->members_len;

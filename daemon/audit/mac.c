@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 enum {
-    MAC_GATHER = 1024, /* bytes of small pieces that are hashed together */
+    MAC_BATCH = 1024, /* bytes of small pieces that are hashed together */
 };
 
 struct mac {
@@ -79,53 +79,53 @@ int mac_field(struct mac *m, struct slice value, unsigned char out[MAC_BYTES])
 }
 
 /* Small pieces on their way into the hash. */
-struct gather {
+struct batch {
     struct mac *mac;
     size_t n;
-    unsigned char bytes[MAC_GATHER];
+    unsigned char bytes[MAC_BATCH];
 };
 
-static bool flush(struct gather *g)
+static bool flush(struct batch *b)
 {
-    size_t n = g->n;
+    size_t n = b->n;
 
-    g->n = 0;
-    return put(g->mac, g->bytes, n);
+    b->n = 0;
+    return put(b->mac, b->bytes, n);
 }
 
-static bool gather(struct gather *g, const void *data, size_t n)
+static bool add(struct batch *b, const void *data, size_t n)
 {
-    if (n > sizeof(g->bytes) - g->n && !flush(g))
+    if (n > sizeof(b->bytes) - b->n && !flush(b))
         return false;
-    if (n > sizeof(g->bytes))
-        return put(g->mac, data, n);
+    if (n > sizeof(b->bytes))
+        return put(b->mac, data, n);
     if (n)
-        memcpy(g->bytes + g->n, data, n);
-    g->n += n;
+        memcpy(b->bytes + b->n, data, n);
+    b->n += n;
     return true;
 }
 
-static bool gather_counted(struct gather *g, struct slice s)
+static bool add_counted(struct batch *b, struct slice s)
 {
     unsigned char length[4] = {(unsigned char)(s.len >> 24), (unsigned char)(s.len >> 16),
                                (unsigned char)(s.len >> 8), (unsigned char)s.len};
 
-    return gather(g, length, sizeof(length)) && gather(g, s.data, s.len);
+    return add(b, length, sizeof(length)) && add(b, s.data, s.len);
 }
 
 int mac_body(struct mac *m, const struct request_field *fields, uint32_t n,
              unsigned char out[MAC_BYTES])
 {
     static const char LABEL[] = "cention-audit-body-1";
-    struct gather g;
+    struct batch b;
     bool good;
 
-    g.mac = m;
-    g.n = 0;
-    good = begin(m) && gather(&g, LABEL, sizeof(LABEL));
+    b.mac = m;
+    b.n = 0;
+    good = begin(m) && add(&b, LABEL, sizeof(LABEL));
     for (uint32_t i = 0; good && i < n; i++)
-        good = gather_counted(&g, fields[i].name) && gather_counted(&g, fields[i].value);
-    good = good && flush(&g);
+        good = add_counted(&b, fields[i].name) && add_counted(&b, fields[i].value);
+    good = good && flush(&b);
     return end(m, good, out);
 }
 

@@ -403,7 +403,7 @@ static enum http_result scan(const char *data, size_t len, bool request,
 }
 
 /* The head is whole and every line of it well formed: fill in. */
-static void gather(const char *data, size_t end, bool request, struct http_head *head)
+static void collect(const char *data, size_t end, bool request, struct http_head *head)
 {
     struct slice line = SLICE_NULL;
     const char *why;
@@ -430,7 +430,7 @@ enum http_result http_request_parse(const char *data, size_t len, struct http_pr
 
     if (r != HTTP_DONE)
         return r;
-    gather(data, end, true, head);
+    collect(data, end, true, head);
     r = read_framing(head, why);
     return r == HTTP_DONE ? check_request(head, why) : r;
 }
@@ -455,7 +455,7 @@ enum http_result http_answer_parse(const char *data, size_t len, bool to_head,
 
     if (r != HTTP_DONE)
         return r;
-    gather(data, end, false, head);
+    collect(data, end, false, head);
     return frame_answer(head, to_head, why);
 }
 

@@ -16,7 +16,7 @@ subject() { # TARGET
     case $1 in
     api) echo daemon/api/api_load.c daemon/api/doc.c daemon/api/schema_load.c daemon/api/schema.c ;;
     canon) echo daemon/api/canon.c daemon/api/json.c daemon/api/string_to_sign.c ;;
-    centre) echo daemon/ctl/central/archive_check.c daemon/ctl/central/archive_verify.c daemon/ctl/central/archive_hosts.c daemon/ctl/central/finding.c \
+    archive) echo daemon/ctl/central/archive_check.c daemon/ctl/central/archive_verify.c daemon/ctl/central/archive_hosts.c daemon/ctl/central/finding.c \
         daemon/ctl/central/identities.c ;;
     config) echo daemon/proxy/proxy_conf.c daemon/keeper/keeper_conf.c daemon/ship/ship_conf.c daemon/base/settings.c daemon/keeper/redaction/redaction_rules.c ;;
     h2) echo daemon/proxy/h2/*.c ;;
@@ -28,7 +28,7 @@ subject() { # TARGET
     ship) echo daemon/audit/receipt.c daemon/ship/tail.c daemon/audit/segments.c daemon/audit/log_reader.c \
         daemon/ship/admin_socket.c ;;
     sinks) echo $with ;;
-    trail) echo daemon/audit/verify.c daemon/audit/line.c daemon/audit/requests.c daemon/audit/parse.c ;;
+    audit) echo daemon/audit/verify.c daemon/audit/line.c daemon/audit/requests.c daemon/audit/parse.c ;;
     validate) echo daemon/api/validate.c daemon/api/schema.c ;;
     wire) echo daemon/wall/codec.c ;;
     esac

@@ -39,7 +39,7 @@ static bool number(struct json_object *of, const char *name, uint64_t *out)
     return true;
 }
 
-static void take(struct audit_facts *f)
+static void read_members(struct audit_facts *f)
 {
     struct json_object *client = member(f->doc, "client");
     uint64_t status = 0;
@@ -92,7 +92,7 @@ int audit_facts_read(struct audit_facts *f, struct slice bytes)
         reset(f);
         return -EBADMSG;
     }
-    take(f);
+    read_members(f);
     return 0;
 }
 

@@ -419,12 +419,13 @@ int audit_intent(struct audit *a, const struct sign_request *sign, struct slice 
     struct ledger *l = &a->ledger;
     struct draft d = ledger_draft(l);
     struct record_redaction how;
-    struct sign_request veiled;
-    int r =
-        backlog_takes(&a->backlog, l) ? redact_intent(a->redaction, sign, &veiled, &how) : -EDQUOT;
+    struct sign_request redacted;
+    int r = backlog_takes(&a->backlog, l) ? redact_intent(a->redaction, sign, &redacted, &how)
+                                          : -EDQUOT;
 
     if (r == 0)
-        r = ledger_add(l, LEDGER_NEW, &d, record_intent(&l->batch, &d.head, &veiled, &how, key_id));
+        r = ledger_add(l, LEDGER_NEW, &d,
+                       record_intent(&l->batch, &d.head, &redacted, &how, key_id));
     if (r == 0)
         l->open++;
     return r;
@@ -434,11 +435,11 @@ int audit_outcome(struct audit *a, const struct record_outcome *outcome)
 {
     struct ledger *l = &a->ledger;
     struct draft d = ledger_draft(l);
-    struct record_outcome veiled = *outcome;
+    struct record_outcome redacted = *outcome;
     int r;
 
-    veiled.error = redact_text(outcome->error);
-    r = ledger_add(l, LEDGER_END, &d, record_outcome(&l->batch, &d.head, &veiled));
+    redacted.error = redact_text(outcome->error);
+    r = ledger_add(l, LEDGER_END, &d, record_outcome(&l->batch, &d.head, &redacted));
 
     if (r == 0 && l->open)
         l->open--;
@@ -449,12 +450,12 @@ int audit_reject(struct audit *a, const struct reject_request *reject)
 {
     struct ledger *l = &a->ledger;
     struct draft d = ledger_draft(l);
-    struct reject_request veiled;
+    struct reject_request redacted;
 
     if (!backlog_takes(&a->backlog, l))
         return -EDQUOT;
-    redact_reject(a->redaction, reject, &veiled);
-    return ledger_add(l, LEDGER_NEW, &d, record_reject(&l->batch, &d.head, &veiled));
+    redact_reject(a->redaction, reject, &redacted);
+    return ledger_add(l, LEDGER_NEW, &d, record_reject(&l->batch, &d.head, &redacted));
 }
 
 int audit_key(struct audit *a, struct slice workspace, struct slice key_id, const char *event)

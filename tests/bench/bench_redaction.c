@@ -85,7 +85,7 @@ static double measure(struct redaction *redaction, const struct sign_request *si
 
 int main(void)
 {
-    char folder[] = "/tmp/bench_veil.XXXXXX";
+    char folder[] = "/tmp/bench_redaction.XXXXXX";
     struct sign_request sign = {.method = SLICE_LIT("PUT"),
                                 .path = SLICE_LIT("/v1/area/7"),
                                 .n_fields = sizeof(FIELDS) / sizeof(FIELDS[0]),
