@@ -226,7 +226,7 @@ static bool goes_on(struct slice s, size_t at, struct slice word)
            slice_eq_nocase(slice_cut(slice_of(s.data + at, s.len - at), word.len), word);
 }
 
-/* Whether a word that tells of an address or a number has its first m or p at `at`. */
+/* Whether a word for an address or a number has its first m or p at `at`. */
 static bool telling(struct slice s, size_t at)
 {
     if (goes_on(s, at, SLICE_LIT("phone")) || goes_on(s, at, SLICE_LIT("mobile")))

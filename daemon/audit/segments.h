@@ -32,7 +32,7 @@ int segment_open(int directory, uint64_t first, bool packed) MUST_CHECK;
 
 /*
  * Whether a keeper holds the lock of the log in this directory, asked without taking it
- * (/proc/locks). False where that can't be told: for a copy, or a keeper in another container.
+ * (/proc/locks). False where that can't be seen: for a copy, or a keeper in another container.
  */
 bool segments_are_written(int directory);
 

@@ -67,7 +67,7 @@ static inline uint64_t ascii_load_few(const unsigned char *p, size_t n)
                : p[0] | (uint64_t)p[n / 2] << (8 * (n / 2)) | (uint64_t)p[n - 1] << (8 * (n - 1));
 }
 
-/* The bytes that are not plain, as ascii_equal tells them. */
+/* The bytes that are not plain, as ascii_equal finds them. */
 static inline uint64_t ascii_not(uint64_t v, bool del_is_plain)
 {
     uint64_t found = v | (v - ASCII_ONES * 0x20);

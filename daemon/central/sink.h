@@ -1,9 +1,9 @@
 /*
  * Where audit records go: one interface for every kind of centre. The shipper (shipper.h) hands a
- * sink batches of records that are durable here, in order, and the sink tells up to which record
+ * sink batches of records that are durable here, in order, and the sink reports up to which record
  * the centre has made them durable there. A sink connects, and connects again, by itself; nothing
  * in it blocks the loop. What a centre holds is never overwritten: a different record at the place
- * of one that is shipped is told as a conflict.
+ * of one that is shipped is reported as a conflict.
  *
  *   DOWN --ready(head)--> UP --ship, acknowledged ...--> UP
  *     ^------lost(why)----/
@@ -44,7 +44,7 @@ enum {
     SHIP_WHY = 256,
 };
 
-/* What goes wrong with a log as this host sees it; told to the centre, which keeps it as evidence.
+/* What goes wrong with a log as this host sees it; sent to the centre, which keeps it as evidence.
  */
 enum ship_alarm_kind {
     SHIP_TRUNCATED, /* the local log ends before the centre's last record of it */
@@ -65,7 +65,8 @@ struct ship_alarm {
 /* "truncated" and so on. */
 const char *ship_alarm_name(enum ship_alarm_kind kind);
 
-/* What a sink tells the shipper, always from the loop and never from within a call to the sink. */
+/* What a sink reports to the shipper, always from the loop and never from within a call to the
+ * sink. */
 struct sink_events {
     /* Connected and checked: the last record of this log at the centre. */
     void (*ready)(void *arg, const struct ship_place *head);
@@ -73,8 +74,8 @@ struct sink_events {
     void (*acknowledged)(void *arg, uint64_t seq);
     /* The centre has another record at the place of *here. Nothing behind it was taken. */
     void (*conflict)(void *arg, const struct ship_place *here, const struct ship_place *there);
-    /* Not connected any more, or not able to: why, a sentence without a secret. Told once for each
-     * attempt that fails. */
+    /* Not connected any more, or not able to: why, a sentence without a secret. Called once for
+     * each attempt that fails. */
     void (*lost)(void *arg, const char *why);
 };
 
@@ -91,7 +92,7 @@ struct sink_kind {
                  const struct sink_events *events, void *arg);
     /*
      * Takes a batch; what it needs later it copies or sends before it returns. Called only while
-     * UP, and with at most `window` batches not yet acknowledged. 0; -ENOMEM: told again later.
+     * UP, and with at most `window` batches not yet acknowledged. 0; -ENOMEM: called again later.
      */
     int (*ship)(struct sink *sink, const struct ship_batch *batch);
     /* Keeps an alarm at the centre, once for each (kind, here, there); lost when not UP. */

@@ -84,7 +84,7 @@ enum http_result http_answer_parse(const char *data, size_t len, bool to_head,
 
 /*
  * The same checks for an answer whose status and fields came in another form than text (HTTP/2):
- * fills in the framing; HTTP_UNTIL_CLOSE means that no length was told. Transfer-Encoding is bad.
+ * fills in the framing; HTTP_UNTIL_CLOSE means that no length was given. Transfer-Encoding is bad.
  */
 enum http_result http_answer_check(struct http_head *head, const char **why);
 

@@ -13,9 +13,9 @@ struct command;
 
 /*
  * Starts argv (searched in PATH) with default signals and no descriptor but the standard three.
- * `ended` is told once: what a shell would make of the end, the exit code or 128 and the signal;
- * `stopped` when it died of the SIGTERM that command_stop sent. -errno with err filled when it
- * can't be started.
+ * `ended` is called once with what a shell would make of the end, the exit code or 128 and the
+ * signal; `stopped` when it died of the SIGTERM that command_stop sent. -errno with err filled when
+ * it can't be started.
  */
 int command_start(struct command **out, struct loop *loop, char *const *argv,
                   void (*ended)(void *arg, int code, bool stopped), void *arg,

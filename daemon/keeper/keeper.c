@@ -185,8 +185,8 @@ static void send_state(struct peer *p, enum wire_type type, uint64_t id)
     (void)peer_send(p, &s.message);
 }
 
-/* Trouble with the audit log is told at once, not with the next ping: there may be none. */
-static void tell_trouble(struct keeper *k)
+/* Trouble with the audit log is reported at once, not with the next ping: there may be none. */
+static void report_trouble(struct keeper *k)
 {
     struct audit_state s = audit_state(k->audit);
     bool reason = s.reason[0] != '\0';
@@ -219,7 +219,7 @@ static void keeper_commit(struct keeper *k)
     for (size_t i = 0; i < k->answers.n; i++)
         answer_send(&k->answers.list[i], durable);
     answers_clear(&k->answers);
-    tell_trouble(k);
+    report_trouble(k);
     if (!k->stopped)
         loop_defer(k->loop, &k->tend);
 }
@@ -259,7 +259,7 @@ static void keeper_tend(void *arg)
 
     if (due == 0)
         due = audit_tend(k->audit, oldest(k)) < 0 ? UINT64_MAX : audit_due(k->audit);
-    tell_trouble(k);
+    report_trouble(k);
     if (due == UINT64_MAX)
         loop_timer_clear(&k->tend_time);
     else

@@ -31,8 +31,8 @@ int keeper_begin(struct keeper *keeper) MUST_CHECK;
 
 /*
  * `failed` is called once, from the loop, when the audit log takes nothing new any more; proxies
- * have been told then. The caller ends the keeper; keeper_pending says how many requests still owe
- * an outcome.
+ * have the reason by then. The caller ends the keeper; keeper_pending says how many requests still
+ * owe an outcome.
  */
 void keeper_on_failure(struct keeper *keeper, void (*failed)(void *arg), void *arg);
 size_t keeper_pending(const struct keeper *keeper);

@@ -1,5 +1,5 @@
 /*
- * keeper.conf: what the keeper is told by its administrator, read and checked as a whole.
+ * keeper.conf: the keeper's settings, read and checked as a whole.
  */
 #ifndef CENTION_KEEPER_KEEPER_CONF_H
 #define CENTION_KEEPER_KEEPER_CONF_H

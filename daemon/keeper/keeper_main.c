@@ -30,7 +30,7 @@
 
 enum {
     /* When the audit log can't be written, microseconds: */
-    FAILED_TELL_US = 1000000, /* everyone is told why so long, */
+    FAILED_TELL_US = 1000000, /* requests are refused with the reason for so long, */
     FAILED_LOOK_US = 100000,
     FAILED_END_US = 3000000, /* requests under way may take so long to end, */
     FULL_END_US = 30000000,  /* or so long when their outcome can be recorded */
@@ -134,8 +134,9 @@ static void server_end(struct server *s)
 /* ---- when the audit log can't be written ---- */
 
 /*
- * The keeper ends, so that the next start finds out what is on the disk. Before that everyone is
- * told why for a moment, and the requests under way may end: recorded when the log is only full.
+ * The keeper ends, so that the next start finds out what is on the disk. Before that
+ * requests are refused with the reason for a moment, and the requests under way may end: recorded
+ * when the log is only full.
  */
 static void on_failing(void *arg)
 {

@@ -47,6 +47,6 @@ struct slice state_refusal(const struct audit *audit)
 {
     struct audit_state s = audit_state(audit);
 
-    /* What else may be wrong names files; monitors are told. */
+    /* What else may be wrong names files: it is for monitors, not for clients. */
     return s.passing ? slice_str(s.reason) : SLICE_LIT("the audit log can't be written");
 }

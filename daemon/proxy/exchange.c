@@ -353,7 +353,7 @@ static void exchange_lost(struct exchange *x)
     }
 }
 
-/* The upstream answered, but nobody can be told of a success that is not on record. */
+/* The upstream answered, but no success may be reported that is not on record. */
 static void exchange_unrecorded(struct exchange *x)
 {
     refuse(&x->refusal, 500, "audit_unavailable",

@@ -11,7 +11,7 @@ int ship_sink_new(struct sink **out, const struct ship_sink_conf *conf, const ch
                   struct err *err) MUST_CHECK;
 
 /*
- * Keeps the TCP ports of the sink's servers, or any port when they can't be told. Errors as above,
+ * Keeps the TCP ports of the sink's servers, or any port when they aren't known. Errors as above,
  * or -ENOSPC.
  */
 int ship_sink_ports(struct sandbox *kept, const struct ship_sink_conf *conf, const char *conf_path,

@@ -446,7 +446,7 @@ int tail_next(struct tail *t, struct ship_batch *batch)
         t->records[n++] = (struct ship_record){t->last, text};
         bytes += text.len;
     }
-    /* What is wrong behind good records is told when it is their turn. */
+    /* An error behind good records is reported after them. */
     if (n)
         return give(t, batch, n, bytes);
     return r == 0 ? at_end(t, text.len > 0) : damage(t, r);

@@ -17,7 +17,7 @@ enum {
 struct js_ack {
     uint64_t seq; /* where it is in the stream; 0 with an error */
     bool failed;
-    uint64_t code; /* the server's err_code, 0: none was told */
+    uint64_t code; /* the server's err_code, 0: it gave none */
     char why[192]; /* the server's description, printable */
 };
 

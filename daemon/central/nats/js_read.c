@@ -377,7 +377,7 @@ static int js_reading_alarm(struct js_reading *reading, natsMsg *msg, uint64_t r
     struct js_alarm a;
     struct archive_alarm alarm;
 
-    /* Whose it is the subject tells, which a host's user may have no other of. */
+    /* The subject says whose it is: a host's user may publish to no other. */
     (void)js_alarm_subject_read(natsMsg_GetSubject(msg), &log);
     if (!js_alarm_read(slice_of(natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg)), &a) ||
         memcmp(&a.log, &log, sizeof(log)) != 0) {

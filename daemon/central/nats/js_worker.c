@@ -50,7 +50,7 @@ enum event_kind {
     LOST,
 };
 
-struct event_told {
+struct worker_event {
     enum event_kind kind;
     struct ship_place here, there;
     char why[SHIP_WHY];
@@ -62,7 +62,7 @@ struct js_worker {
     struct mailbox *box;
     struct mail mail;
     pthread_t thread;
-    bool *gone; /* the loop's: set when it is freed while an event is told */
+    bool *gone; /* the loop's: set when it is freed from within its event */
     struct loop_timer pulse;
     atomic_uint pulses; /* since the thread gave a sign */
 
@@ -70,8 +70,8 @@ struct js_worker {
     pthread_cond_t changed;
     /* Under the lock. */
     bool stop;
-    bool posted;             /* the mail is on its way */
-    struct event_told event; /* that the loop has not been told; one at a time */
+    bool posted;               /* the mail is on its way */
+    struct worker_event event; /* not yet handed to the loop; one at a time */
     bool acked;
     uint64_t acked_seq;
     struct job *jobs, **jobs_end;
@@ -110,7 +110,7 @@ static void worker_post(struct js_worker *w)
 static void worker_deliver(struct mail *mail)
 {
     struct js_worker *w = mail->arg;
-    struct event_told event;
+    struct worker_event event;
     uint64_t seq;
     bool acked, gone = false;
 
@@ -255,8 +255,8 @@ static void worker_wait(struct js_worker *w, unsigned ms)
     worker_lives(w);
 }
 
-/* Returns when the loop was told, and its callback is over. */
-static void worker_tell(struct js_worker *w, const struct event_told *event)
+/* Returns when the loop has had the event and its callback is over. */
+static void worker_tell(struct js_worker *w, const struct worker_event *event)
 {
     (void)pthread_mutex_lock(&w->lock);
     if (!w->stop) {
@@ -295,7 +295,7 @@ static int worker_answers(struct js_worker *w, int64_t ms, char *why)
         (void)pthread_mutex_unlock(&w->lock);
     }
     if (r == JS_CONFLICT) {
-        worker_tell(w, &(struct event_told){
+        worker_tell(w, &(struct worker_event){
                            .kind = CONFLICT, .here = w->session.here, .there = w->session.there});
         return -EIO;
     }
@@ -404,7 +404,7 @@ static void worker_set_connection(struct js_worker *w, natsConnection *nc)
 
 static void worker_session(struct js_worker *w, char *why)
 {
-    struct event_told event = {.kind = READY};
+    struct worker_event event = {.kind = READY};
     int r = -ENOTCONN;
 
     for (size_t i = 0; i < w->session.options.url->n && r < 0 && !worker_stopping(w); i++)
@@ -432,7 +432,7 @@ static void *worker_run(void *arg)
     struct js_worker *w = arg;
 
     while (!worker_stopping(w)) {
-        struct event_told event = {.kind = LOST};
+        struct worker_event event = {.kind = LOST};
 
         worker_session(w, event.why);
         worker_tell(w, &event);

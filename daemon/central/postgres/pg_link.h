@@ -2,8 +2,8 @@
  * A connection to PostgreSQL on the loop (libpq, nonblocking, in pipeline mode), made again when it
  * is lost. Servers, and a name's addresses, are tried one after the other, each for as long as the
  * target says; whoever uses the link may refuse a server, too (pg_link_fail before
- * pg_link_settle). When none is left in a round it is told why, and there is a pause before the
- * next: 0.1 s, doubled each time up to 5 s, less a random part of up to a half.
+ * pg_link_settle). When none is left in a round, it is called with the reason, and there is a pause
+ * before the next: 0.1 s, doubled each time up to 5 s, less a random part of up to a half.
  *
  *   PAUSE --time--> LOOKUP --address--> CONNECTING --> OPEN --pg_link_settle--> SETTLED
  *     ^                ^---------------------|-----------|                         |
@@ -55,7 +55,7 @@ void pg_link_expect(struct pg_link *link, uint64_t within_us);
 void pg_link_settle(struct pg_link *link);
 void pg_link_useful(struct pg_link *link);
 
-/* Gives this connection up, at the end of the turn; no result is told from now on. */
+/* Gives this connection up, at the end of the turn; no result is reported from now on. */
 void pg_link_fail(struct pg_link *link, const char *why);
 
 /* The first line of a message of libpq or of the server: never longer than PG_WHY with its end. */

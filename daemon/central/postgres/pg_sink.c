@@ -296,7 +296,7 @@ static int pg_ship(struct sink *sink, const struct ship_batch *batch)
     PGconn *conn = s->up ? pg_link_conn(s->link) : NULL;
 
     if (!conn || s->conflicted)
-        return 0; /* lost, which is told in a moment; or nothing counts any more */
+        return 0; /* lost, which is reported in a moment; or nothing counts any more */
     if (s->ships == WINDOW || s->n == ASKED_MAX)
         return -ENOMEM;
     return send_batch(s, conn, batch);

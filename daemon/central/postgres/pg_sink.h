@@ -1,7 +1,7 @@
 /*
  * The sink that is the archive of record: PostgreSQL, asynchronous on the loop (libpq).
  *
- * What it tells as acknowledged was committed with synchronous_commit on by a server that has
+ * What it reports as acknowledged was committed with synchronous_commit on by a server that has
  * fsync and full_page_writes on and (`standby`) waits for a standby; a commit that was let go
  * without the standby's word, of which the server only warns, doesn't count. When the server
  * answers nothing for `timeout_us`, or has a lower timeline than one seen before (it was replaced

@@ -81,7 +81,7 @@ static void find_here(struct archive_check *c, enum finding_kind kind,
          item->sound ? item->line.time.data : c->time, item->record->host, NULL);
 }
 
-/* ---- what the log tells of itself ---- */
+/* ---- what the log says of itself ---- */
 
 /* `,"heartbeat":N` at the end of a start record. */
 static void note_start(struct archive_check *c, const struct line *line)

@@ -2,9 +2,9 @@
  * One log as a centre has it, verified record by record in memory that doesn't grow with it: what
  * audit/verify.h proves, and what only a centre can show: that what stands beside a line agrees
  * with it, that no record is missing or there twice. Behind each damage it goes on at the next
- * record that fits, so that several are all told; neighbours with the same fault are one finding.
+ * record that fits, so that each is found; neighbours with the same fault are one finding.
  *
- * One altered record is told by its seq when the record behind it follows from the hash that it
+ * One altered record is named by its seq when the record behind it follows from the hash that it
  * had.
  */
 #ifndef CENTION_CTL_CENTRAL_ARCHIVE_CHECK_H

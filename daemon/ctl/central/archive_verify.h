@@ -1,8 +1,8 @@
 /*
  * `audit verify --from`: every log that a centre holds, each verified as it arrived
  * (archive_check.h), then what the shippers left as evidence, who is silent, and who isn't there;
- * told as a table of hosts and a list of findings. Memory grows with hosts and findings, not with
- * records.
+ * printed as a table of hosts and a list of findings. Memory grows with hosts and findings, not
+ * with records.
  */
 #ifndef CENTION_CTL_CENTRAL_ARCHIVE_VERIFY_H
 #define CENTION_CTL_CENTRAL_ARCHIVE_VERIFY_H

@@ -52,7 +52,7 @@ int audit_check(const char *directory, struct err *err)
     return r;
 }
 
-/* The file comes before the key: a key without any segment tells that segments were removed. */
+/* The file comes before the key: a key without any segment means that segments were removed. */
 static int begin_log(struct audit *a, struct err *err)
 {
     static const struct chain_hash ZEROS;

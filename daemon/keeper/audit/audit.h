@@ -1,7 +1,7 @@
 /*
  * The audit log: records are numbered, appended to the newest `audit-<first seq>.jsonl` of a
  * directory, and made durable together: one write and one fdatasync(2) for all records of a turn.
- * Nothing that depends on a record may be told to anyone before audit_commit returned 0.
+ * Nothing that depends on a record may be reported to anyone before audit_commit returned 0.
  *
  * The records form a hash chain that is signed from time to time, by a key that is replaced and
  * erased at least at every new segment (doc/audit-format.md).

@@ -1,7 +1,7 @@
 /*
- * What the audit log on the disk tells when a keeper starts: that its end is whole and sound, where
- * the next record goes, how much of a truncated end a crash left, and which requests were signed
- * but never got an outcome.
+ * What a keeper finds in the audit log on the disk when it starts: that its end is whole and sound,
+ * where the next record goes, how much of a truncated end a crash left, and which requests were
+ * signed but never got an outcome.
  */
 #ifndef CENTION_KEEPER_AUDIT_RECOVER_H
 #define CENTION_KEEPER_AUDIT_RECOVER_H

@@ -225,7 +225,7 @@ static int pack(struct retention *a)
 
 /* ---- retiring ---- */
 
-/* When the segment began; 0 when that can't be told. */
+/* When the segment began; 0 when that isn't known. */
 static uint64_t began(const struct retention *a, uint64_t first)
 {
     struct segment_reader reader = SEGMENT_READER_INIT;
@@ -335,7 +335,7 @@ static int retire(struct retention *a, struct ledger *ledger, uint64_t covered)
 
 /* ---- deciding ---- */
 
-/* Whether the oldest one, which has to go, lies at every sink that a receipt is waited for from. */
+/* Whether the oldest one, which has to go, is covered by every receipt that is waited for. */
 static bool covers(struct retention *a, const struct segments *s, uint64_t covered)
 {
     char name[SEGMENT_NAME];

@@ -1,7 +1,7 @@
 /*
  * Truncated ends of segments: what a crash left behind the last whole record is moved to a file of
  * its own, `<segment>.torn` (`<segment>.2.torn` and so on when there was one before), and a
- * `recovery` record tells of it. Until that record is durable the file is called `<that>.pending`,
+ * `recovery` record names it. Until that record is durable the file is called `<that>.pending`,
  * so that a crash in between loses neither: the next start finds it and records it.
  */
 #ifndef CENTION_KEEPER_AUDIT_TRUNCATED_TAIL_H

@@ -9,7 +9,7 @@
 enum {
     CLIENTS_LISTENERS = 32,
     CLIENTS_SPARE = 64, /* past the limit until others were patient for PATIENCE_US; and again as
-                           many that are being told 503 */
+                           many that are being answered 503 */
     PATIENCE_US = 100000,
     STARVED_CLOSE = 8, /* closed at once when descriptors run out, so that the upstream has some */
     TELL_US = 1000000, /* one line in the log for what made room within this time */
@@ -28,7 +28,7 @@ struct clients {
     struct client_link waiting; /* anchor: it is the client's turn, the longest first */
     struct client_link busy;    /* anchor: all others */
     struct origin_hosts hosts;
-    uint64_t displaced, told, told_at;
+    uint64_t displaced, logged, logged_at;
     uint64_t looked;        /* displaced when all_active was last decided */
     struct loop_timer rest; /* looks for connections to close while there are more than max */
     bool all_active;        /* it found nobody */
@@ -79,11 +79,11 @@ static bool clients_displace(struct clients *s)
     if (link == &s->waiting || now - link->since < PATIENCE_US)
         return false;
     s->displaced++;
-    if (now - s->told_at >= TELL_US) {
+    if (now - s->logged_at >= TELL_US) {
         log_warning("connections_full", "connections=%u limit=%u displaced=%llu", s->count, s->max,
-                    (unsigned long long)(s->displaced - s->told));
-        s->told = s->displaced;
-        s->told_at = now;
+                    (unsigned long long)(s->displaced - s->logged));
+        s->logged = s->displaced;
+        s->logged_at = now;
     }
     client_free(link->client);
     return true;

@@ -91,15 +91,15 @@ static void put_address(uint32_t out[4], const struct in6_addr *a, bool v4)
         memcpy(out, a->s6_addr, 16);
 }
 
-/* A socket of IPv6 may hold a connection of IPv4: its addresses are told as mapped ones. */
-static bool is_address(const uint32_t told[4], unsigned family, const struct in6_addr *a)
+/* A socket of IPv6 may hold a connection of IPv4: its addresses are then mapped ones. */
+static bool is_address(const uint32_t found[4], unsigned family, const struct in6_addr *a)
 {
     struct in6_addr t;
 
     if (family == AF_INET)
-        t = mapped(told[0]);
+        t = mapped(found[0]);
     else
-        memcpy(&t, told, sizeof(t));
+        memcpy(&t, found, sizeof(t));
     return memcmp(&t, a, sizeof(t)) == 0;
 }
 

@@ -96,7 +96,7 @@ bool h2_session_leaving(const struct h2_session *s);
 int h2_session_submit(struct h2_session *s, struct h2_stream *stream, const struct http_head *head,
                       struct slice body) MUST_CHECK;
 
-/* Takes the stream out of the session without an event; the peer is told CANCEL. */
+/* Takes the stream out of the session without an event; the peer gets RST_STREAM with CANCEL. */
 void h2_session_reset(struct h2_session *s, struct h2_stream *stream);
 
 /* The owner is done with that many bytes of the stream's body. */

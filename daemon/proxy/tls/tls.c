@@ -148,7 +148,7 @@ void tls_context_free(struct tls_context *c)
     free(c);
 }
 
-/* The name that the certificate must have, and that the server is told (never an address). */
+/* The name that the certificate must have, and that is sent to the server (never an address). */
 static bool set_name(struct tls_context *c, SSL *ssl)
 {
     if (c->literal)

@@ -51,7 +51,8 @@ static int load(SSL_CTX *ssl, const char *certificate, const char *key, const ch
     return load_key(ssl, key, err);
 }
 
-/* Only HTTP/1.1 is spoken; a client that names others only is told so (RFC 7301). */
+/* Only HTTP/1.1 is spoken; a client that names others only gets an alert (RFC 7301, section 3.2).
+ */
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                            const unsigned char *in, unsigned in_len, void *arg)
 {
