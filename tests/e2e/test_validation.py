@@ -10,8 +10,8 @@ import pytest
 from rig import API, TOP, program
 
 def agent_group():
-    """The path item that README.md tells an administrator to add."""
-    text = (TOP / "README.md").read_text()
+    """The path item that doc/description.md tells an administrator to add."""
+    text = (TOP / "doc" / "description.md").read_text()
     block = re.search(r'^    "/v1/agent-group/\{id\}": \{.*?^    \}$', text, re.S | re.M).group(0)
     return json.loads("{%s}" % block)
 

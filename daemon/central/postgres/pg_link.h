@@ -2,7 +2,7 @@
  * A connection to PostgreSQL on the loop (libpq, nonblocking, in pipeline mode), made again when it
  * is lost. Servers, and a name's addresses, are tried one after the other, each for as long as the
  * target says; whoever uses the link may refuse a server, too (pg_link_fail before
- * pg_link_settle). When none is left in a round, it is called with the reason, and there is a pause
+ * pg_link_settle). When none is left in a round, the owner gets the reason, and there is a pause
  * before the next: 0.1 s, doubled each time up to 5 s, less a random part of up to a half.
  *
  *   PAUSE --time--> LOOKUP --address--> CONNECTING --> OPEN --pg_link_settle--> SETTLED
