@@ -89,8 +89,8 @@ static void begin(struct world *w)
                                    .body_bytes = 1000,
                                    .header_timeout_us = w->quick ? 40000 : 5000000,
                                    .body_timeout_us = w->quick ? 40000 : 5000000,
-                                   .idle_timeout_us = 80000,
-                                   .write_timeout_us = 40000};
+                                   .idle_timeout_us = w->quick ? 80000 : 5000000,
+                                   .write_timeout_us = w->quick ? 40000 : 5000000};
     struct client_peer peer = {.via = "tcp", .address = "test", .uid = 7};
     static struct origin_hosts hosts;
     struct client_owner owner = {.closed = on_closed, .arg = w, .hosts = &hosts};
@@ -375,7 +375,7 @@ static void congestion(void)
 static void a_client_that_does_not_read(void)
 {
     static char much[CLIENT_OUT_HIGH];
-    struct world w = {.hold = true};
+    struct world w = {.quick = true, .hold = true};
 
     begin(&w);
     say(&w, GOOD, sizeof(GOOD) - 1);

@@ -320,18 +320,32 @@ static void who_makes_room(void)
     finish(&w);
 }
 
+/* 70 connections at a server for four, all within the time that others may wait; says whether. */
+static bool crowd(struct world *w, int fds[70])
+{
+    struct err err = ERR_INIT;
+    uint64_t start;
+
+    begin(w, 4);
+    CU_ASSERT_EQUAL_FATAL(listen_unix(w, &err), 0);
+    start = loop_now();
+    for (unsigned i = 0; i < 70; i++)
+        fds[i] = dial(w);
+    run(w);
+    return loop_now() - start < 90000;
+}
+
 /* Nobody waited long enough: there are too many for a moment, and soon no more. */
 static void patience(void)
 {
-    struct err err = ERR_INIT;
     struct world w;
     int fds[70];
 
-    begin(&w, 4);
-    CU_ASSERT_EQUAL_FATAL(listen_unix(&w, &err), 0);
-    for (unsigned i = 0; i < 70; i++)
-        fds[i] = dial(&w);
-    run(&w);
+    for (unsigned tries = 1; !crowd(&w, fds) && tries < 50; tries++) { /* a busy machine */
+        for (unsigned i = 0; i < 70; i++)
+            (void)close(fds[i]);
+        finish(&w);
+    }
     CU_ASSERT_EQUAL(w.refusals, 0);
     CU_ASSERT_EQUAL(clients_count(w.clients), 68); /* two still stand outside */
     run_for(&w, 230);

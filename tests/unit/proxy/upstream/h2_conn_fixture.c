@@ -175,10 +175,10 @@ void say(struct world *w)
     (void)hear(w);
 }
 
-struct world *open_only(uint64_t response_us, uint64_t idle_us)
+struct world *open_only(uint64_t opening_us, uint64_t response_us, uint64_t idle_us)
 {
     struct world *w = calloc(1, sizeof(*w));
-    struct h2_conn_limits limits = {TIMEOUT, response_us, idle_us, 4096};
+    struct h2_conn_limits limits = {opening_us, response_us, idle_us, 4096};
     struct h2_conn_owner owner = {on_next, on_changed, on_landed, on_gone, on_ended, w};
     int fds[2], room = 1 << 17;
 
@@ -202,7 +202,7 @@ struct world *open_only(uint64_t response_us, uint64_t idle_us)
 
 struct world *begin_with(uint64_t response_us, uint64_t idle_us, uint32_t streams)
 {
-    struct world *w = open_only(response_us, idle_us);
+    struct world *w = open_only(FAR, response_us, idle_us);
 
     f_settings(&w->in, S_STREAMS, streams);
     say(w);

@@ -9,7 +9,7 @@
 
 static void waits_for_settings(void)
 {
-    struct world *w = open_only(FAR, FAR);
+    struct world *w = open_only(FAR, FAR, FAR);
 
     (void)queue_call(w, 2);
     CU_ASSERT_TRUE(h2_conn_opening(w->h2_conn));
@@ -22,7 +22,7 @@ static void waits_for_settings(void)
     CU_ASSERT_EQUAL(f_count(buf_slice(&w->sent), F_HEADERS, 0, NULL), 1);
     finish(w);
     /* None come. */
-    w = open_only(FAR, FAR);
+    w = open_only(TIMEOUT, FAR, FAR);
     (void)queue_call(w, 2);
     run(w, 2 * TIMEOUT);
     CU_ASSERT_EQUAL(w->gones, 1);
@@ -30,7 +30,7 @@ static void waits_for_settings(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(w->why, "settings"));
     finish(w);
     /* It hangs up instead. */
-    w = open_only(FAR, FAR);
+    w = open_only(FAR, FAR, FAR);
     hang_up(w);
     run(w, 2000);
     CU_ASSERT_EQUAL(w->gones, 1);

@@ -47,7 +47,7 @@ static void not_more_than_the_peer_allows(void)
     say(w);
     CU_ASSERT_EQUAL(h2_conn_calls(w->h2_conn) + w->welled, 5);
     finish(w);
-    w = open_only(FAR, FAR);
+    w = open_only(FAR, FAR, FAR);
     f_settings(&w->in, S_STREAMS, 0);
     say(w);
     CU_ASSERT_TRUE(h2_conn_opening(w->h2_conn)); /* it may still come */

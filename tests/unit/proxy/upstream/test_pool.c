@@ -201,7 +201,7 @@ static void begin(struct world *w, unsigned connections, unsigned queue)
                                  .proxy = "",
                                  .connect_timeout_us = 500 * MS,
                                  .response_timeout_us = 500 * MS,
-                                 .queue_timeout_us = 50 * MS,
+                                 .queue_timeout_us = 500 * MS,
                                  .idle_timeout_us = 5000 * MS,
                                  .max_connections = connections,
                                  .queue = queue,
