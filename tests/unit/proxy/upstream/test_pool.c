@@ -200,8 +200,8 @@ static void begin(struct world *w, unsigned connections, unsigned queue)
     struct upstream_conf conf = {.ca_file = "",
                                  .proxy = "",
                                  .connect_timeout_us = 500 * MS,
-                                 .response_timeout_us = 500 * MS,
-                                 .queue_timeout_us = 500 * MS,
+                                 .response_timeout_us = 1500 * MS,
+                                 .queue_timeout_us = 400 * MS,
                                  .idle_timeout_us = 5000 * MS,
                                  .max_connections = connections,
                                  .queue = queue,
@@ -241,7 +241,7 @@ static void run(struct world *w)
     struct loop_timer watchdog;
 
     loop_timer_init(&watchdog, w->loop, stop, w->loop);
-    loop_timer_set(&watchdog, 2000 * MS);
+    loop_timer_set(&watchdog, 10000 * MS);
     CU_ASSERT_EQUAL(loop_run(w->loop), 0);
     loop_timer_deinit(&watchdog);
 }
