@@ -24,7 +24,7 @@ void pages_deinit(struct pages *p)
 }
 
 /* A page ends between two numbers: records of one number stay together. */
-static int take(void *arg, const struct archive_record *record)
+static int add_record(void *arg, const struct archive_record *record)
 {
     struct page_record kept = {.record = *record};
     struct pages *p = arg;
@@ -53,7 +53,7 @@ static int load(struct pages *p, struct err *err)
         return 0;
     p->full = false;
     p->taken = 0;
-    r = p->archive->kind->records(p->archive, &p->log, first, take, p, err);
+    r = p->archive->kind->records(p->archive, &p->log, first, add_record, p, err);
     if (p->full)
         return 0;
     p->first = 0;

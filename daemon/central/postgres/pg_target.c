@@ -64,7 +64,7 @@ static int split(struct pg_target *t, const char *host, const char *hostaddr, co
     return 0;
 }
 
-static int take(struct pg_target *t, const PQconninfoOption *options, struct err *err)
+static int read_options(struct pg_target *t, const PQconninfoOption *options, struct err *err)
 {
     const char *host = NULL, *hostaddr = NULL, *port = NULL;
 
@@ -102,7 +102,7 @@ int pg_target_read(struct pg_target *out, const char *url, const char *passfile,
     options = PQconninfoParse(url, NULL);
     if (!options)
         return err_set(err, -EINVAL, "is no connection string of PostgreSQL");
-    r = take(out, options, err);
+    r = read_options(out, options, err);
     PQconninfoFree(options);
     if (r < 0)
         return r;

@@ -210,7 +210,7 @@ static bool is_day(const char *text)
 }
 
 /* The fraction and the zone behind the seconds; its digits go to `micro`. */
-static bool take_end(const char *s, char micro[6])
+static bool parse_end(const char *s, char micro[6])
 {
     unsigned n = 0;
 
@@ -265,7 +265,7 @@ int audit_time_parse(char out[SEAL_TIME], const char *text, uint64_t now_us)
         if (n <= SECONDS || (text[DATE] != 'T' && text[DATE] != 't' && text[DATE] != ' ') ||
             !has_shape(text + DATE + 1, "dd:dd:dd", SECONDS - DATE - 1) ||
             number(text + 11, 2) > 23 || number(text + 14, 2) > 59 || number(text + 17, 2) > 60 ||
-            !take_end(text + SECONDS, time + FRACTION))
+            !parse_end(text + SECONDS, time + FRACTION))
             return -EINVAL;
         memcpy(time + DATE + 1, text + DATE + 1, SECONDS - DATE - 1);
     }

@@ -44,7 +44,7 @@ static bool is_loopback(const struct in6_addr *a)
     return IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127);
 }
 
-static bool take(const union ip *from, struct in6_addr *address, in_port_t *port)
+static bool read_address(const union ip *from, struct in6_addr *address, in_port_t *port)
 {
     if (from->any.sa_family == AF_INET) {
         *address = mapped(from->in.sin_addr.s_addr);
@@ -77,8 +77,8 @@ int sock_diag_pair(const struct sock_diag *d, int fd, struct sock_diag_pair *out
     len = sizeof(ours);
     if (getsockname(fd, &ours.any, &len) < 0)
         return -errno;
-    if (!take(&theirs, &out->theirs, &out->their_port) ||
-        !take(&ours, &out->ours, &out->our_port) || net_of(fd) != d->net)
+    if (!read_address(&theirs, &out->theirs, &out->their_port) ||
+        !read_address(&ours, &out->ours, &out->our_port) || net_of(fd) != d->net)
         return SOCK_DIAG_ELSEWHERE;
     return 0;
 }
@@ -300,7 +300,7 @@ static int sock_diag_try(struct sock_diag *d)
         getsockname(fd, &a.any, &len) < 0) {
         r = -errno;
     } else {
-        (void)take(&a, &pair.theirs, &pair.their_port);
+        (void)read_address(&a, &pair.theirs, &pair.their_port);
         r = sock_diag_ask(d, &pair, &m);
         if (r == 0 && (m.idiag_inode == 0 || m.idiag_state != TCP_LISTEN))
             r = -EPROTO;

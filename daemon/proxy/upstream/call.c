@@ -46,7 +46,7 @@ struct upstream_call *call_ring_first(const struct upstream_call *ring)
 }
 
 /* Takes what stands before `end` off *rest, and `end` and `behind`, which must follow it. */
-static bool take_to(struct slice *rest, char end, char behind, struct slice *out)
+static bool parse_to(struct slice *rest, char end, char behind, struct slice *out)
 {
     const char *at = rest->len ? memchr(rest->data, end, rest->len) : NULL;
     size_t used = at ? (size_t)(at - rest->data) + 1 + (behind != '\0') : 0;
@@ -73,14 +73,14 @@ bool call_parts(struct upstream_call *call, struct http_head *head, struct slice
     struct slice rest = buf_slice(&call->request), line;
 
     head->n_fields = 0;
-    if (!take_to(&rest, ' ', '\0', &head->method) || !take_to(&rest, ' ', '\0', &head->target) ||
-        !take_to(&rest, '\r', '\n', &line))
+    if (!parse_to(&rest, ' ', '\0', &head->method) || !parse_to(&rest, ' ', '\0', &head->target) ||
+        !parse_to(&rest, '\r', '\n', &line))
         return false;
     while (rest.len < 2 || rest.data[0] != '\r') {
         struct http_field *field = &head->fields[head->n_fields];
 
-        if (head->n_fields == HTTP_FIELDS_MAX || !take_to(&rest, ':', ' ', &field->name) ||
-            !take_to(&rest, '\r', '\n', &field->value))
+        if (head->n_fields == HTTP_FIELDS_MAX || !parse_to(&rest, ':', ' ', &field->name) ||
+            !parse_to(&rest, '\r', '\n', &field->value))
             return false;
         lower(call, field->name);
         head->n_fields++;
