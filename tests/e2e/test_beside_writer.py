@@ -21,7 +21,7 @@ MAKE_LOG = rig.BUILD / "tests" / "bench" / "make_log"
 
 
 class Writer:
-    """Makes a log in segments of 4 MiB; the first records are there when it is made."""
+    """Makes a log in segments of 4 MiB; the first request is in it when this is made."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -29,7 +29,8 @@ class Writer:
         self.process = subprocess.Popen([MAKE_LOG, folder, str(RECORDS), str(4 << 20), str(LONGEST)],
                                         stderr=subprocess.PIPE, text=True)
         first = folder / "audit-1.jsonl"
-        rig.until(lambda: first.exists() and b"\n" in first.read_bytes()[:65536], what="a record")
+        rig.until(lambda: first.exists() and
+                  b'"type":"intent"' in first.read_bytes().rpartition(b"\n")[0], what="a request")
 
     def running(self):
         return self.process.poll() is None

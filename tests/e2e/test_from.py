@@ -323,8 +323,9 @@ def test_show(hosts, centre):
     names = [json.loads(line)["fields"]["name"]
              for line in shown("--from", centre.url, "--type", "intent")]
     assert names == ["of web1 0", "of web2 0"] * 3
+    # By time; an intent is shown when its outcome comes, so that the two stand together.
     times = [line["time"] for line in map(json.loads, shown("--from", centre.url, "--all",
-                                                            "--type", "intent,checkpoint,start"))]
+                                                            "--type", "outcome,checkpoint,start"))]
     assert times == sorted(times) and len(times) >= 10
     assert len(shown("--from", centre.url, "--text", "of web2", "--type", "intent")) == 3
     assert len(shown("--from", centre.url, "-n", "2", "--type", "intent")) == 2
