@@ -5,6 +5,7 @@ import os
 import pathlib
 import random
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -83,24 +84,42 @@ class Daemon:
 
     def __init__(self, *command, env=None, cwd=None, stdin=None):
         self.process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, env=env, cwd=cwd, text=True,
-                                        errors="replace", start_new_session=True)
+                                        stderr=subprocess.STDOUT, env=env, cwd=cwd,
+                                        start_new_session=True)
         self.name = " ".join(map(str, command))
         self.lines = []
         leaks.note_daemon(self)
         self.traced = False
         self._changed = threading.Condition()
+        self._rest, self._ended = b"", False
+        self._pipe = self._poll()  # asked under the lock only
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
+    def _poll(self):
+        pipe = select.poll()
+        pipe.register(self.process.stdout, select.POLLIN)
+        return pipe
+
     def _read(self):
-        for line in self.process.stdout:
-            with self._changed:
-                self.lines.append(line.rstrip("\n"))
-                self._changed.notify_all()
+        pipe = self._poll()
+        while not self._ended:
+            pipe.poll()
+            self._fill()
+
+    def _fill(self):
+        """Takes all that the pipe holds, without waiting."""
         with self._changed:
-            self.lines.append(None)  # the end
-            self._changed.notify_all()
+            while not self._ended and self._pipe.poll(0):
+                data = os.read(self.process.stdout.fileno(), 65536)
+                self._ended = not data
+                *lines, self._rest = (self._rest + data).split(b"\n")
+                if self._ended and self._rest:
+                    lines.append(self._rest)
+                self.lines += [line.decode(errors="replace") for line in lines]
+                if self._ended:
+                    self.lines.append(None)  # the end
+                self._changed.notify_all()
 
     @property
     def pid(self):
@@ -108,6 +127,8 @@ class Daemon:
 
     @property
     def log(self):
+        """All that it has written by now."""
+        self._fill()
         with self._changed:
             return "\n".join(line for line in self.lines if line is not None)
 
