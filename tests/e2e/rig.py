@@ -84,7 +84,7 @@ class Daemon:
 
     def __init__(self, *command, env=None, cwd=None, stdin=None):
         self.process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, env=env, cwd=cwd,
+                                        stderr=subprocess.STDOUT, env=env, cwd=cwd, text=True,
                                         start_new_session=True)
         self.name = " ".join(map(str, command))
         self.lines = []
