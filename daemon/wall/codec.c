@@ -74,17 +74,14 @@ static void string(struct cursor *c, struct slice *s, size_t max)
     uint32_t len = (uint32_t)s->len;
     const char *p;
 
+    u32(c, &len);
+    if (!c->why && (c->out ? s->len : len) > max)
+        c->why = "a string is longer than its limit";
     if (c->out) {
-        if (s->len > max)
-            c->why = "a string is longer than its limit";
-        u32(c, &len);
         if (!c->why && !c->failed)
             c->failed = buf_append_slice(c->out, *s);
         return;
     }
-    u32(c, &len);
-    if (!c->why && len > max)
-        c->why = "a string is longer than its limit";
     p = next(c, len, "a string is longer than its message");
     *s = p ? slice_of(p, len) : SLICE_NULL;
 }
