@@ -11,7 +11,7 @@ services= # that their packages would start
 for set in $sets; do
     case $set in
     build) wanted="$wanted build-essential autoconf automake pkg-config libevent-dev libssl-dev libnghttp2-dev
-        libjson-c-dev libpcre2-dev libconfig-dev libsystemd-dev libzstd-dev libseccomp-dev libpq-dev libnats-dev libcunit1-dev ca-certificates openssl curl python3" ;;
+        libjson-c-dev libpcre2-dev libunistring-dev libconfig-dev libsystemd-dev libzstd-dev libseccomp-dev libpq-dev libnats-dev libcunit1-dev ca-certificates openssl curl python3" ;;
     test) wanted="$wanted python3-pytest python3-pytest-xdist python3-cryptography clang clang-format libclang-rt-14-dev strace systemd tinyproxy zstd man-db wrk nginx libnginx-mod-http-js haproxy
         postgresql-15 nats-server rsyslog rsyslog-openssl rsyslog-relp"
         optional="$optional chromium" services="$services nginx haproxy postgresql nats-server rsyslog" ;;

@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unicase.h>
+#include <unistr.h>
 
 enum {
     ROOM_FIRST = 64,     /* elements */
@@ -136,43 +138,81 @@ static void path_of(const struct job *job, uint32_t wanted, char *path, size_t s
     }
 }
 
-static int bad_twice(struct job *job, uint32_t one, uint32_t other)
+/* The two members at m share a name. */
+static int bad_twice(struct job *job, const struct canon_member *m)
 {
-    char text[sizeof(job->why->field) + 64];
-    uint32_t later = one > other ? one : other;
+    char text[sizeof(job->why->field) + 96];
+    uint32_t later = (m[0].value > m[1].value ? m[0].value : m[1].value) - 1;
+    bool same = slice_eq(m[0].key, m[1].key);
 
     path_of(job, later, job->why->field, sizeof(job->why->field));
-    (void)snprintf(text, sizeof(text), "\"%s\" is given twice in one object: send it once",
-                   job->why->field);
+    (void)snprintf(text, sizeof(text), "\"%s\" is given twice in one object%s: send it once",
+                   job->why->field, same ? "" : ", in another letter case");
     return bad(job, job->tokens[later].offset - 1, text);
 }
 
-static void sift(struct canon_member *m, size_t root, size_t n)
+/* Which of two keys is wanted first. */
+typedef int key_order(struct slice a, struct slice b);
+
+static int by_bytes(struct slice a, struct slice b)
+{
+    return slice_cmp(a, b);
+}
+
+/* Equal when they differ in letter case only, as parsers that ignore case see it. */
+static int by_letters(struct slice a, struct slice b)
+{
+    while (a.len && b.len) {
+        ucs4_t one, other;
+        int used_a = u8_mbtouc(&one, (const uint8_t *)a.data, a.len);
+        int used_b = u8_mbtouc(&other, (const uint8_t *)b.data, b.len);
+
+        one = uc_tolower(uc_toupper(one));
+        other = uc_tolower(uc_toupper(other));
+        if (one != other)
+            return one < other ? -1 : 1;
+        a = slice_of(a.data + used_a, a.len - (size_t)used_a);
+        b = slice_of(b.data + used_b, b.len - (size_t)used_b);
+    }
+    return (a.len > 0) - (b.len > 0);
+}
+
+/* False when no other key can differ from this one in letter case only: it has no letters but a-z.
+ */
+static bool has_case(struct slice key)
+{
+    for (size_t i = 0; i < key.len; i++)
+        if (((unsigned char)key.data[i] & 0x80) || (key.data[i] >= 'A' && key.data[i] <= 'Z'))
+            return true;
+    return false;
+}
+
+static void sift(struct canon_member *m, size_t root, size_t n, key_order *order)
 {
     for (size_t child; (child = 2 * root + 1) < n; root = child) {
         struct canon_member swap = m[root];
 
-        if (child + 1 < n && slice_cmp(m[child].key, m[child + 1].key) < 0)
+        if (child + 1 < n && order(m[child].key, m[child + 1].key) < 0)
             child++;
-        if (slice_cmp(m[root].key, m[child].key) >= 0)
+        if (order(m[root].key, m[child].key) >= 0)
             return;
         m[root] = m[child];
         m[child] = swap;
     }
 }
 
-/* In order of the keys' bytes; never more than n log n comparisons for long lists. */
-static void sort(struct canon_member *m, size_t n)
+/* Never more than n log n comparisons for long lists. */
+static void sort(struct canon_member *m, size_t n, key_order *order)
 {
     if (n > INSERTION_MAX) {
         for (size_t i = n / 2; i-- > 0;)
-            sift(m, i, n);
+            sift(m, i, n, order);
         for (size_t i = n; i-- > 1;) {
             struct canon_member swap = m[0];
 
             m[0] = m[i];
             m[i] = swap;
-            sift(m, 0, i);
+            sift(m, 0, i, order);
         }
         return;
     }
@@ -180,7 +220,7 @@ static void sort(struct canon_member *m, size_t n)
         struct canon_member one = m[i];
         size_t at = i;
 
-        for (; at > 0 && slice_cmp(m[at - 1].key, one.key) > 0; at--)
+        for (; at > 0 && order(m[at - 1].key, one.key) > 0; at--)
             m[at] = m[at - 1];
         m[at] = one;
     }
@@ -198,13 +238,16 @@ static struct slice decoded(struct job *job, const struct json_token *t)
     return s;
 }
 
-/* Puts an object's members in order on the stack: [*first, members_len). CANON_BAD for a key twice.
+/*
+ * Puts an object's members in order on the stack: [*first, members_len). CANON_BAD for a key twice.
+ * Keys that differ in letter case only are noted, with the reason.
  */
 static int collect(struct job *job, uint32_t object, size_t *first)
 {
     struct canon *canon = job->canon;
     const struct json_token *t = job->tokens;
     struct canon_member *m;
+    bool cased = false;
     size_t n;
 
     *first = canon->members_len;
@@ -214,14 +257,23 @@ static int collect(struct job *job, uint32_t object, size_t *first)
 
         if (t[i].type == JSON_ESCAPED)
             job->keys_len += key.len;
+        cased = cased || has_case(key);
         assert(canon->members_len < canon->members_cap);
         canon->members[canon->members_len++] = (struct canon_member){.key = key, .value = i + 1};
     }
     n = canon->members_len - *first;
-    sort(m, n);
+    if (cased && !canon->twins) {
+        sort(m, n, by_letters);
+        for (size_t i = 1; i < n && !canon->twins; i++)
+            if (by_letters(m[i - 1].key, m[i].key) == 0) {
+                canon->twins = true;
+                (void)bad_twice(job, &m[i - 1]);
+            }
+    }
+    sort(m, n, by_bytes);
     for (size_t i = 1; i < n; i++)
         if (slice_eq(m[i - 1].key, m[i].key))
-            return bad_twice(job, m[i - 1].value - 1, m[i].value - 1);
+            return bad_twice(job, &m[i - 1]);
     return 0;
 }
 
@@ -400,6 +452,7 @@ int canon_body(struct canon *canon, struct slice body, enum canon_nested nested,
     int r;
 
     canon->n = canon->arena_len = canon->members_len = 0;
+    canon->twins = false;
     why->offset = 0;
     why->field[0] = why->text[0] = '\0';
     if (body.len == 0)

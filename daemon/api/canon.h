@@ -3,7 +3,9 @@
  * The rules are the API document's ("Signature") with the choices that it leaves open: values in
  * ascending order of their names' UTF-8 bytes; an array's elements joined by commas; a struct in
  * one of two forms. Two equal keys in one object, at any depth and however they are escaped, are
- * refused: nobody can tell which one the other side would take.
+ * refused: nobody can tell which one the other side would take. Keys that differ in letter
+ * case only (Unicode's simple mappings, by libunistring) are noted, for a caller that refuses them,
+ * since many parsers ignore case.
  */
 #ifndef CENTION_API_CANON_H
 #define CENTION_API_CANON_H
@@ -27,6 +29,7 @@ struct canon_member;
 struct canon {
     struct sign_field *fields; /* strictly ascending by name */
     size_t n;
+    bool twins;            /* two keys of one object differ in letter case only; `why` says which */
     struct json_tape tape; /* the scanned body; empty when the body was */
 
     /* Private; kept from body to body. */

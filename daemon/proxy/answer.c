@@ -121,14 +121,61 @@ int answer_refusal(struct buf *out, const struct answer_to *to, const struct ref
     return r;
 }
 
+/*
+ * The fields of the upstream's answer that concern the client: of the representation (RFC 9110, 8),
+ * of its caching (RFC 9111), of what to do next, and of limits. What is not here is dropped: fields
+ * that would act on a browser's or a client's state (Set-Cookie, Access-Control-*, Alt-Svc,
+ * Clear-Site-Data), that belong to the signature (WWW-Authenticate, Authorization) or are unknown.
+ */
+static bool is_relayed(struct slice name)
+{
+    static const char *const RELAYED[] = {
+        "accept-ranges",
+        "age",
+        "allow",
+        "cache-control",
+        "content-disposition",
+        "content-encoding",
+        "content-language",
+        "content-location",
+        "content-range",
+        "content-type",
+        "date",
+        "deprecation",
+        "etag",
+        "expires",
+        "last-modified",
+        "link",
+        "location",
+        "ratelimit",
+        "ratelimit-limit",
+        "ratelimit-policy",
+        "ratelimit-remaining",
+        "ratelimit-reset",
+        "retry-after",
+        "server",
+        "sunset",
+        "vary",
+        "warning",
+        "x-content-type-options",
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+    };
+
+    for (size_t i = 0; i < sizeof(RELAYED) / sizeof(RELAYED[0]); i++)
+        if (slice_eq_nocase(name, slice_str(RELAYED[i])))
+            return true;
+    return false;
+}
+
 static int put_fields(struct buf *out, const struct http_head *head)
 {
     for (size_t i = 0; i < head->n_fields; i++) {
         struct slice name = head->fields[i].name, value = head->fields[i].value;
         int r;
 
-        if (slice_eq_nocase(name, SLICE_LIT("content-length")) ||
-            slice_eq_nocase(name, SLICE_LIT("x-request-id")) || http_hop_by_hop(head, name))
+        if (!is_relayed(name) || http_hop_by_hop(head, name)) /* Connection may name any field */
             continue;
         r = buf_reserve(out, name.len + value.len + 4);
         if (r < 0)

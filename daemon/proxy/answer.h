@@ -30,8 +30,8 @@ int answer_text(struct buf *out, const struct answer_to *to, unsigned status, co
                 struct slice body) MUST_CHECK;
 
 /*
- * The head of a relayed answer: status, reason and fields as the upstream sent them, but for the
- * hop-by-hop ones, X-Request-Id (the request's own) and the framing. *chunked says whether the
+ * The head of a relayed answer: status and reason as the upstream sent them, those of its fields
+ * that doc/api.md lists, X-Request-Id (the request's own) and the framing. *chunked says whether the
  * body has to be chunked for this client; *keep_alive whether the connection can stay open (the
  * wish in `to` is a bound).
  */

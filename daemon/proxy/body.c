@@ -24,10 +24,10 @@ static bool read_body(struct proxy *proxy, const struct http_head *head, struct 
         return refuse(why, 400, "bad_json",
                       "the body is empty; a JSON object is expected, {} at least");
     r = canon_body(&proxy->canon, body, nested, &bad);
-    if (r == 0)
-        return true;
     if (r < 0)
         return out_of_memory(why);
+    if (r == 0 && !proxy->canon.twins)
+        return true;
     refuse(why, 400, "bad_json", "%s", bad.text);
     (void)snprintf(why->field, sizeof(why->field), "%s", bad.field);
     return false;

@@ -66,12 +66,26 @@ def test_unix_socket(rig, lookalike):
 
 def test_answer_is_unchanged(rig, lookalike):
     body = b'{"error": "as the API says it", "n": 1e400}  '
-    lookalike.order(answer=b"HTTP/1.1 418 I'm a teapot\r\nX-Own: kept\r\nX-Own: twice\r\n"
+    lookalike.order(answer=b"HTTP/1.1 418 I'm a teapot\r\nLink: kept\r\nlink: twice\r\n"
                     b"Content-Type: text/x; a=b\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
     answer = rig.call("POST", "/v1/org", {"name": "n"})
     assert (answer.status, answer.body) == (418, body)
-    assert [v for k, v in answer.fields if k == "X-Own"] == ["kept", "twice"]
+    assert [v for k, v in answer.fields if k.lower() == "link"] == ["kept", "twice"]
     assert answer.field("content-type") == "text/x; a=b"
+
+
+def test_only_listed_fields_of_the_answer_pass(rig, lookalike):
+    passed = {"Content-Type": "application/json", "ETag": '"1"', "Retry-After": "3",
+              "X-RateLimit-Remaining": "7", "Location": "/v1/org/1"}
+    kept_back = {"Access-Control-Allow-Origin": "*", "Set-Cookie": "a=b", "Authorization": "x",
+                 "WWW-Authenticate": "CENTION1-HMAC-SHA256", "Alt-Svc": 'h3=":443"', "X-Own": "1",
+                 "Clear-Site-Data": "*", "Upgrade": "h2c", "Proxy-Authenticate": "Basic"}
+    lines = "".join("%s: %s\r\n" % f for f in {**passed, **kept_back}.items())
+    lookalike.order(answer=("HTTP/1.1 401 No\r\n%sContent-Length: 2\r\n\r\n{}" % lines).encode())
+    answer = rig.call("POST", "/v1/org", {"name": "n"})
+    assert answer.status == 401
+    assert {k: answer.field(k) for k in passed} == passed
+    assert [k for k in kept_back if answer.field(k) is not None] == []
 
 
 def test_only_allowed_headers_pass(rig, lookalike):

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from rig import program
+from rig import API, program
 
 # The API document's examples and independent vectors: workspace, path, body, nested, string.
 VECTORS = [
@@ -58,6 +58,14 @@ def test_vectors(workspace, path, body, nested, string):
     for field in told["fields"]:  # where it says that a value stands, it stands
         place = slice(field["offset"], field["offset"] + field["length"])
         assert string.encode()[place] == field["value"].encode()
+
+
+def test_names_in_two_letter_cases():
+    arguments = ("--api", API, "PUT", "/s/televox/v1/org/1", "-")
+    code, out, err = explain(*arguments, stdin=b'{"name":"a","Name":"b"}')
+    assert code == 1 and out == "" and "in another letter case" in err
+    code, out, _ = explain("--no-validation", *arguments, stdin=b'{"name":"a","Name":"b"}')
+    assert code == 0 and "/v1/org/1:b:a" in out
 
 
 def test_it_says_what_the_daemon_signs(lax_rig, lookalike):

@@ -77,6 +77,19 @@ def test_warn_lets_unknown_calls_through(make_rig, lookalike, method, path, code
     assert len(lookalike.accepted) == 1
 
 
+@pytest.mark.parametrize("mode", ["enforce", "warn", "off"])
+@pytest.mark.parametrize("body", [
+    '{"name":"a","Name":"b"}', '{"NAME":"a","x":1,"name":"b"}', '{"é":1,"É":2}',
+    '{"name":"n","expire_time":{"hold":1,"Hold":2}}', '{"na\\u006de":"a","n\\u0041me":"b"}'])
+def test_names_in_two_letter_cases(make_rig, lookalike, mode, body):
+    """A parser that ignores case would read another change than the one that is signed."""
+    rig = make_rig(proxy={"validation": mode}).start()
+    answer = rig.call("POST", "/v1/org", body.encode())
+    assert (answer.status, answer.json["code"]) == (400, "bad_json")
+    assert "letter case" in answer.json["error"] and lookalike.accepted == []
+    assert [r["code"] for r in rig.records("reject")] == ["bad_json"]
+
+
 def test_off_looks_at_nothing(lax_rig, lookalike):
     assert lax_rig.call("POST", "/v1/org", {"name": "n", "colour": None}).status == 200
     assert "problems" not in lax_rig.records("intent")[0]

@@ -36,8 +36,8 @@ for centre in postgres:libpq nats:libnats; do
     fi
 done
 # shellcheck disable=SC2086 # a list of words
-libraries=$(pkg-config --cflags --libs $centres libevent_core libevent_extra libssl libcrypto json-c libpcre2-8 libconfig libsystemd \
-    libzstd libseccomp libnghttp2)
+libraries="$(pkg-config --cflags --libs $centres libevent_core libevent_extra libssl libcrypto json-c libpcre2-8 libconfig libsystemd \
+    libzstd libseccomp libnghttp2) -lunistring"
 compile="clang -std=gnu11 -D_GNU_SOURCE -DPACKAGE_VERSION='\"fuzz\"' -Wno-macro-redefined -g -O1 -Idaemon -Itests -I$config $flags \
     $(pkg-config --cflags $centres libevent_core libssl json-c libpcre2-8 libconfig libsystemd libzstd libseccomp libnghttp2)"
 

@@ -206,7 +206,7 @@ static int work_out(struct explain *e)
     const char *name = e->file && strcmp(e->file, "-") != 0 ? e->file : "the body";
     int r = canon_body(&e->canon, buf_slice(&e->body), e->nested, &why);
 
-    if (r == CANON_BAD)
+    if (r == CANON_BAD || (r == 0 && e->canon.twins && !e->unchecked))
         return failed(name, why.text);
     if (r == 0)
         r = string_to_sign(&e->string, e->key_id, e->workspace, e->path, e->canon.fields,
