@@ -25,14 +25,59 @@ void segment_file_name(char out[SEGMENT_NAME], uint64_t first, bool packed)
     (void)snprintf(out, SEGMENT_NAME, "audit-%" PRIu64 ".jsonl%s", first, packed ? PACKED : "");
 }
 
+static int kind_of(const struct stat *st)
+{
+    return S_ISREG(st->st_mode)   ? 0
+           : S_ISLNK(st->st_mode) ? -ELOOP
+           : S_ISDIR(st->st_mode) ? -EISDIR
+                                  : -EINVAL;
+}
+
+/* Looks before it opens, since opening a device may do something; and again at what was opened. */
+int segment_open_path(int directory, const char *path)
+{
+    struct stat st;
+    int fd, kind;
+
+    if (fstatat(directory, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    kind = kind_of(&st);
+    if (kind < 0)
+        return kind;
+    fd = openat(directory, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    kind = fstat(fd, &st) < 0 ? -errno : kind_of(&st);
+    if (kind < 0)
+        (void)close(fd);
+    return kind < 0 ? kind : fd;
+}
+
 int segment_open(int directory, uint64_t first, bool packed)
 {
     char name[SEGMENT_NAME];
-    int fd;
 
     segment_file_name(name, first, packed);
-    fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    return segment_open_path(directory, name);
+}
+
+bool segment_is_no_file(int error)
+{
+    return error == -ELOOP || error == -EISDIR || error == -EINVAL;
+}
+
+const char *segment_strerror(int error)
+{
+    switch (error) {
+    case -ELOOP:
+        return "a symbolic link stands in the place of the file";
+    case -EISDIR:
+        return "a directory stands in the place of the file";
+    case -EINVAL:
+        return "a FIFO, a socket or a device stands in the place of the file";
+    default:
+        return strerror(-error);
+    }
 }
 
 uint64_t segment_size(int directory, uint64_t first, bool packed)
@@ -184,8 +229,8 @@ static int use(struct segment_reader *r, int fd, uint64_t first, bool packed)
 
     if (fd < 0)
         return fd;
-    failed = fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
-    if (failed < 0) {
+    if (fstat(fd, &st) < 0) {
+        failed = -errno;
         (void)close(fd);
         return failed;
     }
@@ -209,10 +254,8 @@ int segment_reader_open(struct segment_reader *r, int directory, uint64_t first)
 
 int segment_reader_open_file(struct segment_reader *r, const char *path)
 {
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-
     segment_reader_close(r);
-    return use(r, fd < 0 ? -errno : fd, 0, segment_packed(path));
+    return use(r, segment_open_path(AT_FDCWD, path), 0, segment_packed(path));
 }
 
 void segment_reader_borrow(struct segment_reader *r, int fd, bool packed)

@@ -27,8 +27,20 @@ bool segment_packed(const char *name);                     /* whether it ends wi
 void segment_name(char out[SEGMENT_NAME], uint64_t first); /* of one that is not compressed */
 void segment_file_name(char out[SEGMENT_NAME], uint64_t first, bool packed);
 
-/* Opens one to read, never a link; it may be no regular file. The descriptor, or -errno. */
+/*
+ * The one way to open a file of a log to read: `path` stands in the open directory, or is
+ * AT_FDCWD's. Never waits, and opens nothing but a regular file. The descriptor, or -errno: -ELOOP
+ * for a symbolic link, -EISDIR for a directory, -EINVAL for a FIFO, a socket or a device
+ * (segment_is_no_file).
+ */
+int segment_open_path(int directory, const char *path) MUST_CHECK;
 int segment_open(int directory, uint64_t first, bool packed) MUST_CHECK;
+
+/* Whether that error says that something else stands in the place of the file. */
+bool segment_is_no_file(int error);
+
+/* A negative errno of this module in words. */
+const char *segment_strerror(int error);
 
 /*
  * Whether a keeper holds the lock of the log in this directory, asked without taking it

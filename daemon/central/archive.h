@@ -30,6 +30,7 @@ struct archive_record {
     const char *host;
     uint64_t received_us; /* since 1970, UTC, microseconds, by the centre's clock; 0: unknown */
     struct slice line;
+    const char *wrong; /* why there is no line to read in this place; NULL: there is one */
 };
 
 /* An alarm that a shipper left as evidence (central/sink.h). */

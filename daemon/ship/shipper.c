@@ -207,7 +207,7 @@ static void on_failure(struct shipper *s, int failed)
 {
     char why[SHIP_WHY];
 
-    (void)snprintf(why, sizeof(why), "%s", s->tail.why[0] ? s->tail.why : strerror(-failed));
+    (void)snprintf(why, sizeof(why), "%s", s->tail.why[0] ? s->tail.why : segment_strerror(failed));
     if (strcmp(why, s->why) != 0)
         log_error("audit_read", "sink=%s why=%s", s->options.name, log_quote(slice_str(why)).text);
     note(s, why);

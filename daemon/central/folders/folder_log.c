@@ -21,7 +21,7 @@ struct folder_log {
 
 static int failed(const struct folder_log *f, int r, struct err *err)
 {
-    return err_set(err, r, "%s: %s", f->path, strerror(-r));
+    return err_set(err, r, "%s: %s", f->path, segment_strerror(r));
 }
 
 /* Some records tell in which epoch they were written. */
@@ -39,7 +39,8 @@ static void learn_epoch(struct folder_log *f, const struct line *line)
         f->epoch = seal.epoch;
 }
 
-static void give(struct folder_log *f, struct slice bytes, struct archive_record *out)
+static void give(struct folder_log *f, struct slice bytes, const char *wrong,
+                 struct archive_record *out)
 {
     struct line line;
     bool is_record = line_read(bytes, &line) == NULL;
@@ -48,8 +49,12 @@ static void give(struct folder_log *f, struct slice bytes, struct archive_record
         learn_epoch(f, &line);
     if (is_record)
         f->seq = line.seq;
-    *out = (struct archive_record){
-        .epoch = f->epoch, .seq = f->seq, .hash = line.hash, .host = f->host, .line = bytes};
+    *out = (struct archive_record){.epoch = f->epoch,
+                                   .seq = f->seq,
+                                   .hash = line.hash,
+                                   .host = f->host,
+                                   .line = bytes,
+                                   .wrong = wrong};
     if (!is_record)
         out->hash = (struct chain_hash){{0}};
     f->epoch += is_record && line.type == LINE_EPOCH;
@@ -59,6 +64,7 @@ static void give(struct folder_log *f, struct slice bytes, struct archive_record
 static int next(struct folder_log *f, struct archive_record *out, struct err *err)
 {
     struct slice line = SLICE_NULL;
+    const char *wrong = NULL;
     int got;
 
     while ((got = log_reader_next(&f->reader, &line)) == LOG_SEGMENT)
@@ -66,10 +72,14 @@ static int next(struct folder_log *f, struct archive_record *out, struct err *er
     if (got == -EBADMSG || got == -ENOBUFS) { /* its damaged rest is one bad record */
         log_reader_skip(&f->reader);
         line = SLICE_LIT("");
+    } else if (segment_is_no_file(got)) { /* so is the whole of it: the other hosts are read on */
+        f->seq = f->reader.number;
+        line = SLICE_LIT("");
+        wrong = segment_strerror(got);
     } else if (got <= 0) {
         return got < 0 ? failed(f, got, err) : 0;
     }
-    give(f, line, out);
+    give(f, line, wrong, out);
     return 1;
 }
 
@@ -180,10 +190,12 @@ int folder_log_retired(struct folder_log *f, int (*each)(void *arg, struct slice
 {
     struct segment_reader reader = SEGMENT_READER_INIT;
     struct slice line;
-    int fd = openat(f->reader.directory, SEGMENTS_RETIRED, O_RDONLY | O_CLOEXEC), r = 0, got = 1;
+    int fd = segment_open_path(f->reader.directory, SEGMENTS_RETIRED), r = 0, got = 1;
 
+    if (segment_is_no_file(fd)) /* as good as removed, which the verifier tells */
+        return 0;
     if (fd < 0)
-        return errno == ENOENT ? 0 : failed(f, -errno, err);
+        return fd == -ENOENT ? 0 : failed(f, fd, err);
     segment_reader_borrow(&reader, fd, false);
     while (r == 0 && (got = segment_read(&reader, &line)) == 1)
         r = each(arg, line);

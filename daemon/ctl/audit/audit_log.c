@@ -64,8 +64,11 @@ static int add_files(struct audit_log *log, char **paths, int n, struct err *err
     for (int i = 0; i < n; i++) {
         struct stat st;
 
-        if (stat(paths[i], &st) < 0)
+        if (lstat(paths[i], &st) < 0)
             return err_set(err, -errno, "%s: %s", paths[i], strerror(errno));
+        if (S_ISLNK(st.st_mode))
+            return err_set(err, -ELOOP, "%s: a symbolic link; name the file that it points to",
+                           paths[i]);
         if (!S_ISREG(st.st_mode))
             return err_set(err, -EINVAL, "%s: give one directory, or segment files", paths[i]);
         if (n > 1 && number_of(paths[i]) == 0)
@@ -147,9 +150,9 @@ static int open_reader(struct log_reader *reader, const struct audit_log *log, s
         if (r == 0)
             segments_deinit(&all);
     }
-    return r < 0
-               ? err_set(err, r, "%s: %s", log->folder ? log->folder : log->files[0], strerror(-r))
-               : 0;
+    return r < 0 ? err_set(err, r, "%s: %s", log->folder ? log->folder : log->files[0],
+                           segment_strerror(r))
+                 : 0;
 }
 
 /* ---- reading ---- */
@@ -198,9 +201,12 @@ static int catch_up(struct audit_read *r, struct err *err)
         else if (got == -ENOBUFS && r->reader.complete) {
             report(r, "a line is longer than any record, and with it the rest of this segment");
             log_reader_skip(&r->reader);
-        } else if (got < 0)
+        } else if (segment_is_no_file(got)) {
+            report(r, segment_strerror(got));
+        } else if (got < 0) {
             return err_set(err, got, "%s: %s", r->reader.path ? r->reader.path : r->reader.folder,
                            strerror(-got));
+        }
     }
     return failed;
 }
@@ -335,7 +341,8 @@ static int fail(struct err *err, const char *path, const struct segment_reader *
     if (!why && got == -ENOBUFS)
         why = "a line is longer than any record";
     if (!why)
-        return err_set(err, got, "%s: %s", path, strerror(-got));
+        return err_set(err, got, "%s: %s%s", path, segment_is_no_file(got) ? "broken: " : "",
+                       segment_strerror(got));
     return err_set(err, -EBADMSG, "%s: line %" PRIu64 ", byte offset %" PRIu64 ": broken: %s", path,
                    r->line, r->offset, why);
 }

@@ -226,7 +226,7 @@ static int on_centre_record(void *arg, size_t of, const struct archive_record *r
 
     if (o->host && strcmp(o->host, record->host) != 0)
         return 0;
-    why = line_read(record->line, &line);
+    why = record->wrong ? record->wrong : line_read(record->line, &line);
     if (why) {
         report(f, record, why);
         return 0;

@@ -421,6 +421,8 @@ int archive_check_record(struct archive_check *c, const struct archive_record *r
     struct archive_item item = {.record = record};
 
     item.why = line_read(record->line, &item.line);
+    if (record->wrong)
+        item.why = record->wrong;
     if (!item.why && item.line.seq != record->seq)
         item.why = "the line that stands there has another seq";
     item.sound = !item.why;

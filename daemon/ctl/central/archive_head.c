@@ -24,7 +24,7 @@ static int on_record(void *arg, const struct archive_record *record)
         return 0;
     if (!why && line.type == LINE_SEGMENT)
         verify_segment(r->v);
-    why = verify_line(r->v, record->line);
+    why = record->wrong ? record->wrong : verify_line(r->v, record->line);
     if (why == VERIFY_NO_MEMORY)
         return err_set(r->err, -ENOMEM, "%s", why);
     return why ? err_set(r->err, -EBADMSG, "seq %" PRIu64 ": broken: %s", record->seq, why) : 0;

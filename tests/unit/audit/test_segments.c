@@ -125,7 +125,11 @@ static void test_open(void)
     close(openat(directory, "audit-7.jsonl", O_WRONLY | O_CREAT, 0600));
     CU_ASSERT_EQUAL(segment_check(&r, directory), SEGMENT_ANOTHER);
     CU_ASSERT_EQUAL(mkdirat(directory, "audit-8.jsonl", 0700), 0);
-    CU_ASSERT_EQUAL(segment_reader_open(&r, directory, 8), -EINVAL);
+    CU_ASSERT_EQUAL(segment_reader_open(&r, directory, 8), -EISDIR);
+    CU_ASSERT_EQUAL(mkfifoat(directory, "audit-6.jsonl", 0600), 0);
+    CU_ASSERT_EQUAL(segment_reader_open(&r, directory, 6), -EINVAL);
+    CU_ASSERT(segment_is_no_file(-EINVAL) && !segment_is_no_file(-ENOENT));
+    CU_ASSERT_EQUAL(unlinkat(directory, "audit-6.jsonl", 0), 0);
     CU_ASSERT_EQUAL(symlinkat("audit-7.jsonl", directory, "audit-9.jsonl"), 0);
     CU_ASSERT_EQUAL(segment_reader_open(&r, directory, 9), -ELOOP);
     CU_ASSERT_EQUAL(unlinkat(directory, "audit-8.jsonl", AT_REMOVEDIR), 0);
