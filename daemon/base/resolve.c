@@ -201,3 +201,15 @@ void resolve_cancel(struct resolve_wait *w)
     w->next->prev = w->prev;
     w->next = w->prev = NULL;
 }
+
+bool resolve_is_loopback(const char *host)
+{
+    struct in_addr in;
+    struct in6_addr in6;
+
+    if (inet_pton(AF_INET, host, &in) == 1)
+        return ntohl(in.s_addr) >> 24 == 127;
+    if (inet_pton(AF_INET6, host, &in6) == 1)
+        return IN6_IS_ADDR_LOOPBACK(&in6);
+    return strcmp(host, "localhost") == 0;
+}

@@ -46,6 +46,9 @@ const struct resolve_list *resolve_get(struct resolve *r, struct resolve_wait *w
 /* The addresses of the last look-up that found any, however old; NULL when there was none. */
 const struct resolve_list *resolve_last(const struct resolve *r);
 
+/* Whether that is "localhost" (RFC 6761, 6.3) or a loopback address: nothing sent there leaves. */
+bool resolve_is_loopback(const char *host);
+
 void resolve_cancel(struct resolve_wait *wait); /* one that does not wait is allowed */
 
 #endif

@@ -69,7 +69,7 @@ static int postgresql_ports(struct sandbox *kept, const char *url, struct err *e
 #ifdef CENTION_POSTGRESQL
     uint16_t ports[PG_HOSTS_MAX];
     struct pg_target target;
-    int r = pg_target_read(&target, url, NULL, err);
+    int r = pg_target_read(&target, url, NULL, false, err);
     unsigned n = r == 0 ? pg_target_ports(&target, ports) : 0;
 
     if (r == 0 && n == 0)

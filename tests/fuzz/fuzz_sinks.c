@@ -214,7 +214,7 @@ static void target(struct slice in)
     struct pg_target t;
     struct err err = ERR_INIT;
 
-    if (pg_target_read(&t, text, in.len % 2 ? "/pass" : NULL, &err) < 0) {
+    if (pg_target_read(&t, text, in.len % 2 ? "/pass" : NULL, false, &err) < 0) {
         must(err.text[0] && strlen(err.text) < 100);
         must_print(err.text);
     } else {

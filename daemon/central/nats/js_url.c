@@ -1,5 +1,6 @@
 #include "central/nats/js_url.h"
 
+#include "base/resolve.h"
 #include "base/slice.h"
 #include "central/nats/js_form.h"
 
@@ -96,7 +97,14 @@ static int url_server(struct js_server *out, struct slice text, bool tls, struct
                  port.data) < 0)
         out->name = NULL;
     out->host = strndup(host.data, host.len);
-    return out->url && out->name && out->host ? 0 : err_set(err, -ENOMEM, "no memory");
+    if (!out->url || !out->name || !out->host)
+        return err_set(err, -ENOMEM, "no memory");
+    if (user.len && !tls && !resolve_is_loopback(out->host))
+        return err_set(err, -EINVAL,
+                       "nats://...@%.64s would send user, password or token in clear text to "
+                       "another machine: use tls://",
+                       out->host);
+    return 0;
 }
 
 static int url_servers(struct js_url *out, struct slice list, struct err *err)

@@ -1,7 +1,8 @@
 /*
  * Where the servers are: `nats://` or `tls://`, then hosts separated by commas, each with a user
- * and a port if need be; the first one's scheme is that of those without one of their own. A
- * reader's URL may go on with a path, the streams' name, and with `?ca=FILE&credentials=FILE`.
+ * and a port if need be (a user only with TLS or on loopback); the first one's scheme is that of
+ * those without one of their own. A reader's URL may go on with a path, the streams' name, and with
+ * `?ca=FILE&credentials=FILE`.
  */
 #ifndef CENTION_CENTRAL_NATS_JS_URL_H
 #define CENTION_CENTRAL_NATS_JS_URL_H

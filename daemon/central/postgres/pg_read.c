@@ -1,6 +1,7 @@
 #include "central/postgres/pg_read.h"
 
 #include "central/postgres/pg_ship.h"
+#include "central/postgres/pg_target.h"
 
 #include <errno.h>
 #include <libpq-fe.h>
@@ -124,9 +125,8 @@ static void ignore_notice(void *arg, const char *text)
 
 static int pg_open(struct archive **out, const char *url, struct err *err)
 {
-    const char *keywords[] = {"fallback_application_name", "connect_timeout", "dbname",
-                              "client_encoding", NULL};
-    const char *values[] = {"cention-proxyctl", "10", url, "UTF8", NULL};
+    const char *keywords[PG_KEYWORDS_MAX], *values[PG_KEYWORDS_MAX];
+    struct pg_target target;
     struct pg_archive *c = calloc(1, sizeof(*c));
     PGresult *result = NULL;
     int r;
@@ -134,15 +134,16 @@ static int pg_open(struct archive **out, const char *url, struct err *err)
     if (!c)
         return err_set(err, -ENOMEM, "no memory");
     c->archive.kind = &PG_ARCHIVE;
-    c->conn = PQconnectdbParams(keywords, values, 1);
-    (void)PQsetNoticeProcessor(c->conn, ignore_notice, NULL);
-    if (PQstatus(c->conn) != CONNECTION_OK) {
-        /* What libpq says of a string that it can't read may quote a part of a password. */
-        PQconninfoOption *options = PQconninfoParse(url, NULL);
-
-        r = options ? failed(err, PQerrorMessage(c->conn))
-                    : err_set(err, -EINVAL, "is no connection string of PostgreSQL");
-        PQconninfoFree(options);
+    r = pg_target_read(&target, url, NULL, true, err);
+    if (r == 0) {
+        pg_target_reader_keywords(&target, keywords, values);
+        c->conn = PQconnectdbParams(keywords, values, 1);
+        (void)PQsetNoticeProcessor(c->conn, ignore_notice, NULL);
+        if (PQstatus(c->conn) != CONNECTION_OK)
+            r = failed(err, PQerrorMessage(c->conn));
+    }
+    pg_target_free(&target);
+    if (r < 0) {
         pg_close(&c->archive);
         return r;
     }

@@ -347,7 +347,7 @@ int pg_sink_new(struct sink **out, const struct pg_sink_options *options, struct
     s->standby = options->standby;
     s->timeout_us = options->timeout_us ? options->timeout_us : TIMEOUT_US;
     s->scratch = PG_SCRATCH_INIT;
-    r = pg_target_read(&s->target, options->url, options->passfile, err);
+    r = pg_target_read(&s->target, options->url, options->passfile, false, err);
     if (r < 0) {
         pg_free(&s->sink);
         return r;

@@ -1,5 +1,7 @@
 #include "central/postgres/pg_target.h"
 
+#include "base/resolve.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libpq-fe.h>
@@ -39,6 +41,14 @@ static bool is_name(const char *host)
            inet_pton(AF_INET6, host, address) != 1;
 }
 
+/* Without a host libpq takes its Unix socket. */
+static bool is_local(const struct pg_host *h)
+{
+    if (h->hostaddr)
+        return resolve_is_loopback(h->hostaddr);
+    return !h->host || *h->host == '/' || *h->host == '@' || resolve_is_loopback(h->host);
+}
+
 static int split(struct pg_target *t, const char *host, const char *hostaddr, const char *port,
                  struct err *err)
 {
@@ -60,19 +70,44 @@ static int split(struct pg_target *t, const char *host, const char *hostaddr, co
             item(port, ports > 1 ? i : 0, &h->port) < 0)
             return err_set(err, -ENOMEM, "no memory");
         h->look_up = !h->hostaddr && is_name(h->host);
+        h->local = !t->service && is_local(h);
     }
     return 0;
 }
 
-static int read_options(struct pg_target *t, const PQconninfoOption *options, struct err *err)
+static bool all_local(const struct pg_target *t)
 {
-    const char *host = NULL, *hostaddr = NULL, *port = NULL;
+    bool local = true;
+
+    for (unsigned i = 0; i < t->n_hosts; i++)
+        local = local && t->hosts[i].local;
+    return local;
+}
+
+static int check_sslmode(const struct pg_target *t, const char *mode, struct err *err)
+{
+    if (!mode || strcmp(mode, "verify-full") == 0 || all_local(t))
+        return 0;
+    return err_set(
+        err, -EINVAL,
+        "the URL asks for sslmode=%.16s, which gives password and records to whoever stands "
+        "between: leave it out (verify-full) and name the CA with sslrootcert",
+        mode);
+}
+
+static int read_options(struct pg_target *t, const PQconninfoOption *options, bool reader,
+                        struct err *err)
+{
+    const char *host = NULL, *hostaddr = NULL, *port = NULL, *mode = NULL;
+    int r;
 
     for (const PQconninfoOption *o = options; o->keyword; o++) {
+        if (strcmp(o->keyword, "require_auth") == 0)
+            t->can_require = true;
         if (!o->val)
             continue;
         /* libpq marks secrets like this: password and sslpassword. */
-        if (*o->dispchar == '*')
+        if (*o->dispchar == '*' && !reader)
             return err_set(err, -EINVAL, "holds a %s: it belongs into a file of its own",
                            o->keyword);
         if (strcmp(o->keyword, "host") == 0)
@@ -83,16 +118,22 @@ static int read_options(struct pg_target *t, const PQconninfoOption *options, st
             port = o->val;
         else if (strcmp(o->keyword, "service") == 0)
             t->service = *o->val != '\0';
+        else if (strcmp(o->keyword, "sslmode") == 0)
+            mode = o->val;
+        else if (strcmp(o->keyword, "sslcert") == 0)
+            t->certificate = *o->val != '\0';
         else if (strcmp(o->keyword, "connect_timeout") == 0)
             t->timeout = (unsigned)strtoul(o->val, NULL, 10);
     }
     t->service = t->service || getenv("PGSERVICE");
     if (t->timeout == 0 || t->timeout > 3600)
         t->timeout = PG_CONNECT_TIMEOUT;
-    return split(t, host, hostaddr, port, err);
+    r = split(t, host, hostaddr, port, err);
+    return r < 0 ? r : check_sslmode(t, mode, err);
 }
 
-int pg_target_read(struct pg_target *out, const char *url, const char *passfile, struct err *err)
+int pg_target_read(struct pg_target *out, const char *url, const char *passfile, bool reader,
+                   struct err *err)
 {
     PQconninfoOption *options;
     int r;
@@ -102,7 +143,7 @@ int pg_target_read(struct pg_target *out, const char *url, const char *passfile,
     options = PQconninfoParse(url, NULL);
     if (!options)
         return err_set(err, -EINVAL, "is no connection string of PostgreSQL");
-    r = read_options(out, options, err);
+    r = read_options(out, options, reader, err);
     PQconninfoFree(options);
     if (r < 0)
         return r;
@@ -143,6 +184,29 @@ unsigned pg_target_ports(const struct pg_target *t, uint16_t ports[PG_HOSTS_MAX]
     return t->n_hosts;
 }
 
+struct pairs {
+    const char **keywords, **values;
+    unsigned n;
+};
+
+static void say(struct pairs *p, const char *keyword, const char *value)
+{
+    p->keywords[p->n] = keyword;
+    p->values[p->n++] = value;
+}
+
+/* What the string can't change. A client certificate makes a password needless, not impossible. */
+static void say_security(struct pairs *p, const struct pg_target *t, bool local)
+{
+    if (t->can_require)
+        say(p, "require_auth", local || t->certificate ? "!password,!md5" : "scram-sha-256");
+    if (local)
+        return;
+    say(p, "sslmode", "verify-full");
+    if (!t->certificate)
+        say(p, "channel_binding", "require");
+}
+
 /*
  * libpq takes the last word for each keyword: what stands before the string are defaults, what
  * stands behind it can't be changed by it.
@@ -150,29 +214,38 @@ unsigned pg_target_ports(const struct pg_target *t, uint16_t ports[PG_HOSTS_MAX]
 void pg_target_keywords(const struct pg_target *t, const struct pg_host *host, const char *address,
                         const char *keywords[PG_KEYWORDS_MAX], const char *values[PG_KEYWORDS_MAX])
 {
-    unsigned n = 0;
+    struct pairs p = {keywords, values, 0};
 
-#define SAY(keyword_, value_)                                                                      \
-    do {                                                                                           \
-        keywords[n] = (keyword_);                                                                  \
-        values[n++] = (value_);                                                                    \
-    } while (0)
-    SAY("fallback_application_name", "cention-shipd");
-    SAY("keepalives_idle", "15");
-    SAY("keepalives_interval", "5");
-    SAY("keepalives_count", "3");
-    SAY("tcp_user_timeout", "30000"); /* milliseconds */
-    SAY("gssencmode", "disable");     /* its looks into caches of tickets block */
-    SAY("dbname", t->url);
-    SAY("host", host->host ? host->host : "");
-    SAY("hostaddr", address ? address : host->hostaddr ? host->hostaddr : "");
+    say(&p, "fallback_application_name", "cention-shipd");
+    say(&p, "keepalives_idle", "15");
+    say(&p, "keepalives_interval", "5");
+    say(&p, "keepalives_count", "3");
+    say(&p, "tcp_user_timeout", "30000"); /* milliseconds */
+    say(&p, "dbname", t->url);
+    say(&p, "gssencmode", "disable"); /* its looks into caches of tickets block */
+    say(&p, "host", host->host ? host->host : "");
+    say(&p, "hostaddr", address ? address : host->hostaddr ? host->hostaddr : "");
     if (host->port || !t->service)
-        SAY("port", port_of(host));
+        say(&p, "port", port_of(host));
     if (t->passfile)
-        SAY("passfile", t->passfile);
-    SAY("client_encoding", "UTF8");
+        say(&p, "passfile", t->passfile);
+    say(&p, "client_encoding", "UTF8");
     /* A standby can't be used. */
-    SAY("target_session_attrs", "read-write");
-    SAY(NULL, NULL);
-#undef SAY
+    say(&p, "target_session_attrs", "read-write");
+    say_security(&p, t, host->local && (!address || resolve_is_loopback(address)));
+    say(&p, NULL, NULL);
+}
+
+void pg_target_reader_keywords(const struct pg_target *t, const char *keywords[PG_KEYWORDS_MAX],
+                               const char *values[PG_KEYWORDS_MAX])
+{
+    struct pairs p = {keywords, values, 0};
+
+    say(&p, "fallback_application_name", "cention-proxyctl");
+    say(&p, "connect_timeout", "10");
+    say(&p, "dbname", t->url);
+    say(&p, "gssencmode", "disable"); /* it would be tried instead of TLS */
+    say(&p, "client_encoding", "UTF8");
+    say_security(&p, t, all_local(t));
+    say(&p, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #include "proxy/front/listener.h"
 
 #include "base/log.h"
+#include "base/resolve.h"
 #include "proxy/tls/tls.h"
 
 #include <arpa/inet.h>
@@ -45,14 +46,10 @@ union address {
     struct sockaddr_un un;
 };
 
+/* A literal address: what a name stands for may change. */
 bool listener_is_loopback(const char *address)
 {
-    struct in_addr in;
-    struct in6_addr in6;
-
-    if (inet_pton(AF_INET, address, &in) == 1)
-        return ntohl(in.s_addr) >> 24 == 127;
-    return inet_pton(AF_INET6, address, &in6) == 1 && IN6_IS_ADDR_LOOPBACK(&in6);
+    return strcmp(address, "localhost") != 0 && resolve_is_loopback(address);
 }
 
 static unsigned address_port(const union address *a)

@@ -4,24 +4,14 @@
  */
 #include "proxy/upstream/url.h"
 
+#include "base/resolve.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static bool is_loopback(const char *host)
-{
-    struct in_addr in;
-    struct in6_addr in6;
-
-    if (inet_pton(AF_INET, host, &in) == 1)
-        return ntohl(in.s_addr) >> 24 == 127;
-    if (inet_pton(AF_INET6, host, &in6) == 1)
-        return IN6_IS_ADDR_LOOPBACK(&in6);
-    return strcmp(host, "localhost") == 0;
-}
 
 static bool host_ok(const char *host)
 {
@@ -95,7 +85,7 @@ int url_parse(struct url *u, const char *text, bool plain_anywhere, struct err *
                        text);
     if (!split(rest, len, u) || !host_ok(u->host))
         return err_set(err, -EINVAL, "\"%.128s\" has no good host and port", text);
-    if (!u->tls && !plain_anywhere && !is_loopback(u->host))
+    if (!u->tls && !plain_anywhere && !resolve_is_loopback(u->host))
         return err_set(err, -EINVAL,
                        "\"%.128s\": http:// is for loopback addresses only; signatures leave this "
                        "machine over https:// alone",

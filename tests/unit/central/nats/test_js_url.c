@@ -80,16 +80,46 @@ static void refuse(const char *text, bool reader)
 static void test_refused(void)
 {
     static const char *const NONE[] = {
-        "",           "a",           "http://a",    "nats://",        "nats://a,",
-        "nats://,a",  "nats://a:",   "nats://a:0",  "nats://a:65536", "nats://a:1x",
-        "nats:///",   "nats://[::1", "nats://[]:1", "nats://[x]:1",   "nats://u:s3cret@",
-        "nats://a b", "nats://a\n",  "nats://a%20", "nats://a?x",
+        "",
+        "a",
+        "http://a",
+        "nats://",
+        "nats://a,",
+        "nats://,a",
+        "nats://a:",
+        "nats://a:0",
+        "nats://a:65536",
+        "nats://a:1x",
+        "nats:///",
+        "nats://[::1",
+        "nats://[]:1",
+        "nats://[x]:1",
+        "nats://u:s3cret@",
+        "nats://a b",
+        "nats://a\n",
+        "nats://a%20",
+        "nats://a?x",
+        "nats://u:s3cret@a.example",
+        "nats://s3cret@a.example",
+        "nats://u:s3cret@10.0.0.1:4222",
+        "nats://a,nats://u:s3cret@b",
+        "tls://a,nats://u:s3cret@b",
+        "nats://u:s3cret@[fe80::1]",
     };
     char many[32 * JS_SERVERS_MAX], *longest;
 
     for (size_t i = 0; i < sizeof(NONE) / sizeof(NONE[0]); i++) {
         refuse(NONE[i], false);
         refuse(NONE[i], true);
+    }
+    {
+        struct err err = ERR_INIT;
+        struct js_url url;
+
+        CU_ASSERT_EQUAL(
+            js_url_parse(&url, "nats://u:p@localhost,u:p@[::1],tls://u:p@a,nats://b", false, &err),
+            0);
+        js_url_deinit(&url);
     }
     refuse("nats://a/b", false);
     refuse("nats://a?ca=x", false);

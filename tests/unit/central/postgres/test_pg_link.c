@@ -77,7 +77,7 @@ static void run(struct heard *h, const char *url)
     struct pg_target target;
     struct err err = ERR_INIT;
 
-    CU_ASSERT_EQUAL_FATAL(pg_target_read(&target, url, NULL, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(pg_target_read(&target, url, NULL, false, &err), 0);
     CU_ASSERT_EQUAL_FATAL(loop_new(&h->loop), 0);
     CU_ASSERT_EQUAL_FATAL(pg_link_new(&h->link, h->loop, &target, &EVENTS, h), 0);
     CU_ASSERT_PTR_NULL(pg_link_conn(h->link));

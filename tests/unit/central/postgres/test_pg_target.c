@@ -10,7 +10,7 @@
 static int take(struct pg_target *t, const char *url, struct err *err)
 {
     *err = ERR_INIT;
-    return pg_target_read(t, url, NULL, err);
+    return pg_target_read(t, url, NULL, false, err);
 }
 
 static void refused(const char *url, const char *why)
@@ -88,6 +88,13 @@ static void test_refused(void)
     refused("postgresql://h/db?s3cret=1", "no connection string");
     refused("host=a,b,c port=1,2", "3 hosts, but 2 ports");
     refused("host=a,b hostaddr=10.0.0.1", "2 hosts, but 1 addresses");
+    refused("postgresql://u@db.example/a?sslmode=disable", "asks for sslmode=disable");
+    refused("host=db.example sslmode=allow", "asks for sslmode=allow");
+    refused("host=10.0.0.1 sslmode=prefer", "asks for sslmode=prefer");
+    refused("host=db.example sslmode=require", "verify-full");
+    refused("hostaddr=10.0.0.1 host=localhost sslmode=verify-ca", "verify-full");
+    refused("host=127.0.0.1,db.example sslmode=disable", "verify-full");
+    refused("service=x sslmode=disable", "verify-full");
     refused("host=a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q", "more than 16 hosts");
 }
 
@@ -102,6 +109,69 @@ static const char *last(const char *const *keywords, const char *const *values, 
     return found;
 }
 
+/* What the string asks for, and what the server is asked for. */
+static void test_security(void)
+{
+    static const struct {
+        const char *url, *address, *mode, *binding;
+    } T[] = {
+        {"host=db.example", "10.0.0.1", "verify-full", "require"},
+        {"host=db.example", NULL, "verify-full", "require"},
+        {"host=10.0.0.1 sslmode=verify-full", NULL, "verify-full", "require"},
+        {"host=db.example channel_binding=disable", NULL, "verify-full", "require"},
+        {"host=db.example hostaddr=127.0.0.1 sslmode=disable", NULL, "disable", NULL},
+        {"host=db.example sslcert=/c sslkey=/k", NULL, "verify-full", NULL},
+        {"host=localhost", "127.0.0.1", NULL, NULL},
+        {"host=localhost", "10.0.0.1", "verify-full", "require"},
+        {"host=127.0.0.1 sslmode=disable", NULL, "disable", NULL},
+        {"host=::1 sslmode=require", NULL, "require", NULL},
+        {"host=/run/postgresql sslmode=disable", NULL, "disable", NULL},
+        {"dbname=audit", NULL, NULL, NULL},
+        {"service=x", NULL, "verify-full", "require"},
+        {"service=x host=127.0.0.1", NULL, "verify-full", "require"},
+    };
+    const char *keywords[PG_KEYWORDS_MAX], *values[PG_KEYWORDS_MAX];
+
+    for (size_t i = 0; i < sizeof(T) / sizeof(T[0]); i++)
+        for (int reader = 0; reader < 2; reader++) {
+            struct pg_target t;
+            struct err err = ERR_INIT;
+            const char *mode, *binding;
+            PQconninfoOption *given;
+
+            if (reader && T[i].address)
+                continue; /* the look-up is libpq's then */
+            CU_ASSERT_EQUAL_FATAL(pg_target_read(&t, T[i].url, NULL, reader, &err), 0);
+            if (reader)
+                pg_target_reader_keywords(&t, keywords, values);
+            else
+                pg_target_keywords(&t, &t.hosts[0], T[i].address, keywords, values);
+            given = PQconninfoParse(T[i].url, NULL);
+            mode = last(keywords, values, "sslmode");
+            binding = last(keywords, values, "channel_binding");
+            for (PQconninfoOption *o = given; o->keyword; o++)
+                if (!mode && strcmp(o->keyword, "sslmode") == 0)
+                    CU_ASSERT_TRUE(same(o->val, T[i].mode));
+            CU_ASSERT_TRUE(!mode || same(mode, T[i].mode));
+            CU_ASSERT_TRUE(same(binding, T[i].binding));
+            CU_ASSERT_EQUAL(t.can_require, last(keywords, values, "require_auth") != NULL);
+            PQconninfoFree(given);
+            pg_target_free(&t);
+        }
+    {
+        struct pg_target t;
+        struct err err = ERR_INIT;
+
+        CU_ASSERT_EQUAL(pg_target_read(&t, "postgresql://u:p@db.example/a", NULL, true, &err), 0);
+        pg_target_free(&t);
+        CU_ASSERT_EQUAL(pg_target_read(&t, "postgresql://u:s3cret@db.example/a?sslmode=prefer",
+                                       NULL, true, &err),
+                        -EINVAL);
+        CU_ASSERT_PTR_NULL(strstr(err.text, "s3cret"));
+        pg_target_free(&t);
+    }
+}
+
 static void test_keywords(void)
 {
     const char *keywords[PG_KEYWORDS_MAX], *values[PG_KEYWORDS_MAX];
@@ -114,7 +184,7 @@ static void test_keywords(void)
                                          "postgresql://u@a.example:6000,b.example/db?"
                                          "target_session_attrs=any&keepalives_idle=99&"
                                          "client_encoding=LATIN1&passfile=/other",
-                                         "/pass", &err),
+                                         "/pass", false, &err),
                           0);
     pg_target_keywords(&t, &t.hosts[0], "127.0.0.1", keywords, values);
     CU_ASSERT_STRING_EQUAL(last(keywords, values, "host"), "a.example");
@@ -204,7 +274,7 @@ static void test_ports(void)
 static const struct unit_case CASES[] = {
     {"hosts", test_hosts},       {"refused", test_refused},
     {"keywords", test_keywords}, {"a port for one", test_a_port_for_one},
-    {"ports", test_ports},
+    {"ports", test_ports},       {"security", test_security},
 };
 
 UNIT_MAIN("pg_target", CASES)
