@@ -81,7 +81,7 @@ static int check(const char *path)
     int r = keeper_conf_load(&conf, path, &err);
 
     if (r == 0)
-        r = keystore_load(&keys, conf.keys, &err);
+        r = keystore_load(&keys, conf.keys, conf.sandbox, &err);
     if (r == 0)
         r = audit_check(conf.audit_directory, &err);
     if (r == 0)
@@ -233,7 +233,7 @@ static void on_reload_signal(evutil_socket_t number, short what, void *arg)
     service_reloading();
     r = keeper_conf_load(&conf, s->conf_path, &err);
     if (r == 0)
-        r = keystore_load(&keys, conf.keys, &err);
+        r = keystore_load(&keys, conf.keys, s->conf.sandbox, &err);
     if (r == 0) {
         size_t n = keystore_count(keys);
 
@@ -371,7 +371,7 @@ static int serve(const struct process_options *o)
     if (keeper_conf_load(&server.conf, o->conf, &err) < 0)
         return process_fail(&PROGRAM, &err, EXIT_CONFIG);
     log_set_level(server.conf.log_level);
-    if (keystore_load(&keys, server.conf.keys, &err) < 0 ||
+    if (keystore_load(&keys, server.conf.keys, server.conf.sandbox, &err) < 0 ||
         audit_check(server.conf.audit_directory, &err) < 0)
         code = process_fail(&PROGRAM, &err, EXIT_CONFIG);
     else

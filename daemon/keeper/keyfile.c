@@ -5,18 +5,22 @@
  */
 #include "keeper/keyfile.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 enum {
     KEYFILE_MAX = 1024 * 1024, /* bytes */
     KEYFILE_LINKS_MAX = 16,
+    KEYFILE_ACL_MAX = 4096, /* bytes; a list of 500 entries */
     KEYFILE_FLAGS = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
 };
 
@@ -25,9 +29,86 @@ static bool ours(const struct stat *st)
     return st->st_uid == geteuid() || st->st_uid == 0;
 }
 
+/*
+ * The form of the extended attribute system.posix_acl_access (Linux, uapi/linux/posix_acl_xattr.h):
+ * a version, then the entries, all little-endian.
+ */
+#define ACL_NAME "system.posix_acl_access"
+
+enum {
+    ACL_VERSION = 2,
+    ACL_USER_OBJ = 0x01,
+    ACL_USER = 0x02,
+    ACL_GROUP_OBJ = 0x04,
+    ACL_GROUP = 0x08,
+    ACL_MASK = 0x10,
+    ACL_OTHER = 0x20,
+    ACL_READ_WRITE = 4 | 2,
+};
+
+struct acl_entry {
+    uint16_t tag, permission;
+    uint32_t id;
+};
+
+/* Whether nobody but this user and root may read or write by the list. */
+static bool acl_is_ours(const struct acl_entry *list, size_t n)
+{
+    unsigned mask = ACL_READ_WRITE;
+
+    for (size_t i = 0; i < n; i++)
+        if (le16toh(list[i].tag) == ACL_MASK)
+            mask = le16toh(list[i].permission);
+    for (size_t i = 0; i < n; i++) {
+        unsigned tag = le16toh(list[i].tag), may = le16toh(list[i].permission) & ACL_READ_WRITE;
+        uint32_t id = le32toh(list[i].id);
+
+        if (tag == ACL_USER_OBJ || tag == ACL_MASK)
+            continue; /* the owner was checked; the mask is no permission */
+        if (tag == ACL_USER && (id == geteuid() || id == 0))
+            continue;
+        if (may & (tag == ACL_OTHER ? (unsigned)ACL_READ_WRITE : mask))
+            return false;
+    }
+    return true;
+}
+
+/* 1: there is a list, and it lets in this user and root alone; 0: there is none; -EPERM. */
+static int check_acl(int fd)
+{
+    struct {
+        uint32_t version;
+        struct acl_entry list[KEYFILE_ACL_MAX / sizeof(struct acl_entry)];
+    } acl;
+    ssize_t n = fgetxattr(fd, ACL_NAME, &acl, sizeof(acl));
+
+    if (n < 0)
+        return errno == ENODATA || errno == ENOTSUP ? 0 : -EPERM;
+    if ((size_t)n < sizeof(acl.version) || le32toh(acl.version) != ACL_VERSION ||
+        ((size_t)n - sizeof(acl.version)) % sizeof(acl.list[0]) != 0)
+        return -EPERM;
+    return acl_is_ours(acl.list, ((size_t)n - sizeof(acl.version)) / sizeof(acl.list[0])) ? 1
+                                                                                          : -EPERM;
+}
+
+/* What to do about it: a file of root's needs another owner first, or this user can't read it. */
+static int refuse_mode(const char *path, const struct stat *st, const char *who, struct err *err)
+{
+    char owner[48] = "";
+
+    if (st->st_uid != geteuid())
+        (void)snprintf(owner, sizeof(owner), "chown %u and ", (unsigned)geteuid());
+    return err_set(err, -EPERM,
+                   "%s: holds secrets but %s may read or change it (owner %u, group %u, mode "
+                   "%04o); use %schmod 600",
+                   path, who, (unsigned)st->st_uid, (unsigned)st->st_gid,
+                   (unsigned)st->st_mode & 07777, owner);
+}
+
 static int check_file(int fd, const char *path, struct err *err)
 {
     struct stat st;
+    int acl;
 
     if (fstat(fd, &st) < 0)
         return err_set(err, -errno, "%s: %s", path, strerror(errno));
@@ -36,10 +117,15 @@ static int check_file(int fd, const char *path, struct err *err)
     if (!ours(&st))
         return err_set(err, -EPERM, "%s: belongs to user %u, not to %u or root", path,
                        (unsigned)st.st_uid, (unsigned)geteuid());
-    if (st.st_mode & 066)
-        return err_set(err, -EPERM,
-                       "%s: holds secrets but is open to others (mode %04o); use chmod 600", path,
-                       (unsigned)st.st_mode & 07777);
+    /* With a list, the group's bits of the mode are the list's mask. */
+    acl = check_acl(fd);
+    if (acl < 0)
+        return refuse_mode(path, &st, "somebody in its access control list (getfacl shows it)",
+                           err);
+    if (st.st_mode & 006)
+        return refuse_mode(path, &st, "every user", err);
+    if (acl == 0 && (st.st_mode & 060))
+        return refuse_mode(path, &st, "its group", err);
     if (st.st_size > KEYFILE_MAX)
         return err_set(err, -EFBIG, "%s: larger than %d bytes", path, KEYFILE_MAX);
     return 0;

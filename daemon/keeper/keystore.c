@@ -160,7 +160,7 @@ static void say_key(int to, const struct keystore_key *key)
     say(to, key->secret.data, key->secret.len);
 }
 
-static void __attribute__((noreturn)) child(int file, int to, const char *path)
+static void __attribute__((noreturn)) child(int file, int to, const char *path, bool confined)
 {
     struct keystore_key keys[KEYSTORE_KEYS_MAX];
     struct rlimit none = {0, 0};
@@ -168,15 +168,17 @@ static void __attribute__((noreturn)) child(int file, int to, const char *path)
     struct err err = ERR_INIT;
     char name[32];
     unsigned n = 0;
-    int r;
+    int r = 0;
 
     (void)alarm(KEYSTORE_READ_S);
     if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         _exit(1);
-    sandbox_reader();
+    if (confined)
+        r = sandbox_reader(&err);
     /* The descriptor that was checked, not the name, which may stand for another file by now. */
     (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", file);
-    r = settings_open_named(&settings, name, path, &err);
+    if (r == 0)
+        r = settings_open_named(&settings, name, path, &err);
     if (r == 0)
         r = read_keys(settings_root(settings), keys, &n, &err);
     for (unsigned i = 0; r == 0 && i < n; i++)
@@ -192,7 +194,7 @@ static void __attribute__((noreturn)) child(int file, int to, const char *path)
  * The caller's signal handlers write into pipes that the child shares with it, so none may run in
  * the child: signals are held back across the fork.
  */
-static pid_t child_start(int file, int from[2], const char *path)
+static pid_t child_start(int file, int from[2], const char *path, bool confined)
 {
     static const int HANDLED[] = {SIGHUP, SIGINT, SIGTERM, SIGCHLD, SIGALRM, SIGPIPE};
     sigset_t all, before;
@@ -206,7 +208,7 @@ static pid_t child_start(int file, int from[2], const char *path)
             (void)signal(HANDLED[i], SIG_DFL);
         (void)sigprocmask(SIG_SETMASK, &before, NULL);
         (void)close(from[0]);
-        child(file, from[1], path);
+        child(file, from[1], path, confined);
     }
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
     return pid;
@@ -306,14 +308,14 @@ static int by_workspace(const void *a, const void *b)
     return slice_cmp(x->workspace, y->workspace);
 }
 
-static int load(struct keystore *ks, int file, const char *path, struct err *err)
+static int load(struct keystore *ks, int file, const char *path, bool confined, struct err *err)
 {
     int ends[2], r;
     pid_t pid;
 
     if (pipe2(ends, O_CLOEXEC) < 0)
         return err_set(err, -errno, "%s: %s", path, strerror(errno));
-    pid = child_start(file, ends, path);
+    pid = child_start(file, ends, path, confined);
     r = pid < 0 ? err_set(err, -errno, "%s: %s", path, strerror(errno)) : 0;
     (void)close(ends[1]);
     if (r == 0)
@@ -325,7 +327,7 @@ static int load(struct keystore *ks, int file, const char *path, struct err *err
     return r;
 }
 
-int keystore_load(struct keystore **out, const char *path, struct err *err)
+int keystore_load(struct keystore **out, const char *path, bool confined, struct err *err)
 {
     struct keystore *ks = NULL;
     int file, r;
@@ -341,7 +343,7 @@ int keystore_load(struct keystore **out, const char *path, struct err *err)
         ks->keys = calloc(KEYSTORE_KEYS_MAX, sizeof(*ks->keys));
     if (ks && ks->keys) {
         ks->room = KEYSTORE_KEYS_MAX;
-        r = load(ks, file, path, err);
+        r = load(ks, file, path, confined, err);
     } else {
         r = err_set(err, -ENOMEM, "%s: out of memory", path);
     }

@@ -31,10 +31,12 @@ int keystore_init(struct err *err) MUST_CHECK;
 void keystore_done(void);
 
 /*
- * Reads a keys file, checked as keyfile_open does. Everything is read and checked before anything
- * is given out. -errno with err filled (file, line and setting; never a value).
+ * Reads a keys file, checked as keyfile_open does, in a child process; `confined`: in the sandbox
+ * of a reader, or not at all. Everything is read and checked before anything is given out. -errno
+ * with err filled (file, line and setting; never a value).
  */
-int keystore_load(struct keystore **out, const char *path, struct err *err) MUST_CHECK;
+int keystore_load(struct keystore **out, const char *path, bool confined,
+                  struct err *err) MUST_CHECK;
 void keystore_free(struct keystore *keys); /* wipes; NULL is allowed */
 
 /* The key of a workspace, or NULL. Valid as long as the keystore is. */

@@ -31,8 +31,8 @@ int answer_text(struct buf *out, const struct answer_to *to, unsigned status, co
 
 /*
  * The head of a relayed answer: status and reason as the upstream sent them, those of its fields
- * that doc/api.md lists, X-Request-Id (the request's own) and the framing. *chunked says whether the
- * body has to be chunked for this client; *keep_alive whether the connection can stay open (the
+ * that doc/api.md lists, X-Request-Id (the request's own) and the framing. *chunked says whether
+ * the body has to be chunked for this client; *keep_alive whether the connection can stay open (the
  * wish in `to` is a bound).
  */
 int answer_head(struct buf *out, const struct answer_to *to, const struct http_head *head,

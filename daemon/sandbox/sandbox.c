@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 int sandbox_keep(struct sandbox *c, const char *path, enum sandbox_access access)
@@ -117,13 +118,17 @@ void sandbox_off(struct sandbox *c)
     log_warning("sandbox", "state=off why=\"the setting says so\"");
 }
 
-void sandbox_reader(void)
+int sandbox_reader(struct err *err)
 {
     const struct sandbox reader = {.role = SANDBOX_READER};
-    struct err err = ERR_INIT;
 
-    if (!sandbox_built_without() && seccomp_filter_enter(&reader, &err) < 0)
-        log_debug("sandbox", "why=\"%s\"", err.text);
+    if (sandbox_built_without())
+        return 0;
+    /* Who is not root needs it for a filter (seccomp(2)); the keeper has it by then, but not at its
+     * first reading of the keys. */
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return err_set(err, -errno, "sandbox: PR_SET_NO_NEW_PRIVS: %s", strerror(errno));
+    return seccomp_filter_enter(&reader, err);
 }
 
 int sandbox_files(struct sandbox *c, struct err *err)

@@ -95,10 +95,10 @@ bool sandbox_has_port(const struct sandbox *c, unsigned port);
 void sandbox_explain(const struct sandbox *c, const struct err *why);
 
 /*
- * The seccomp filter of SANDBOX_READER, for a child that only reads, parses and tells. It is one
- * more layer: a kernel that refuses it leaves the child as it was.
+ * The seccomp filter of SANDBOX_READER, for a child that only reads, parses and tells. -errno with
+ * err filled: the child has to give up. Does nothing in a build with sanitizers.
  */
-void sandbox_reader(void);
+int sandbox_reader(struct err *err) MUST_CHECK;
 
 /* Logs that the sandbox was turned off; the steps above then do nothing. */
 void sandbox_off(struct sandbox *c);

@@ -100,6 +100,7 @@ static const int PROXY[] = {SCMP_SYS(connect), SCMP_SYS(getpeername), /* whose c
 static const int KEEPER[] = {SCMP_SYS(alarm),
                              SCMP_SYS(fallocate),
                              SCMP_SYS(fdatasync),
+                             SCMP_SYS(fgetxattr), /* of the keys file: its access control list */
                              SCMP_SYS(fsync),
                              SCMP_SYS(ftruncate),
                              SCMP_SYS(getcwd),

@@ -197,7 +197,7 @@ EXAMPLES = {
 
 # Fields of other calls, of answers, or wrongly written ones.
 STRANGERS = [
-    ("org", ("id",), 1), ("org", ("deleted",), False), ("org", ("Name",), "n"),
+    ("org", ("id",), 1), ("org", ("deleted",), False), ("org", ("Names",), "n"),
     ("org", ("description",), "d"), ("org", ("organisation_id",), 1),
     ("org", ("working_time_data", "Funday"), _DAY), ("org", ("working_time_data", "monday"), _DAY),
     ("org", ("bright_settings", "id"), 1), ("org", ("nothing",), None),

@@ -49,6 +49,32 @@ def test_the_command_too(make_rig):
     assert rig.call("POST", "/v1/org", {"name": "n"}).status == 200
 
 
+# Makes seccomp(2) and prctl(PR_SET_SECCOMP) fail with EPERM from then on, and runs the command.
+NO_FILTERS = r'''
+import ctypes, os, platform, struct, sys
+seccomp, prctl = {"x86_64": (317, 157), "aarch64": (277, 167)}[platform.machine()]
+code = [(0x20, 0, 0, 0),                 # the call's number
+        (0x15, 3, 0, seccomp), (0x15, 0, 3, prctl),
+        (0x20, 0, 0, 16), (0x15, 0, 1, 22),  # its first argument: PR_SET_SECCOMP
+        (0x06, 0, 0, 0x00050001),        # EPERM
+        (0x06, 0, 0, 0x7fff0000)]        # allowed
+program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *c) for c in code))
+filter = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(code), ctypes.addressof(program)))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, filter, 0, 0) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+'''
+
+
+@pytest.mark.parametrize("sandbox, good", [("enforce", False), ("off", True)])
+def test_the_reader_of_the_keys_needs_its_filter(make_rig, sandbox, good):
+    rig = make_rig(keeper={"sandbox": sandbox})
+    done = subprocess.run([sys.executable, "-c", NO_FILTERS, program("cention-keeperd"), "-t", "-c",
+                           str(rig.keeper_conf)], capture_output=True, text=True, timeout=30)
+    assert done.returncode == (0 if good else 78), done
+    assert ("system calls can't be confined" in done.stderr) is not good
+
+
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 def test_nobody_is_let_in_before(make_rig, tmp_path):
     """The first outside byte comes after the filter, in both."""

@@ -50,7 +50,7 @@ struct keystore *load_keys(const struct fixture *f, const char *text)
     CU_ASSERT_FATAL(fd >= 0);
     CU_ASSERT_EQUAL(write(fd, text, strlen(text)), (ssize_t)strlen(text));
     close(fd);
-    CU_ASSERT_EQUAL_FATAL(keystore_load(&keys, in_folder(f, "keys"), &err), 0);
+    CU_ASSERT_EQUAL_FATAL(keystore_load(&keys, in_folder(f, "keys"), true, &err), 0);
     return keys;
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 enum { NOBODY = 65534 };
@@ -40,8 +41,9 @@ static void setup(void)
 
 static void cleanup(void)
 {
-    static const char *const NAMES[] = {"k",      "link",      "link2", "big",  "fifo", "open/k",
-                                        "safe/k", "open/link", "open",  "safe", "into", "loop"};
+    static const char *const NAMES[] = {"k",    "credential", "group",  "link",   "link2",
+                                        "big",  "fifo",       "open/k", "safe/k", "open/link",
+                                        "open", "safe",       "into",   "loop"};
 
     for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++)
         (void)remove(at(NAMES[i]));
@@ -71,7 +73,7 @@ static void test_load(void)
     setup();
     used = CRYPTO_secure_used();
     put_file("k", GOOD);
-    CU_ASSERT_EQUAL_FATAL(keystore_load(&ks, at("k"), &err), 0);
+    CU_ASSERT_EQUAL_FATAL(keystore_load(&ks, at("k"), true, &err), 0);
     CU_ASSERT_EQUAL(keystore_count(ks), 2);
     CU_ASSERT(slice_eq(keystore_at(ks, 0)->workspace, SLICE_LIT("alpha")));
     CU_ASSERT(slice_eq(keystore_at(ks, 1)->workspace, SLICE_LIT("beta")));
@@ -88,7 +90,7 @@ static void test_load(void)
     CU_ASSERT_EQUAL(CRYPTO_secure_used(), used);
     /* No key at all is a way to take every key away. */
     put_file("k", "keys = ( );");
-    CU_ASSERT_EQUAL_FATAL(keystore_load(&ks, at("k"), &err), 0);
+    CU_ASSERT_EQUAL_FATAL(keystore_load(&ks, at("k"), true, &err), 0);
     CU_ASSERT_EQUAL(keystore_count(ks), 0);
     CU_ASSERT_PTR_NULL(keystore_find(ks, SLICE_LIT("alpha")));
     keystore_free(ks);
@@ -153,7 +155,7 @@ static void test_memory(void)
                  needle);
         put_file("k", text);
     }
-    CU_ASSERT_EQUAL_FATAL(keystore_load(&ks, at("k"), &err), 0);
+    CU_ASSERT_EQUAL_FATAL(keystore_load(&ks, at("k"), true, &err), 0);
     CU_ASSERT_EQUAL(count_in_memory(needle, sizeof(needle) - 1), 1);
     keystore_free(ks);
     CU_ASSERT_EQUAL(count_in_memory(needle, sizeof(needle) - 1), 0);
@@ -195,7 +197,7 @@ static void test_errors(void)
         struct keystore *ks = NULL;
 
         put_file("k", CASES[i].text);
-        CU_ASSERT_EQUAL(keystore_load(&ks, at("k"), &err), -EINVAL);
+        CU_ASSERT_EQUAL(keystore_load(&ks, at("k"), true, &err), -EINVAL);
         CU_ASSERT_PTR_NOT_NULL(strstr(err.text, CASES[i].says));
         /* By its own name, not by that of the descriptor. */
         CU_ASSERT_EQUAL(strncmp(err.text, folder, strlen(folder)), 0);
@@ -224,7 +226,7 @@ static void test_limits(void)
         secret[len] = '\0';
         snprintf(text, sizeof(text), "keys = (" KEY("w", "%s", "%s") ");", id, secret);
         put_file("k", text);
-        CU_ASSERT_EQUAL(keystore_load(&ks, at("k"), &err), over ? -EINVAL : 0);
+        CU_ASSERT_EQUAL(keystore_load(&ks, at("k"), true, &err), over ? -EINVAL : 0);
         CU_ASSERT_PTR_NULL(strstr(err.text, "iiii"));
         CU_ASSERT_PTR_NULL(strstr(err.text, "ssss"));
         if (!over)
@@ -238,7 +240,7 @@ static void test_limits(void)
         fprintf(f, "%s" KEY("w%u", "i", "%s"), i ? ",\n" : "", i, secret);
     fputs(");", f);
     fclose(f);
-    CU_ASSERT_EQUAL(keystore_load(&ks, at("k"), &err), -EIO);
+    CU_ASSERT_EQUAL(keystore_load(&ks, at("k"), true, &err), -EIO);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "locked memory"));
     CU_ASSERT_EQUAL(CRYPTO_secure_used(), used);
     cleanup();
@@ -348,6 +350,85 @@ static void test_links(void)
     cleanup();
 }
 
+/* An access control list as the kernel keeps it; false: this file system has none. */
+static bool put_acl(const char *name, const uint16_t (*entries)[3], size_t n)
+{
+    unsigned char acl[256] = {2, 0, 0, 0};
+    size_t len = 4;
+
+    for (size_t i = 0; i < n; i++, len += 8) {
+        uint32_t id = entries[i][2] == 0xffff ? 0xffffffff : entries[i][2];
+
+        acl[len] = (unsigned char)entries[i][0];
+        acl[len + 1] = acl[len + 3] = 0;
+        acl[len + 2] = (unsigned char)entries[i][1];
+        for (size_t k = 0; k < 4; k++)
+            acl[len + 4 + k] = (unsigned char)(id >> (8 * k));
+    }
+    return setxattr(at(name), "system.posix_acl_access", acl, len, 0) == 0;
+}
+
+static void refused_with(const char *name, const char *says)
+{
+    struct err err = ERR_INIT;
+    int fd = keyfile_open(at(name), &err);
+
+    CU_ASSERT_EQUAL(fd, -EPERM);
+    if (!strstr(err.text, says))
+        printf("\n    %s", err.text);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, says));
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Who may read by a list: systemd leaves credentials like that. Tag, permission, id. */
+static void test_access_lists(void)
+{
+    const uint16_t us = (uint16_t)geteuid(), none = 0xffff;
+    const uint16_t ours[][3] = {
+        {1, 4, none}, {2, 4, us}, {4, 0, none}, {0x10, 4, none}, {0x20, 0, none}};
+    const uint16_t another[][3] = {{1, 4, none}, {2, 4, us},      {2, 4, 4711},
+                                   {4, 0, none}, {0x10, 4, none}, {0x20, 0, none}};
+    const uint16_t masked[][3] = {{1, 4, none}, {2, 4, us},      {2, 7, 4711},
+                                  {4, 4, none}, {0x10, 0, none}, {0x20, 0, none}};
+    const uint16_t group[][3] = {
+        {1, 4, none}, {2, 4, us}, {4, 4, none}, {0x10, 4, none}, {0x20, 0, none}};
+    const uint16_t named[][3] = {{1, 4, none}, {2, 4, us},      {4, 0, none},
+                                 {8, 4, 4711}, {0x10, 4, none}, {0x20, 0, none}};
+    const uint16_t writer[][3] = {{1, 4, none}, {2, 4, us},      {2, 2, 4711},
+                                  {4, 0, none}, {0x10, 6, none}, {0x20, 0, none}};
+    const uint16_t others[][3] = {
+        {1, 4, none}, {2, 4, us}, {4, 0, none}, {0x10, 4, none}, {0x20, 4, none}};
+
+    setup();
+    put_file("k", GOOD);
+    CU_ASSERT_EQUAL(chmod(at("k"), 0440), 0);
+    refused_with("k", "its group may read");
+    refused_with("k", "chmod 600");
+    CU_ASSERT_EQUAL(chmod(at("k"), 0404), 0);
+    refused_with("k", "every user may read");
+    CU_ASSERT_EQUAL(chmod(at("k"), 0400), 0);
+    if (!put_acl("k", ours, 5)) {
+        unit_skip("this file system keeps no access control lists");
+        cleanup();
+        return;
+    }
+    CU_ASSERT_EQUAL(opens(at("k")), 0);
+    CU_ASSERT(put_acl("k", masked, 6));
+    CU_ASSERT_EQUAL(opens(at("k")), 0);
+    CU_ASSERT(put_acl("k", another, 6));
+    refused_with("k", "access control list");
+    CU_ASSERT(put_acl("k", group, 5));
+    refused_with("k", "access control list");
+    CU_ASSERT(put_acl("k", named, 6));
+    refused_with("k", "access control list");
+    CU_ASSERT(put_acl("k", writer, 6));
+    refused_with("k", "access control list");
+    CU_ASSERT(put_acl("k", others, 5));
+    refused_with("k", "access control list");
+    cleanup();
+}
+
 static void test_owners(void)
 {
     if (geteuid() != 0) {
@@ -382,6 +463,9 @@ static void test_owners(void)
  */
 static void test_unprivileged(void)
 {
+    static const uint16_t CREDENTIAL[][3] = {
+        {1, 4, 0xffff}, {2, 4, NOBODY}, {4, 0, 0xffff}, {0x10, 4, 0xffff}, {0x20, 0, 0xffff}};
+    bool with_list;
     pid_t pid;
     int status = 0;
 
@@ -392,6 +476,13 @@ static void test_unprivileged(void)
     setup();
     put_file("k", GOOD);
     CU_ASSERT_EQUAL(chown(at("k"), NOBODY, NOBODY), 0);
+    /* As systemd leaves a credential, and as an administrator may leave the file. */
+    put_file("credential", GOOD);
+    CU_ASSERT_EQUAL(chmod(at("credential"), 0400), 0);
+    with_list = put_acl("credential", CREDENTIAL, 5);
+    put_file("group", GOOD);
+    CU_ASSERT_EQUAL(chown(at("group"), 0, NOBODY), 0);
+    CU_ASSERT_EQUAL(chmod(at("group"), 0440), 0);
     CU_ASSERT_EQUAL(chown(folder, NOBODY, NOBODY), 0);
     pid = fork();
     if (pid == 0) {
@@ -400,7 +491,16 @@ static void test_unprivileged(void)
 
         if (setgid(NOBODY) < 0 || setuid(NOBODY) < 0)
             _exit(2);
-        _exit(keystore_load(&ks, at("k"), &err) == 0 && keystore_count(ks) == 2 ? 0 : 1);
+        if (keystore_load(&ks, at("k"), true, &err) != 0 || keystore_count(ks) != 2)
+            _exit(1);
+        keystore_free(ks);
+        if (with_list &&
+            (keystore_load(&ks, at("credential"), true, &err) != 0 || keystore_count(ks) != 2))
+            _exit(3);
+        if (keystore_load(&ks, at("group"), true, &err) != -EPERM ||
+            !strstr(err.text, "use chown 65534 and chmod 600"))
+            _exit(4);
+        _exit(0);
     }
     CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
     CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -408,15 +508,11 @@ static void test_unprivileged(void)
 }
 
 static const struct unit_case CASES[] = {
-    {"load and find", test_load},
-    {"secrets in memory", test_memory},
-    {"errors", test_errors},
-    {"limits", test_limits},
-    {"modes of the file", test_modes},
-    {"kinds of file", test_kinds},
-    {"symbolic links", test_links},
-    {"owners", test_owners},
-    {"without privileges", test_unprivileged},
+    {"load and find", test_load},      {"secrets in memory", test_memory},
+    {"errors", test_errors},           {"limits", test_limits},
+    {"modes of the file", test_modes}, {"kinds of file", test_kinds},
+    {"symbolic links", test_links},    {"access lists", test_access_lists},
+    {"owners", test_owners},           {"without privileges", test_unprivileged},
 };
 
 UNIT_MAIN("keystore", CASES)
