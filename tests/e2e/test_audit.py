@@ -20,8 +20,8 @@ FIELDS = [
     ('{"areas":[],"tag_name":""}', {"areas": "", "tag_name": ""}),
     ('{"name":"a","active":false,"anonymize_day":0}',
      {"active": "false", "anonymize_day": "0", "name": "a"}),
-    ('{"b":"3","a_b":"2","aB":"1","B":"0","a":"a"}',
-     {"B": "0", "a": "a", "aB": "1", "a_b": "2", "b": "3"}),
+    ('{"b":"3","a_b":"2","aB":"1","C":"0","a":"a"}',
+     {"C": "0", "a": "a", "aB": "1", "a_b": "2", "b": "3"}),
     ('{"name":"n","bright_settings":{"survey_reference_code":"123","active":true,'
      '"language_code":"SE"}}', {"bright_settings": "true:SE:123", "name": "n"}),
     ('{"agent_groups":[{"name":"API Agents","id":1},{"id":2,"name":"B"}],"name":"Area 1"}',
