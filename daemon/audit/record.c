@@ -287,7 +287,8 @@ static void put_request(struct writer *w, const struct client_identity *client, 
     put_known(w, SLICE_LIT(",\"path\":"), path);
 }
 
-static void put_problems(struct writer *w, const struct request_problem *problems, uint32_t n)
+static void put_problems(struct writer *w, const struct request_problem *problems, uint32_t n,
+                         uint32_t total)
 {
     for (uint32_t i = 0; i < n && !w->failed; i++) {
         if (i == 0)
@@ -301,6 +302,8 @@ static void put_problems(struct writer *w, const struct request_problem *problem
     }
     if (n)
         PUT_LIT(w, "]");
+    if (total > n)
+        put_number(w, SLICE_LIT(",\"problems_total\":"), total);
 }
 
 static void put_field(struct writer *w, const struct request_field *field,
@@ -335,7 +338,7 @@ int record_intent(struct buf *out, const struct record_head *head, const struct 
         put_field(&w, &sign->fields[i], &redaction->forms[i]);
     }
     put_hex(&w, SLICE_LIT("},\"body_mac\":"), redaction->body_mac, MAC_BYTES);
-    put_problems(&w, sign->problems, sign->n_problems);
+    put_problems(&w, sign->problems, sign->n_problems, sign->problems_total);
     put_string(&w, SLICE_LIT(",\"key\":"), key_id);
     return w.failed;
 }
@@ -366,7 +369,9 @@ int record_reject(struct buf *out, const struct record_head *head,
     put_known(&w, SLICE_LIT(",\"code\":"), reject->code);
     put_known(&w, SLICE_LIT(",\"error\":"), reject->error);
     put_known(&w, SLICE_LIT(",\"field\":"), reject->field);
-    put_problems(&w, reject->problems, reject->n_problems);
+    put_problems(&w, reject->problems, reject->n_problems, reject->problems_total);
+    if (reject->repeated)
+        put_number(&w, SLICE_LIT(",\"repeated\":"), reject->repeated);
     return w.failed;
 }
 

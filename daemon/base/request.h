@@ -12,7 +12,7 @@
 enum {
     REQUEST_BODY_MAX = 8 * 1024 * 1024, /* the largest limits.body_bytes that fits a message */
     REQUEST_FIELDS_MAX = 4096,
-    REQUEST_PROBLEMS_MAX = 256,
+    REQUEST_PROBLEMS_MAX = 16, /* that are recorded; further ones are counted */
     REQUEST_ID_MAX = 128,
     REQUEST_WORKSPACE_MAX = 64,
     REQUEST_PATH_MAX = 1024,
@@ -59,6 +59,7 @@ struct sign_request {
     const struct request_field *fields; /* names strictly ascending by bytes */
     uint32_t n_problems;
     const struct request_problem *problems; /* of a request that is signed all the same */
+    uint32_t problems_total;                /* n_problems, and those that are not listed */
 };
 
 struct reject_request {
@@ -70,6 +71,8 @@ struct reject_request {
     struct slice code, error, field;
     uint32_t n_problems;
     const struct request_problem *problems;
+    uint32_t problems_total; /* n_problems, and those that are not listed */
+    uint32_t repeated;       /* in records: of so many refusals that have no record of their own */
 };
 
 #endif

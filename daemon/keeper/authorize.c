@@ -56,21 +56,22 @@ void authorize_request(struct authorization *out, struct policy *policy, int cli
     }
 }
 
+static const struct {
+    unsigned status;
+    const char *code;
+} REASONS[] = {
+    [WIRE_REASON_FORBIDDEN] = {403, "forbidden"},
+    [WIRE_REASON_AUDIT] = {503, "audit_unavailable"},
+    [WIRE_REASON_MALFORMED] = {400, "bad_request"},
+    [WIRE_REASON_OVERLOADED] = {503, "overloaded"},
+    [WIRE_REASON_UNKNOWN_CLIENT] = {401, "unknown_client"},
+};
+
 struct reject_request authorize_record(const struct sign_request *sign, enum wire_reason reason,
                                        const char *text)
 {
-    static const struct {
-        unsigned status;
-        const char *code;
-    } REASONS[] = {
-        [WIRE_REASON_FORBIDDEN] = {403, "forbidden"},
-        [WIRE_REASON_AUDIT] = {503, "audit_unavailable"},
-        [WIRE_REASON_MALFORMED] = {400, "bad_request"},
-        [WIRE_REASON_OVERLOADED] = {503, "overloaded"},
-        [WIRE_REASON_UNKNOWN_CLIENT] = {401, "unknown_client"},
-    };
-
     return (struct reject_request){
+        .id = sign->id,
         .request_id = sign->request_id,
         .client = sign->client,
         .method = sign->method,
@@ -82,11 +83,32 @@ struct reject_request authorize_record(const struct sign_request *sign, enum wir
     };
 }
 
-void authorize_log(const struct sign_request *sign, const char *text)
+/* What is wrong with its path, its kind or its body. */
+static bool about_request(const struct reject_request *reject)
 {
-    log_warning("refused", "id=%s client=%s workspace=%s why=%s", log_quote(sign->request_id).text,
-                log_quote(sign->client.name).text, log_quote(sign->workspace).text,
-                log_quote(slice_str(text)).text);
+    return reject->status == 404 || reject->status == 405 || reject->status == 415 ||
+           reject->status == 422 || slice_eq(reject->code, SLICE_LIT("bad_json"));
+}
+
+bool authorize_hides(const struct policy *policy, int client, struct reject_request *reject,
+                     char text[POLICY_TEXT_MAX])
+{
+    if (!policy || policy->clients.n == 0 || client != POLICY_NOBODY || !about_request(reject))
+        return false;
+    policy_say_unknown(text, &reject->client);
+    reject->status = REASONS[WIRE_REASON_UNKNOWN_CLIENT].status;
+    reject->code = slice_str(REASONS[WIRE_REASON_UNKNOWN_CLIENT].code);
+    reject->error = slice_str(text);
+    reject->field = SLICE_NULL;
+    reject->n_problems = reject->problems_total = 0;
+    return true;
+}
+
+void authorize_log(const struct reject_request *reject)
+{
+    log_warning("refused", "id=%s client=%s workspace=%s why=%s",
+                log_quote(reject->request_id).text, log_quote(reject->client.name).text,
+                log_quote(reject->workspace).text, log_quote(reject->error).text);
 }
 
 /*

@@ -30,7 +30,16 @@ void authorize_request(struct authorization *out, struct policy *policy, int cli
 /* The reject record of a request that isn't signed; borrows what it is given. */
 struct reject_request authorize_record(const struct sign_request *sign, enum wire_reason reason,
                                        const char *text);
-void authorize_log(const struct sign_request *sign, const char *text);
+
+/*
+ * A refusal of the proxy's for the request's path, kind or body, whose client is nobody that the
+ * policy knows: it becomes a 401 that tells none of that, with its sentence in `text`. False, and
+ * nothing is changed, for any other.
+ */
+bool authorize_hides(const struct policy *policy, int client, struct reject_request *reject,
+                     char text[POLICY_TEXT_MAX]);
+
+void authorize_log(const struct reject_request *reject); /* one that is refused here */
 
 /*
  * What a request to sign must look like, whoever asks. The proxy has checked the same, so anything

@@ -10,6 +10,7 @@
 #include "keeper/answers.h"
 #include "keeper/audit/pending.h"
 #include "keeper/authorize.h"
+#include "keeper/rejects.h"
 #include "keeper/signer.h"
 #include "keeper/state.h"
 #include "wall/link.h"
@@ -49,6 +50,7 @@ struct keeper {
     size_t n_peers;
     struct answers answers;
     struct signing signing;
+    struct rejects rejects;
     uint64_t signatures;
     void (*failed)(void *arg); /* NULL once called */
     void *failed_arg;
@@ -268,27 +270,64 @@ static void keeper_tend(void *arg)
 
 /* ---- messages ---- */
 
-/* A reject record of our own making, and REFUSED once it is durable. */
-static void refuse(struct peer *p, const struct sign_request *sign, enum wire_reason reason,
-                   const char *text)
+/* Refusals that were only counted. */
+static bool write_counted(void *arg, const struct reject_request *counted)
 {
-    struct reject_request reject = authorize_record(sign, reason, text);
-    char *copy = strdup(text);
+    struct keeper *k = arg;
+
+    if (!audit_state(k->audit).ok || audit_reject(k->audit, counted) < 0)
+        return false;
+    loop_defer(k->loop, &k->commit);
+    return true;
+}
+
+/*
+ * Records a refusal, or counts it, and answers: REFUSED for that reason, or RECORDED with none (the
+ * proxy has refused by itself).
+ */
+static void record_refusal(struct peer *p, int client, const struct reject_request *reject,
+                           enum wire_reason reason)
+{
+    struct keeper *k = p->keeper;
+    /* Refusals use up the client's rate; one that is over it had its turn already. */
+    bool over_rate =
+        reason != WIRE_REASON_OVERLOADED && !policy_take(k->policy, client, loop_now());
+    char *copy = NULL;
     struct answer *a;
 
-    authorize_log(sign, text);
-    if (!copy || answers_reserve(&p->keeper->answers) < 0 ||
-        audit_reject(p->keeper->audit, &reject) < 0) {
-        free(copy);
-        refuse_unrecorded(p, sign->id);
+    if (!rejects_take(&k->rejects, reject, over_rate, loop_now())) {
+        if (reason)
+            refuse_now(p, reject->id, reason, reject->error);
+        else
+            recorded_now(p, reject->id, true); /* as a number, soon */
         return;
     }
-    a = answer_later(p, WIRE_REFUSED, sign->id);
+    if (reason)
+        authorize_log(reject);
+    if ((reason && !(copy = strndup(reject->error.data, reject->error.len))) ||
+        answers_reserve(&k->answers) < 0 || audit_reject(k->audit, reject) < 0) {
+        free(copy);
+        if (reason)
+            refuse_unrecorded(p, reject->id);
+        else
+            recorded_now(p, reject->id, false);
+        return;
+    }
+    a = answer_later(p, reason ? WIRE_REFUSED : WIRE_RECORDED, reject->id);
     a->reason = reason;
     a->text = copy;
 }
 
-static void accept_sign(struct peer *p, const struct sign_request *sign,
+/* A reject record of our own making, and REFUSED once it is durable. */
+static void refuse(struct peer *p, int client, const struct sign_request *sign,
+                   enum wire_reason reason, const char *text)
+{
+    struct reject_request reject = authorize_record(sign, reason, text);
+
+    record_refusal(p, client, &reject, reason);
+}
+
+static void accept_sign(struct peer *p, int client, const struct sign_request *sign,
                         const struct keystore_key *key)
 {
     struct keeper *k = p->keeper;
@@ -300,7 +339,7 @@ static void accept_sign(struct peer *p, const struct sign_request *sign,
         signing_request(&k->signing, sign, key, signature) < 0 ||
         pending_add(&p->pending, sign->id, sign->request_id, WIRE_PENDING_MAX, &request) < 0) {
         explicit_bzero(signature, sizeof(signature));
-        refuse(p, sign, WIRE_REASON_OVERLOADED, "the keeper is out of memory");
+        refuse(p, client, sign, WIRE_REASON_OVERLOADED, "the keeper is out of memory");
         return;
     }
     if (audit_intent(k->audit, sign, key->id) < 0) {
@@ -335,14 +374,14 @@ static void on_sign(struct peer *p, const struct sign_request *in)
     if (!why)
         why = pending_refusal(&p->pending, sign.id, WIRE_PENDING_MAX);
     if (why) {
-        refuse(p, &sign, WIRE_REASON_MALFORMED, why);
+        refuse(p, client, &sign, WIRE_REASON_MALFORMED, why);
         return;
     }
     authorize_request(&authorization, k->policy, client, k->keys, &sign, &key);
     if (authorization.reason)
-        refuse(p, &sign, authorization.reason, authorization.text);
+        refuse(p, client, &sign, authorization.reason, authorization.text);
     else
-        accept_sign(p, &sign, key);
+        accept_sign(p, client, &sign, key);
 }
 
 static void on_outcome(struct peer *p, const struct wire_outcome *outcome)
@@ -377,13 +416,13 @@ static void on_reject(struct peer *p, const struct reject_request *in)
 {
     struct keeper *k = p->keeper;
     struct reject_request reject = *in;
+    int client = authorize_client(k->policy, &reject.client);
+    char text[POLICY_TEXT_MAX];
 
-    (void)authorize_client(k->policy, &reject.client);
-    if (answers_reserve(&k->answers) < 0 || audit_reject(k->audit, &reject) < 0) {
-        recorded_now(p, in->id, false);
-        return;
-    }
-    (void)answer_later(p, WIRE_RECORDED, in->id);
+    if (authorize_hides(k->policy, client, &reject, text))
+        record_refusal(p, client, &reject, WIRE_REASON_UNKNOWN_CLIENT);
+    else
+        record_refusal(p, client, &reject, 0);
 }
 
 static void on_hello(struct peer *p, uint32_t version)
@@ -488,6 +527,7 @@ int keeper_new(struct keeper **out, struct loop *loop, struct audit *audit,
     k->commit = (struct loop_hook){.run = keeper_turn, .arg = k};
     k->tend = (struct loop_hook){.run = keeper_tend, .arg = k};
     loop_timer_init(&k->tend_time, loop, keeper_tend, k);
+    rejects_init(&k->rejects, loop, write_counted, k);
     *out = k;
     return 0;
 }
@@ -502,6 +542,7 @@ void keeper_free(struct keeper *k)
     loop_cancel(k->loop, &k->commit);
     loop_cancel(k->loop, &k->tend);
     loop_timer_deinit(&k->tend_time);
+    rejects_deinit(&k->rejects);
     answers_deinit(&k->answers);
     signing_deinit(&k->signing);
     keystore_free(k->keys);
@@ -518,6 +559,11 @@ void keeper_policy(struct keeper *k, struct policy *policy)
 {
     policy_continue(policy, k->policy);
     k->policy = policy;
+}
+
+void keeper_reject_limit(struct keeper *k, unsigned limit)
+{
+    k->rejects.limit = limit;
 }
 
 size_t keeper_pending(const struct keeper *k)
@@ -576,6 +622,7 @@ void keeper_stop(struct keeper *k)
     k->stopped = true;
     loop_cancel(k->loop, &k->tend);
     loop_timer_clear(&k->tend_time);
+    rejects_flush(&k->rejects, UINT64_MAX);
     keeper_commit(k);
     while (k->peers)
         peer_end(k->peers, "the keeper stops");

@@ -43,6 +43,9 @@ size_t keeper_pending(const struct keeper *keeper);
  */
 void keeper_policy(struct keeper *keeper, struct policy *policy);
 
+/* How many refusals of a user are recorded in a second, from now on; REJECTS_DEFAULT before. */
+void keeper_reject_limit(struct keeper *keeper, unsigned limit);
+
 /* A new connection of a proxy; takes over the non-blocking descriptor. */
 void keeper_arrived(struct keeper *keeper, int fd);
 

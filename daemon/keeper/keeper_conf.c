@@ -6,6 +6,7 @@
 
 #include "base/settings.h"
 #include "keeper/audit/audit.h"
+#include "keeper/rejects.h"
 #include "policy/policy_conf.h"
 
 #include <errno.h>
@@ -64,6 +65,21 @@ static int read_sandbox(struct settings_node root, bool *out, struct err *err)
     int r = settings_choice(root, "sandbox", WORDS, &word, err);
 
     *out = word == 0;
+    return r;
+}
+
+static int read_limits(struct settings_node root, unsigned *rejects, struct err *err)
+{
+    static const char *const KNOWN[] = {"rejects", NULL};
+    struct settings_node limits;
+    int64_t n = REJECTS_DEFAULT;
+    int r = settings_group(root, "limits", &limits, err);
+
+    if (r == 0 && limits.node)
+        r = settings_known(limits, KNOWN, err);
+    if (r == 0 && limits.node)
+        r = settings_integer(limits, "rejects", 1, 1000000, &n, err);
+    *rejects = (unsigned)n;
     return r;
 }
 
@@ -214,8 +230,8 @@ static int default_keys(char **out, struct err *err)
 
 static int read_all(struct settings_node root, struct keeper_conf *out, struct err *err)
 {
-    static const char *const KNOWN[] = {"socket", "socket_mode", "keys",    "audit", "clients",
-                                        "rules",  "log_level",   "sandbox", NULL};
+    static const char *const KNOWN[] = {"socket", "socket_mode", "keys",    "audit",  "clients",
+                                        "rules",  "log_level",   "sandbox", "limits", NULL};
     int r = settings_known(root, KNOWN, err);
 
     if (r == 0)
@@ -230,6 +246,8 @@ static int read_all(struct settings_node root, struct keeper_conf *out, struct e
         r = read_audit(root, out, err);
     if (r == 0)
         r = policy_conf_read(root, &out->policy, err);
+    if (r == 0)
+        r = read_limits(root, &out->rejects, err);
     if (r == 0)
         r = read_sandbox(root, &out->sandbox, err);
     if (r == 0)

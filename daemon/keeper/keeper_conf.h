@@ -28,6 +28,7 @@ struct keeper_conf {
     uint64_t heartbeat_us;          /* microseconds; the audit log is signed at least this often */
     struct redaction_rules *fields; /* how the audit log keeps field values; owned, never NULL */
     struct policy *policy;          /* who may do what; owned, never NULL */
+    unsigned rejects;               /* records of a user's refusals in a second */
     bool sandbox;                   /* "enforce" */
     enum log_level log_level;
 };

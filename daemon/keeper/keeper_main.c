@@ -214,6 +214,7 @@ static void server_adopt(struct server *s, struct keeper_conf *conf)
     audit_fields(s->audit, conf->fields);
     s->conf.fields = conf->fields;
     conf->fields = fields;
+    keeper_reject_limit(s->keeper, conf->rejects);
     keeper_policy(s->keeper, conf->policy);
     s->conf.policy = conf->policy;
     conf->policy = policy;
@@ -309,6 +310,7 @@ static int server_open(struct server *s, struct keystore **keys, struct err *err
         return err_set(err, r, "out of memory");
     *keys = NULL;
     loop_timer_init(&s->failing, s->loop, on_failing, s);
+    keeper_reject_limit(s->keeper, s->conf.rejects);
     keeper_policy(s->keeper, s->conf.policy);
     keeper_on_failure(s->keeper, on_failed, s);
     r = audit_begin(s->audit, PACKAGE_VERSION, (uint32_t)getpid(), err);

@@ -5,9 +5,6 @@
 
 #include <stdio.h>
 
-_Static_assert((int)VALIDATE_PROBLEMS_MAX <= (int)REQUEST_PROBLEMS_MAX,
-               "every problem is recorded");
-
 static bool out_of_memory(struct refusal *why)
 {
     return refuse(why, 503, "overloaded", "out of memory; try again later");
@@ -78,16 +75,18 @@ bool body_check(struct proxy *proxy, const struct setup *setup, const struct htt
     return false;
 }
 
-uint32_t body_problems(struct proxy *proxy, const struct request_problem **out)
+uint32_t body_problems(struct proxy *proxy, const struct request_problem **out, uint32_t *total)
 {
     const struct validate_report *report = &proxy->report;
+    size_t n = report->n < REQUEST_PROBLEMS_MAX ? report->n : REQUEST_PROBLEMS_MAX;
 
-    for (size_t i = 0; i < report->n; i++)
+    for (size_t i = 0; i < n; i++)
         proxy->problems[i] = (struct request_problem){slice_str(report->problems[i].field),
                                                       slice_str(report->problems[i].code),
                                                       slice_str(report->problems[i].text)};
     *out = proxy->problems;
-    return (uint32_t)report->n;
+    *total = (uint32_t)report->total;
+    return (uint32_t)n;
 }
 
 int body_errors(struct buf *out, const struct validate_report *report)

@@ -18,8 +18,11 @@ bool body_check(struct proxy *proxy, const struct setup *setup, const struct htt
                 const struct target *target, struct slice body, enum canon_nested nested,
                 struct refusal *why);
 
-/* The report's problems for the wire: *out points into `proxy` until the next body. */
-uint32_t body_problems(struct proxy *proxy, const struct request_problem **out);
+/*
+ * The report's first problems for the wire: *out points into `proxy` until the next body, *total is
+ * how many the report has.
+ */
+uint32_t body_problems(struct proxy *proxy, const struct request_problem **out, uint32_t *total);
 
 /* The report as the members `errors` and, where some are not listed, `errors_omitted`. */
 int body_errors(struct buf *out, const struct validate_report *report) MUST_CHECK;

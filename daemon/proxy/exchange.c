@@ -167,7 +167,7 @@ static void exchange_reject(struct exchange *x, const struct http_head *head)
     const char *why;
 
     if (no->status == 422) {
-        reject.n_problems = body_problems(x->proxy, &reject.problems);
+        reject.n_problems = body_problems(x->proxy, &reject.problems, &reject.problems_total);
         if (body_errors(&x->errors, &x->proxy->report) < 0)
             buf_deinit(&x->errors); /* the first problem is reported all the same */
     }
@@ -240,7 +240,7 @@ static void exchange_start(struct proxy *proxy, struct client *client, const str
                                  .path = target.path,
                                  .n_fields = (uint32_t)proxy->canon.n,
                                  .fields = (const struct request_field *)proxy->canon.fields};
-    sign.n_problems = body_problems(proxy, &sign.problems);
+    sign.n_problems = body_problems(proxy, &sign.problems, &sign.problems_total);
     r = forward_head(&x->request, x->setup, head, &target, slice_str(x->id), body.len);
     if (r == 0)
         r = caller_sign(proxy->keeper, &x->ticket, &sign);
@@ -329,6 +329,8 @@ static void exchange_keeper_refused(struct exchange *x, const struct wire_refuse
         [WIRE_REASON_UNKNOWN_CLIENT] = {401, "unknown_client"},
     };
 
+    x->refusal = (struct refusal){0};
+    buf_deinit(&x->errors); /* what is wrong with a body is not told to nobody */
     refuse(&x->refusal, REASONS[m->reason].status, REASONS[m->reason].code, "%.*s",
            (int)m->text.len, m->text.len ? m->text.data : "");
     exchange_answer(x);
@@ -417,7 +419,8 @@ static void exchange_keeper(struct caller_ticket *ticket, const struct wire_mess
         exchange_lost(x);
     else if (m->type == WIRE_SIGNED && x->state == EXCHANGE_SIGNING)
         exchange_signed(x, &m->signed_);
-    else if (m->type == WIRE_REFUSED && x->state == EXCHANGE_SIGNING)
+    else if (m->type == WIRE_REFUSED &&
+             (x->state == EXCHANGE_SIGNING || x->state == EXCHANGE_REJECTING))
         exchange_keeper_refused(x, &m->refused);
     else if (m->type == WIRE_RECORDED &&
              (x->state == EXCHANGE_RECORDING || x->state == EXCHANGE_REJECTING))

@@ -12,7 +12,8 @@ struct caller;
 
 /*
  * One conversation about one request: SIGN, its answer, OUTCOME, its answer; or REJECT and its
- * answer. Embed it zeroed. While it is open the caller holds on to it.
+ * answer (RECORDED, or REFUSED for another reason). Embed it zeroed. While it is open the caller
+ * holds on to it.
  */
 struct caller_ticket {
     uint64_t id; /* 0 when closed */

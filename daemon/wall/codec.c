@@ -104,8 +104,10 @@ static void client(struct cursor *c, struct client_identity *who)
  * A list is copied element by element: what is written is the caller's and constant, what is read
  * goes into `space`.
  */
-static void problems(struct cursor *c, uint32_t *n, const struct request_problem **list)
+static void problems(struct cursor *c, uint32_t *n, const struct request_problem **list,
+                     uint32_t *total)
 {
+    u32(c, total);
     choice(c, n, 0, REQUEST_PROBLEMS_MAX);
     for (uint32_t i = 0; !c->why && !c->failed && i < *n; i++) {
         struct request_problem one = c->out ? (*list)[i] : (struct request_problem){0};
@@ -139,11 +141,12 @@ static void sign(struct cursor *c, struct sign_request *s)
     }
     if (!c->out)
         s->fields = c->space->fields;
-    problems(c, &s->n_problems, &s->problems);
+    problems(c, &s->n_problems, &s->problems, &s->problems_total);
 }
 
 static void reject(struct cursor *c, struct reject_request *x)
 {
+    x->repeated = 0; /* the keeper's own */
     u64(c, &x->id);
     string(c, &x->request_id, REQUEST_ID_MAX);
     client(c, &x->client);
@@ -154,7 +157,7 @@ static void reject(struct cursor *c, struct reject_request *x)
     string(c, &x->code, REQUEST_NAME_MAX);
     string(c, &x->error, REQUEST_TEXT_MAX);
     string(c, &x->field, REQUEST_NAME_MAX);
-    problems(c, &x->n_problems, &x->problems);
+    problems(c, &x->n_problems, &x->problems, &x->problems_total);
 }
 
 static void state(struct cursor *c, struct wire_state *s)

@@ -12,6 +12,7 @@
  *                                        REFUSED  id, why                (reject record is durable)
  *   OUTCOME  id, how it ended            RECORDED id, durable or not
  *   REJECT   id, who, what, why          RECORDED id, durable or not
+ *                                        REFUSED  id, why: nobody that the keeper knows
  *   PING     id                          STATE    id, state
  *
  * Several SIGN may be under way at once; answers come in any order and carry the id, which the
@@ -25,7 +26,7 @@
 #include <stdint.h>
 
 enum {
-    WIRE_VERSION = 4,
+    WIRE_VERSION = 5,
     WIRE_HEADER = 8,                    /* u32 length of what follows the header, u8 type, 3 zero */
     WIRE_MESSAGE_MAX = 9 * 1024 * 1024, /* bytes after the header */
     WIRE_SIGNATURE = 64,                /* hex digits of HMAC-SHA256 */

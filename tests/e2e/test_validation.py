@@ -110,7 +110,8 @@ def test_a_report_has_an_end(rig, lookalike):
     answer = rig.call("PUT", "/v1/org/1", body)
     assert answer.status == 422 and len(answer.json["errors"]) == 256
     assert answer.json["errors_omitted"] == 744
-    assert len(rig.records("reject")[0]["problems"]) == 256
+    record = rig.records("reject")[0]
+    assert len(record["problems"]) == 16 and record["problems_total"] > 256
     assert lookalike.requests == []
     assert rig.call("POST", "/v1/org", {"name": "n"}).status == 200
 

@@ -74,6 +74,7 @@ void setup(struct fixture *f)
     CU_ASSERT_EQUAL(audit_begin(f->audit, "1", 1, &err), 0);
     CU_ASSERT_EQUAL_FATAL(keeper_new(&f->keeper, f->loop, f->audit, f->signer, load_keys(f, KEYS)),
                           0);
+    keeper_reject_limit(f->keeper, 1000000);
     CU_ASSERT_EQUAL(keeper_begin(f->keeper), 0);
     syncs = writes = 0;
 }

@@ -100,10 +100,16 @@ static void test_rejects(void)
     put(p, &m);
     turn(&f);
     expect_recorded(p, 1, 1);
-    expect_recorded(p, 3, 1);
+    /* Nobody's client learns nothing of its body, and gets no list of problems. */
+    expect_refused(p, 3, WIRE_REASON_UNKNOWN_CLIENT);
     expect_refused(p, 2, WIRE_REASON_MALFORMED);
     CU_ASSERT_EQUAL(logged(&f, "\"id\":\"bad-1\",\"client\":{\"name\":\"crm\",\"uid\":7}"), 1);
-    CU_ASSERT_EQUAL(logged(&f, "\"id\":\"bad-1\",\"client\":{\"uid\":8}"), 1);
+    CU_ASSERT_EQUAL(
+        logged(
+            &f,
+            "\"id\":\"bad-1\",\"client\":{\"uid\":8},\"status\":401,\"code\":\"unknown_client\""),
+        1);
+    CU_ASSERT_EQUAL(logged(&f, "bad_json"), 1);
     CU_ASSERT_EQUAL(logged(&f, "\"client\":{\"name\":\"crm\",\"uid\":7,\"via\":\"tcp\"},\"method\":"
                                "\"PUT\",\"workspace\":\"space\",\"path\":\"/v2/x\",\"status\":400"),
                     1);
@@ -127,20 +133,19 @@ static void test_limit(void)
     setup(&f);
     keeper_policy(f.keeper, policy);
     p = greet(&f);
-    /* What is refused for another reason doesn't count. */
+    /* What is refused for another reason counts, too. */
     m = ask(1, 7, NULL);
     m.sign.workspace = SLICE_LIT("none");
     put(p, &m);
     turn(&f);
     expect_refused(p, 1, WIRE_REASON_FORBIDDEN);
-    for (uint64_t id = 2; id < 5; id++) {
+    for (uint64_t id = 3; id < 5; id++) {
         m = ask(id, 7, NULL);
         put(p, &m);
     }
     m = ask(5, 8, NULL);
     put(p, &m);
     turn(&f);
-    expect_signed(p, 2);
     expect_signed(p, 3);
     expect_text(p, 4, WIRE_REASON_OVERLOADED,
                 "client crm is over its limit of 0.001 requests a second (2 at once)");
