@@ -65,6 +65,7 @@ cat >"$dir/keeper.conf" <<END
 socket = "$dir/keeper.sock";
 keys = "$dir/keys.conf";
 audit = { directory = "$dir/audit"; durability = "fsync"; };
+clients = ( { name = "demo"; uid = $(id -u); } ); // who may have requests signed: the user who runs this
 END
 cat >"$dir/proxy.conf" <<END
 listen = ( { address = "127.0.0.1"; port = 0; } );

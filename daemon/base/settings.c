@@ -242,6 +242,13 @@ int settings_fail(struct settings_node group, const char *name, struct err *err,
     return r;
 }
 
+bool settings_is_string(struct settings_node group, const char *name)
+{
+    config_setting_t *s = member(group, name);
+
+    return s && config_setting_type(s) == CONFIG_TYPE_STRING;
+}
+
 int settings_string(struct settings_node group, const char *name, const char **out, struct err *err)
 {
     config_setting_t *s = member(group, name);

@@ -61,6 +61,8 @@ int settings_real(struct settings_node group, const char *name, double min, doub
 int settings_strings(struct settings_node group, const char *name, struct settings_node *out,
                      unsigned *n, struct err *err) MUST_CHECK;
 const char *settings_string_at(struct settings_node strings, unsigned i);
+/* Whether it is there and is a string. */
+bool settings_is_string(struct settings_node group, const char *name);
 /* A group inside the group; out->node is NULL when absent. */
 int settings_group(struct settings_node group, const char *name, struct settings_node *out,
                    struct err *err) MUST_CHECK;

@@ -93,7 +93,7 @@ static bool about_request(const struct reject_request *reject)
 bool authorize_hides(const struct policy *policy, int client, struct reject_request *reject,
                      char text[POLICY_TEXT_MAX])
 {
-    if (!policy || policy->clients.n == 0 || client != POLICY_NOBODY || !about_request(reject))
+    if ((policy && policy->anyone) || client != POLICY_NOBODY || !about_request(reject))
         return false;
     policy_say_unknown(text, &reject->client);
     reject->status = REASONS[WIRE_REASON_UNKNOWN_CLIENT].status;

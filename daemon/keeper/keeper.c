@@ -41,7 +41,7 @@ struct keeper {
     struct loop *loop;
     struct audit *audit;
     struct keystore *keys;
-    struct policy *policy; /* NULL: everyone may everything */
+    struct policy *policy; /* NULL: nobody may do anything */
     struct loop_hook commit;
     struct group_commit group_commit;
     struct loop_hook tend;       /* after the answers have left */

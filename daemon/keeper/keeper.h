@@ -39,7 +39,7 @@ size_t keeper_pending(const struct keeper *keeper);
 
 /*
  * Who may have what signed, from now on: borrowed until the next call. What the clients of the
- * policy before have left of their limits goes on. Without it everyone may everything.
+ * policy before have left of their limits goes on. Without it nobody may do anything.
  */
 void keeper_policy(struct keeper *keeper, struct policy *policy);
 

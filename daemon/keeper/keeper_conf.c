@@ -252,6 +252,8 @@ static int read_all(struct settings_node root, struct keeper_conf *out, struct e
         r = read_sandbox(root, &out->sandbox, err);
     if (r == 0)
         r = read_level(root, &out->log_level, err);
+    if (r == 0 && policy_conf_missing(out->policy))
+        r = settings_fail(root, "clients", err, "%s", policy_conf_missing(out->policy));
     return r;
 }
 

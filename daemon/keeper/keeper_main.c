@@ -182,9 +182,10 @@ static void note_restart(const char *setting, const char *old, const char *new)
 
 static void warn_of_no_policy(const struct server *s)
 {
-    if (s->conf.policy->clients.n == 0)
-        log_warning("no_policy", "why=\"keeper.conf has no clients and no rules: whatever reaches "
-                                 "the proxy is signed, whoever asks\"");
+    if (s->conf.policy->anyone)
+        log_warning("no_policy",
+                    "why=\"keeper.conf says clients = anyone: whatever reaches the proxy "
+                    "is signed, whoever asks\"");
 }
 
 /* Takes over what can be changed while running. */

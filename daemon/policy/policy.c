@@ -32,9 +32,9 @@ struct policy_decision policy_decide(const struct policy *policy, int client,
     struct policy_decision d = {.verdict = POLICY_ALLOWED};
     unsigned method = policy_method(request->method);
 
-    if (!policy || policy->clients.n == 0)
+    if (policy && policy->anyone)
         return d;
-    if (client < 0) {
+    if (!policy || client < 0) {
         d.verdict = POLICY_UNKNOWN_CLIENT;
         return d;
     }

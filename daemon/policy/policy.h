@@ -1,6 +1,7 @@
 /*
- * Who may do what. Without clients everyone may do everything; with clients and no rules every
- * known client may; with any rule nobody may do anything that no rule allows.
+ * Who may do what. Nobody may do anything until the configuration names the clients, or says that
+ * anyone is one. With clients and no rules every known client may do everything; with any rule
+ * nobody may do anything that no rule allows.
  *
  * Nothing here allocates, blocks or reads a clock once the configuration is loaded (policy_conf.h).
  */
@@ -14,6 +15,7 @@ enum {
 };
 
 struct policy {
+    bool anyone; /* clients = "anyone": whoever asks may have anything signed */
     struct policy_clients clients;
     struct policy_rules rules;
 };
@@ -33,7 +35,7 @@ struct policy_decision {
 
 void policy_free(struct policy *policy); /* NULL is allowed */
 
-/* The client's place, or POLICY_NOBODY. NULL has no clients. */
+/* The client's place, or POLICY_NOBODY. NULL has no clients: nobody may do anything. */
 int policy_client(const struct policy *policy, const struct client_identity *client);
 
 /* The client's name; the empty slice for POLICY_NOBODY. Valid as long as the policy is. */

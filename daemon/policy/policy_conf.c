@@ -159,6 +159,20 @@ static int open_list(struct settings_node group, const char *name, size_t most,
     return r;
 }
 
+static int read_anyone(struct settings_node root, bool *anyone, struct err *err)
+{
+    const char *word = NULL;
+    int r;
+
+    if (!settings_is_string(root, "clients"))
+        return 0;
+    r = settings_string(root, "clients", &word, err);
+    if (r == 0 && strcmp(word, "anyone") != 0)
+        r = settings_fail(root, "clients", err, "must be a list of clients, or \"anyone\"");
+    *anyone = r == 0;
+    return r;
+}
+
 static int read_clients(struct settings_node root, struct policy_clients *out, struct err *err)
 {
     struct settings_node list;
@@ -378,7 +392,9 @@ int policy_conf_read(struct settings_node root, struct policy **out, struct err 
     *out = NULL;
     if (!policy)
         return no_memory(err);
-    r = read_clients(root, &policy->clients, err);
+    r = read_anyone(root, &policy->anyone, err);
+    if (r == 0 && !policy->anyone)
+        r = read_clients(root, &policy->clients, err);
     if (r == 0)
         r = read_rules(root, &policy->clients, &policy->rules, err);
     if (r < 0) {
@@ -387,6 +403,16 @@ int policy_conf_read(struct settings_node root, struct policy **out, struct err 
     }
     *out = policy;
     return 0;
+}
+
+const char *policy_conf_missing(const struct policy *policy)
+{
+    if (policy->anyone || policy->clients.n)
+        return NULL;
+    return "missing: name who may have requests signed, as in clients = ( { name = \"crm\"; user = "
+           "\"crm\"; } ); or go on with every user of this machine, as it was without this "
+           "setting: "
+           "clients = \"anyone\";";
 }
 
 int policy_load(struct policy **out, const char *path, struct err *err)

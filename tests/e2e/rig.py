@@ -252,7 +252,7 @@ class Rig:
         self.keeper_settings = {
             "socket": self.socket, "keys": self.keys_file,
             "audit": {"directory": self.audit_folder, "durability": "fsync"},
-            "limits": {"rejects": 1000000}}  # every refusal has its own record
+            "clients": "anyone", "limits": {"rejects": 1000000}}  # every refusal has its own record
         self.keeper_settings.update(keeper or {})
         self.proxy_settings = {
             "listen": [{"address": "127.0.0.1", "port": 0}, {"path": self.http_socket}],

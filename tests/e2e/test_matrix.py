@@ -34,7 +34,7 @@ CLIENTS = [{"name": "me", "uid": ME}, {"name": "other", "uid": OTHER},
 ORG = {"client": "*", "paths": ["/v1/org/:id"]}
 
 POLICIES = {
-    "none": {},
+    "none": {"clients": "anyone"},
     "clients": {"clients": CLIENTS},
     "rules": {"clients": CLIENTS, "rules": [ORG]},
     "both": {"clients": CLIENTS, "rules": [{"client": ["other", "site"], "paths": ["/v1/org/:id"]},

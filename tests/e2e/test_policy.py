@@ -103,6 +103,30 @@ def test_no_policy_is_said_and_allows(rig):
     assert all("name" not in r["client"] for r in rig.records("intent"))
 
 
+def test_closed_by_default(make_rig):
+    rig = make_rig()
+    del rig.keeper_settings["clients"]
+    rig.write_conf()
+    for arguments in (["-t"], []):
+        done = subprocess.run([program("cention-keeperd"), "-c", rig.keeper_conf, *arguments],
+                              capture_output=True, text=True, timeout=20)
+        assert done.returncode == 78, done
+        for words in ("keeper.conf: clients: missing", 'clients = ( { name = "crm"; user = "crm"; } );',
+                      'clients = "anyone";'):
+            assert words in done.stderr, done.stderr
+    done = subprocess.run([program("cention-proxyctl"), "policy", "test", "-c", rig.keeper_conf, "--client",
+                           "crm", "-w", "televox", "POST", "/v1/org"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 78 and "clients: missing" in done.stderr, done
+
+
+@pytest.mark.parametrize("clients", ["everyone", "", "Anyone", [], 1])
+def test_no_other_word_opens(make_rig, clients):
+    rig = make_rig(keeper={"clients": clients})
+    done = subprocess.run([program("cention-keeperd"), "-t", "-c", rig.keeper_conf],
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode == 78 and "clients: " in done.stderr, done
+
+
 def test_clients_alone(make_rig, lookalike):
     rig = with_policy(make_rig, [{"name": "me", "uid": ME}]).start()
     assert "no_policy" not in rig.keeper.log
@@ -269,11 +293,15 @@ def test_reload(make_rig):
     assert call(rig, ME, "POST", "/v1/org", ORG).status == 403
     del rig.keeper_settings["rules"], rig.keeper_settings["clients"]
     rig.write_conf()
+    reload(rig, r"event=reload_refused .*clients: missing")
+    assert call(rig, ME, "POST", "/v1/org", ORG).status == 403
+    rig.keeper_settings["clients"] = "anyone"
+    rig.write_conf()
     reload(rig)
     assert call(rig, ME, "POST", "/v1/org", ORG).status == 200
     assert rig.keeper.log.count("event=no_policy") == 2
     configs = rig.records("config")
-    assert [c["result"] for c in configs] == ["applied", "applied", "refused", "applied"]
+    assert [c["result"] for c in configs] == ["applied", "applied", "refused", "refused", "applied"]
     assert "there is no client" in configs[2]["error"]
 
 
@@ -315,6 +343,8 @@ def token_rig(make_rig):
     token, line = ctl("token", "new", "site").splitlines()
     other, _ = ctl("token", "new", "other").splitlines()
     rig = make_rig()
+    del rig.keeper_settings["clients"]
+    rig.write_conf()
     with open(rig.keeper_conf, "a") as conf:
         conf.write("clients = ( %s, { name = \"me\"; uid = %d; } );\n" % (line, ME))
     return rig.start(), token, other
@@ -393,6 +423,8 @@ def test_suggest(make_rig, lookalike):
     assert "uid = %d;" % ME in text
     assert "# 7 requests" in text
     name, = re.findall(r'\{ name = "(.*?)";', text)
+    del rig.keeper_settings["clients"]
+    rig.write_conf()
     plain = rig.keeper_conf.read_text()
     rig.keeper_conf.write_text(plain + text)
     assert "1 clients, " in check(rig)
@@ -424,7 +456,10 @@ def test_suggest_for_several(make_rig):
     rig = make_rig().start()
     calls(rig, 61001, ("PUT", "/v1/org/1", ORG), ("POST", "/v1/org", ORG))
     calls(rig, 61002, ("PUT", "/v1/org/1", ORG))
-    rig.keeper_conf.write_text(rig.keeper_conf.read_text() + suggested(rig))
+    text = suggested(rig)
+    del rig.keeper_settings["clients"]
+    rig.write_conf()
+    rig.keeper_conf.write_text(rig.keeper_conf.read_text() + text)
     check(rig)
     reload(rig)
     assert [a.status for a in calls(rig, 61001, ("PUT", "/v1/org/9", ORG), ("POST", "/v1/org", ORG))

@@ -172,7 +172,7 @@ static void check_url(const char *text, bool reader)
     struct err err = ERR_INIT;
 
     if (js_url_parse(&url, text, reader, &err) < 0) {
-        must(url.n == 0 && err.text[0] && strlen(err.text) < 100);
+        must(url.n == 0 && err.text[0] && strlen(err.text) < 240);
         must_print(err.text);
         return;
     }
@@ -215,7 +215,7 @@ static void target(struct slice in)
     struct err err = ERR_INIT;
 
     if (pg_target_read(&t, text, in.len % 2 ? "/pass" : NULL, false, &err) < 0) {
-        must(err.text[0] && strlen(err.text) < 100);
+        must(err.text[0] && strlen(err.text) < 240);
         must_print(err.text);
     } else {
         must(t.n_hosts >= 1 && t.n_hosts <= PG_HOSTS_MAX && t.timeout >= 1 && t.timeout <= 3600);

@@ -86,13 +86,18 @@ static bool all_local(const struct pg_target *t)
 
 static int check_sslmode(const struct pg_target *t, const char *mode, struct err *err)
 {
+    static const char *const WEAKER[] = {"disable", "allow", "prefer", "require", "verify-ca"};
+
     if (!mode || strcmp(mode, "verify-full") == 0 || all_local(t))
         return 0;
-    return err_set(
-        err, -EINVAL,
-        "the URL asks for sslmode=%.16s, which gives password and records to whoever stands "
-        "between: leave it out (verify-full) and name the CA with sslrootcert",
-        mode);
+    for (size_t i = 0; i < sizeof(WEAKER) / sizeof(WEAKER[0]); i++)
+        if (strcmp(mode, WEAKER[i]) == 0)
+            return err_set(err, -EINVAL,
+                           "the URL asks for sslmode=%s, which gives password and records to "
+                           "whoever stands between: leave it out (verify-full) and name the CA "
+                           "with sslrootcert",
+                           mode);
+    return err_set(err, -EINVAL, "the URL asks for an unknown sslmode: leave it out (verify-full)");
 }
 
 static int read_options(struct pg_target *t, const PQconninfoOption *options, bool reader,

@@ -206,6 +206,11 @@ int policy_test_main(int argc, char **argv)
         return code;
     if (policy_load(&policy, o.conf, &err) < 0)
         return show_failure(err.text, CTL_CONFIG);
+    if (policy_conf_missing(policy)) {
+        (void)err_set(&err, -EINVAL, "%s: clients: %s", o.conf, policy_conf_missing(policy));
+        policy_free(policy);
+        return show_failure(err.text, CTL_CONFIG);
+    }
     code = decide(&o, policy);
     policy_free(policy);
     return code;

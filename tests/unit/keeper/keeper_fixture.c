@@ -59,6 +59,8 @@ struct keystore *load_keys(const struct fixture *f, const char *text)
     "}, "                                                                                          \
     "{ workspace = \"old\"; access_key_id = \"o1\"; access_key_secret = \"os\"; } );"
 
+static struct policy anyone = {.anyone = true};
+
 void setup(struct fixture *f)
 {
     struct err err = ERR_INIT;
@@ -75,6 +77,7 @@ void setup(struct fixture *f)
     CU_ASSERT_EQUAL_FATAL(keeper_new(&f->keeper, f->loop, f->audit, f->signer, load_keys(f, KEYS)),
                           0);
     keeper_reject_limit(f->keeper, 1000000);
+    keeper_policy(f->keeper, &anyone);
     CU_ASSERT_EQUAL(keeper_begin(f->keeper), 0);
     syncs = writes = 0;
 }

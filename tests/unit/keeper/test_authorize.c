@@ -170,7 +170,7 @@ static void test_limit(void)
 /* Everyone may, and has no name. */
 static void test_none(void)
 {
-    struct policy *policy = policy_of("");
+    struct policy *policy = policy_of("clients = \"anyone\";");
     struct fixture f;
     struct proxy *p;
     struct wire_message m;

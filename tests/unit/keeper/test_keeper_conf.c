@@ -34,7 +34,8 @@ static void test_all(void)
              "audit = { directory = \"/a\"; durability = \"fsync\"; segment_bytes = 4096; "
              "segment_age = 60.0; heartbeat = 1.5; quota = 8192; receipts = ( \"/r/a.receipt\", "
              "\"/r/b.receipt\" ); };\n"
-             "log_level = \"debug\"; sandbox = \"off\";",
+             "log_level = \"debug\"; sandbox = \"off\"; clients = \"anyone\"; limits = { rejects = "
+             "7; };",
              &err),
         0);
     CU_ASSERT_STRING_EQUAL(c.socket, "/s");
@@ -43,6 +44,8 @@ static void test_all(void)
     CU_ASSERT_STRING_EQUAL(c.audit_directory, "/a");
     CU_ASSERT_EQUAL(c.log_level, LOG_LEVEL_DEBUG);
     CU_ASSERT_FALSE(c.sandbox);
+    CU_ASSERT_TRUE(c.policy->anyone);
+    CU_ASSERT_EQUAL(c.rejects, 7);
     CU_ASSERT_EQUAL(c.segment_bytes, 4096);
     CU_ASSERT_EQUAL(c.segment_age_us, 60000000);
     CU_ASSERT_EQUAL(c.heartbeat_us, 1500000);
@@ -63,10 +66,11 @@ static void test_defaults(void)
     size_t len;
 
     unsetenv("CREDENTIALS_DIRECTORY");
-    CU_ASSERT_EQUAL_FATAL(load(&c, LEAST, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(load(&c, LEAST "clients = \"anyone\";", &err), 0);
     CU_ASSERT_EQUAL(c.socket_mode, 0600);
     CU_ASSERT_EQUAL(c.log_level, LOG_LEVEL_INFO);
     CU_ASSERT(c.sandbox);
+    CU_ASSERT_EQUAL(c.rejects, 10);
     CU_ASSERT_EQUAL(c.segment_bytes, 67108864);
     CU_ASSERT_EQUAL(c.segment_age_us, UINT64_C(86400000000));
     CU_ASSERT_EQUAL(c.heartbeat_us, UINT64_C(3600000000));
@@ -77,10 +81,10 @@ static void test_defaults(void)
     keeper_conf_deinit(&c);
 
     setenv("CREDENTIALS_DIRECTORY", "/run/credentials/x", 1);
-    CU_ASSERT_EQUAL_FATAL(load(&c, LEAST, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(load(&c, LEAST "clients = \"anyone\";", &err), 0);
     CU_ASSERT_STRING_EQUAL(c.keys, "/run/credentials/x/keys.conf");
     keeper_conf_deinit(&c);
-    CU_ASSERT_EQUAL_FATAL(load(&c, LEAST "keys = \"/k\";", &err), 0);
+    CU_ASSERT_EQUAL_FATAL(load(&c, LEAST "keys = \"/k\"; clients = \"anyone\";", &err), 0);
     CU_ASSERT_STRING_EQUAL(c.keys, "/k");
     keeper_conf_deinit(&c);
     unsetenv("CREDENTIALS_DIRECTORY");
@@ -108,7 +112,8 @@ static void test_fields(void)
         load(&c,
              FIELDS "fields = ( { method = \"PUT\"; path = \"/v1/area/:id\"; field = \"a[].b\"; "
                     "keep = \"mac\"; }, { field = \"a\"; keep = \"omit\"; }, { method = \"POST\"; "
-                    "field = \"b\"; keep = \"omit\"; }, { field = \"c\"; keep = \"plain\"; } ); };",
+                    "field = \"b\"; keep = \"omit\"; }, { field = \"c\"; keep = \"plain\"; } ); }; "
+                    "clients = \"anyone\";",
              &err),
         0);
     CU_ASSERT_EQUAL(says(&c, "a"), RECORD_MAC);
@@ -116,7 +121,7 @@ static void test_fields(void)
     CU_ASSERT_EQUAL(says(&c, "c"), RECORD_PLAIN);
     keeper_conf_deinit(&c);
     CU_ASSERT_PTR_NULL(c.fields);
-    CU_ASSERT_EQUAL_FATAL(load(&c, FIELDS "fields = (); };", &err), 0);
+    CU_ASSERT_EQUAL_FATAL(load(&c, FIELDS "fields = (); }; clients = \"anyone\";", &err), 0);
     CU_ASSERT_EQUAL(says(&c, "a"), -1);
     keeper_conf_deinit(&c);
 }
@@ -180,6 +185,9 @@ static void test_errors(void)
         {LEAST "socket_mode = \"1700\";", ":2: socket_mode: must be an octal mode"},
         {LEAST "socket_mode = \"-600\";", ":2: socket_mode: must be an octal mode"},
         {LEAST "socket_mode = \"0666\";", ":2: socket_mode: must give nothing to others"},
+        {LEAST, "clients: missing: name who may have requests signed"},
+        {LEAST "limits = { rejects = 0; };", ":2: limits.rejects: "},
+        {LEAST "limits = { x = 1; };", ":2: limits.x: unknown setting"},
         {LEAST "x", ":2: syntax error"},
     };
 

@@ -23,7 +23,12 @@ static void test_order(void)
 {
     struct policy *p = policy_of("");
 
-    CU_ASSERT_EQUAL(verdict(NULL, 1), POLICY_ALLOWED);
+    CU_ASSERT_EQUAL(verdict(NULL, 1), POLICY_UNKNOWN_CLIENT);
+    CU_ASSERT_EQUAL(verdict(p, 1), POLICY_UNKNOWN_CLIENT);
+    CU_ASSERT_PTR_NOT_NULL(policy_conf_missing(p));
+    policy_free(p);
+    p = policy_of("clients = \"anyone\";");
+    CU_ASSERT_PTR_NULL(policy_conf_missing(p));
     CU_ASSERT_EQUAL(verdict(p, 1), POLICY_ALLOWED);
     CU_ASSERT_EQUAL(verdict(p, CLIENT_UID_UNKNOWN), POLICY_ALLOWED);
     policy_free(p);

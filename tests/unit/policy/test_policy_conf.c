@@ -47,7 +47,9 @@ static void test_errors(void)
     static const struct {
         const char *text, *says;
     } CASES[] = {
-        {"clients = \"a\";", ":1: clients: must be a list of groups"},
+        {"clients = \"a\";", ":1: clients: must be a list of clients, or \"anyone\""},
+        {"clients = 1;", ":1: clients: must be a list of groups"},
+        {"clients = \"anyone\";\nrules = ( { client = \"*\"; } );", ":2: rules: there are no"},
         {"clients = ();", ":1: clients: must not be empty"},
         {"clients = (\n\"a\" );", "clients: element 1 must be a group"},
         {"clients = (\n{ uid = 1; } );", ":2: clients[0].name: missing"},
