@@ -423,6 +423,12 @@ static int value_of(struct job *job, uint32_t index, enum canon_nested nested, s
 
 static int canon_fields(struct job *job, enum canon_nested nested)
 {
+    static const enum request_type TYPES[] = {
+        [JSON_NULL] = REQUEST_NULL,     [JSON_FALSE] = REQUEST_BOOLEAN,
+        [JSON_TRUE] = REQUEST_BOOLEAN,  [JSON_NUMBER] = REQUEST_NUMBER,
+        [JSON_STRING] = REQUEST_STRING, [JSON_ESCAPED] = REQUEST_STRING,
+        [JSON_ARRAY] = REQUEST_ARRAY,   [JSON_OBJECT] = REQUEST_OBJECT,
+    };
     struct canon *canon = job->canon;
     size_t first, n;
     int r;
@@ -437,6 +443,7 @@ static int canon_fields(struct job *job, enum canon_nested nested)
         return -ENOMEM;
     for (size_t i = 0; i < n && r == 0; i++) {
         canon->fields[i].name = canon->members[i].key;
+        canon->fields[i].type = TYPES[job->tokens[canon->members[i].value].type];
         r = value_of(job, canon->members[i].value, nested, &canon->fields[i].value);
     }
     if (r == 0)

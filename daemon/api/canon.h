@@ -27,7 +27,7 @@ enum canon_nested {
 struct canon_member;
 
 struct canon {
-    struct sign_field *fields; /* strictly ascending by name */
+    struct request_field *fields; /* strictly ascending by name */
     size_t n;
     bool twins;            /* two keys of one object differ in letter case only; `why` says which */
     struct json_tape tape; /* the scanned body; empty when the body was */

@@ -16,7 +16,7 @@ static void put(struct buf *out, struct slice s)
 }
 
 int string_to_sign(struct buf *out, struct slice key_id, struct slice workspace, struct slice path,
-                   const struct sign_field *fields, size_t n)
+                   const struct request_field *fields, size_t n)
 {
     size_t len = 2;
     int r;

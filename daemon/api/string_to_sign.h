@@ -6,11 +6,8 @@
 #define CENTION_API_STRING_TO_SIGN_H
 
 #include "base/buf.h"
+#include "base/request.h"
 #include "base/slice.h"
-
-struct sign_field {
-    struct slice name, value; /* UTF-8, may hold NUL; the value is in its canonical form */
-};
 
 /*
  * Appends the string for fields that already are in order; names are not part of it. Without
@@ -18,6 +15,6 @@ struct sign_field {
  * -ENOBUFS or -ENOMEM with `out` as it was.
  */
 int string_to_sign(struct buf *out, struct slice key_id, struct slice workspace, struct slice path,
-                   const struct sign_field *fields, size_t n) MUST_CHECK;
+                   const struct request_field *fields, size_t n) MUST_CHECK;
 
 #endif

@@ -40,8 +40,20 @@ struct client_identity {
     struct slice token;       /* as it was sent: a secret, never recorded or logged */
 };
 
+/* What a value is in JSON (RFC 8259, 3). The signature doesn't tell; the policy asks. */
+enum request_type {
+    REQUEST_STRING,
+    REQUEST_NUMBER,
+    REQUEST_BOOLEAN,
+    REQUEST_NULL,
+    REQUEST_ARRAY,
+    REQUEST_OBJECT,
+    REQUEST_TYPES,
+};
+
 struct request_field {
-    struct slice name, value; /* UTF-8; the canonical value as it is signed */
+    struct slice name, value; /* UTF-8, may hold NUL; the canonical value as it is signed */
+    uint32_t type;            /* enum request_type */
 };
 
 /* What the API description forbids of a request, and was let through or refused for. */

@@ -395,6 +395,69 @@ const char *settings_string_at(struct settings_node strings, unsigned i)
                                                         : config_setting_get_string_elem(s, (int)i);
 }
 
+static bool is_value(const config_setting_t *s)
+{
+    switch (config_setting_type(s)) {
+    case CONFIG_TYPE_STRING:
+    case CONFIG_TYPE_INT:
+    case CONFIG_TYPE_INT64:
+    case CONFIG_TYPE_FLOAT:
+    case CONFIG_TYPE_BOOL:
+    case CONFIG_TYPE_GROUP:
+        return true;
+    default:
+        return false;
+    }
+}
+
+int settings_values(struct settings_node group, const char *name, struct settings_node *out,
+                    unsigned *n, struct err *err)
+{
+    config_setting_t *s = member(group, name);
+
+    *out = (struct settings_node){group.file, s};
+    *n = s ? 1 : 0;
+    if (!s || (is_value(s) && config_setting_type(s) != CONFIG_TYPE_GROUP))
+        return 0;
+    if (!config_setting_is_aggregate(s) || config_setting_is_group(s))
+        return settings_fail(group, name, err, "must be a value, or a list of values: ( ... )");
+    *n = (unsigned)config_setting_length(s);
+    if (*n == 0)
+        return settings_fail(group, name, err, "must not be empty");
+    for (unsigned i = 0; i < *n; i++)
+        if (!is_value(config_setting_get_elem(s, i)))
+            return settings_fail(group, name, err,
+                                 "element %u must be a string, a number, true, false or a group",
+                                 i + 1);
+    return 0;
+}
+
+enum settings_kind settings_value_at(struct settings_node values, unsigned i,
+                                     char text[SETTINGS_TEXT_MAX], const char **string)
+{
+    const config_setting_t *s = values.node;
+
+    if (!is_value(s))
+        s = config_setting_get_elem(s, i);
+    switch (config_setting_type(s)) {
+    case CONFIG_TYPE_STRING:
+        *string = config_setting_get_string(s);
+        return SETTINGS_STRING;
+    case CONFIG_TYPE_FLOAT:
+        (void)snprintf(text, SETTINGS_TEXT_MAX, "%.15g", config_setting_get_float(s));
+        return SETTINGS_NUMBER;
+    case CONFIG_TYPE_BOOL:
+        (void)snprintf(text, SETTINGS_TEXT_MAX, "%s",
+                       config_setting_get_bool(s) ? "true" : "false");
+        return SETTINGS_BOOL;
+    case CONFIG_TYPE_GROUP:
+        return SETTINGS_GROUP;
+    default:
+        (void)snprintf(text, SETTINGS_TEXT_MAX, "%lld", config_setting_get_int64(s));
+        return SETTINGS_NUMBER;
+    }
+}
+
 int settings_choice(struct settings_node group, const char *name, const char *const *words,
                     unsigned *out, struct err *err)
 {

@@ -63,6 +63,28 @@ int settings_strings(struct settings_node group, const char *name, struct settin
 const char *settings_string_at(struct settings_node strings, unsigned i);
 /* Whether it is there and is a string. */
 bool settings_is_string(struct settings_node group, const char *name);
+
+enum settings_kind {
+    SETTINGS_STRING,
+    SETTINGS_NUMBER,
+    SETTINGS_BOOL,
+    SETTINGS_GROUP,
+};
+
+enum {
+    SETTINGS_TEXT_MAX = 32, /* bytes of a number or a boolean in words, terminator included */
+};
+
+/*
+ * A string, number or boolean, or a list of those and of groups that is not empty: *n is 0 when
+ * absent. Elements by settings_value_at (groups by settings_element): *string is set for a string,
+ * valid as long as the file is; a number or a boolean is written to `text` as JSON has it.
+ */
+int settings_values(struct settings_node group, const char *name, struct settings_node *out,
+                    unsigned *n, struct err *err) MUST_CHECK;
+enum settings_kind settings_value_at(struct settings_node values, unsigned i,
+                                     char text[SETTINGS_TEXT_MAX], const char **string);
+
 /* A group inside the group; out->node is NULL when absent. */
 int settings_group(struct settings_node group, const char *name, struct settings_node *out,
                    struct err *err) MUST_CHECK;

@@ -25,6 +25,7 @@ static enum wire_reason ask_policy(struct authorization *out, const struct polic
         .path = sign->path,
         .n_fields = sign->n_fields,
         .fields = sign->fields,
+        .bare = sign->n_fields == 0 && !slice_eq(sign->method, SLICE_LIT("DELETE")),
     };
     struct policy_decision d = policy_decide(policy, client, &request);
 

@@ -519,10 +519,7 @@ int keeper_new(struct keeper **out, struct loop *loop, struct audit *audit,
         .audit = audit,
         .status_ok = true,
     };
-    if (signing_init(&k->signing, signer) < 0) {
-        free(k);
-        return -ENOMEM;
-    }
+    signing_init(&k->signing, signer);
     k->keys = keys;
     k->commit = (struct loop_hook){.run = keeper_turn, .arg = k};
     k->tend = (struct loop_hook){.run = keeper_tend, .arg = k};

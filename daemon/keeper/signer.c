@@ -80,30 +80,22 @@ enum {
     TEXT_KEEP = 256 * 1024,             /* bytes of its block that stay */
 };
 
-int signing_init(struct signing *s, const struct signer *signer)
+void signing_init(struct signing *s, const struct signer *signer)
 {
-    *s = (struct signing){
-        .signer = signer,
-        .fields = calloc(REQUEST_FIELDS_MAX, sizeof(*s->fields)),
-        .text = BUF_INIT(TEXT_MAX),
-    };
-    return s->fields ? 0 : -ENOMEM;
+    *s = (struct signing){.signer = signer, .text = BUF_INIT(TEXT_MAX)};
 }
 
 void signing_deinit(struct signing *s)
 {
-    free(s->fields);
     buf_deinit(&s->text);
 }
 
 int signing_request(struct signing *s, const struct sign_request *sign,
                     const struct keystore_key *key, char signature[WIRE_SIGNATURE])
 {
-    int r;
+    int r = string_to_sign(&s->text, key->id, sign->workspace, sign->path, sign->fields,
+                           sign->n_fields);
 
-    for (uint32_t i = 0; i < sign->n_fields; i++)
-        s->fields[i] = (struct sign_field){sign->fields[i].name, sign->fields[i].value};
-    r = string_to_sign(&s->text, key->id, sign->workspace, sign->path, s->fields, sign->n_fields);
     if (r == 0)
         r = signer_sign(s->signer, key->secret, buf_slice(&s->text), signature);
     buf_reset(&s->text, TEXT_KEEP);

@@ -31,12 +31,11 @@ int signer_sign(const struct signer *signer, struct slice key, struct slice text
 
 struct signing {
     const struct signer *signer;
-    struct sign_field *fields; /* room for REQUEST_FIELDS_MAX */
-    struct buf text;           /* the string to sign, while it is made */
+    struct buf text; /* the string to sign, while it is made */
 };
 
-/* The signer outlives it. -ENOMEM. */
-int signing_init(struct signing *signing, const struct signer *signer) MUST_CHECK;
+/* The signer outlives it. */
+void signing_init(struct signing *signing, const struct signer *signer);
 void signing_deinit(struct signing *signing);
 
 /* Of a request that check_sign is content with: 0, -EINVAL or -ENOMEM. */

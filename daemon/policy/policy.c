@@ -26,6 +26,25 @@ struct slice policy_name(const struct policy *policy, int client)
     return policy && client >= 0 ? slice_str(policy->clients.list[client].name) : SLICE_NULL;
 }
 
+static struct policy_decision decide_by_rules(const struct policy *policy, int client,
+                                              unsigned method, const struct policy_request *request)
+{
+    struct policy_decision d = {.verdict = POLICY_FORBIDDEN};
+
+    for (size_t i = 0; i < policy->rules.n; i++) {
+        const struct policy_rule *rule = &policy->rules.list[i];
+        struct slice field = SLICE_NULL;
+        enum policy_miss miss = policy_rule_miss(rule, client, method, request, &field);
+
+        if (miss == POLICY_MISS_NOTHING)
+            return (struct policy_decision){.verdict = POLICY_ALLOWED, .rule = rule};
+        if (miss > d.miss)
+            d = (struct policy_decision){.rule = rule, .miss = miss, .field = field};
+    }
+    d.verdict = POLICY_FORBIDDEN;
+    return d;
+}
+
 struct policy_decision policy_decide(const struct policy *policy, int client,
                                      const struct policy_request *request)
 {
@@ -40,17 +59,15 @@ struct policy_decision policy_decide(const struct policy *policy, int client,
     }
     if (policy->rules.n == 0)
         return d;
-    for (size_t i = 0; i < policy->rules.n; i++) {
-        const struct policy_rule *rule = &policy->rules.list[i];
-        struct slice field = SLICE_NULL;
-        enum policy_miss miss = policy_rule_miss(rule, client, method, request, &field);
+    d = decide_by_rules(policy, client, method, request);
+    if (d.verdict == POLICY_ALLOWED && request->bare) {
+        struct policy_request as_delete = *request;
 
-        if (miss == POLICY_MISS_NOTHING)
-            return (struct policy_decision){.verdict = POLICY_ALLOWED, .rule = rule};
-        if (miss > d.miss)
-            d = (struct policy_decision){.rule = rule, .miss = miss, .field = field};
+        as_delete.method = SLICE_LIT("DELETE");
+        if (decide_by_rules(policy, client, POLICY_DELETE, &as_delete).verdict != POLICY_ALLOWED)
+            d = (struct policy_decision){
+                .verdict = POLICY_FORBIDDEN, .rule = d.rule, .miss = POLICY_MISS_BARE};
     }
-    d.verdict = POLICY_FORBIDDEN;
     return d;
 }
 
@@ -83,6 +100,16 @@ void policy_say_unknown(char out[POLICY_TEXT_MAX], const struct client_identity 
                        "none of the known clients: no token came, and the uid is not known");
 }
 
+/* The name is the client's own, of any length. */
+static void say_other(char *out, size_t size, struct slice field)
+{
+    if (field.len <= POLICY_FIELD_MAX)
+        (void)snprintf(out, size, " with the field %.*s", (int)field.len,
+                       field.len ? field.data : "");
+    else
+        (void)snprintf(out, size, " with another field than those of the rule");
+}
+
 void policy_say_forbidden(char out[POLICY_TEXT_MAX], const struct policy *policy, int client,
                           const struct policy_request *request, const struct policy_decision *d)
 {
@@ -100,6 +127,13 @@ void policy_say_forbidden(char out[POLICY_TEXT_MAX], const struct policy *policy
     else if (d->miss == POLICY_MISS_VALUE)
         (void)snprintf(out + n, (size_t)(POLICY_TEXT_MAX - n), " with this value of the field %.*s",
                        (int)d->field.len, d->field.data);
+    else if (d->miss == POLICY_MISS_OTHER)
+        say_other(out + n, (size_t)(POLICY_TEXT_MAX - n), d->field);
+    else if (d->miss == POLICY_MISS_BARE)
+        (void)snprintf(
+            out + n, (size_t)(POLICY_TEXT_MAX - n),
+            " without a field: the signature would be that of a DELETE, too, which it may "
+            "not; send a field");
 }
 
 void policy_say_limit(char out[POLICY_TEXT_MAX], const struct policy *policy, int client)

@@ -216,12 +216,6 @@ static const char *path_wrong(const char *word)
                  "segment)";
 }
 
-static const char *value_wrong(const char *word)
-{
-    (void)word;
-    return NULL;
-}
-
 /* A word, or a list of them, none twice. */
 static int read_words(struct settings_node node, const char *name, word_wrong *wrong,
                       struct policy_words *out, struct err *err)
@@ -299,6 +293,72 @@ static int read_paths(struct settings_node node, struct policy_rule *rule, struc
     return 0;
 }
 
+/* { type = "array"; value = "1,2"; }: what the file has no value for, in its canonical form. */
+static int read_typed(struct settings_node group, struct policy_value *v, struct err *err)
+{
+    static const char *const KNOWN[] = {"type", "value", NULL};
+    static const char *const TYPES[] = {
+        [REQUEST_STRING] = "string", [REQUEST_NUMBER] = "number", [REQUEST_BOOLEAN] = "boolean",
+        [REQUEST_NULL] = "null",     [REQUEST_ARRAY] = "array",   [REQUEST_OBJECT] = "object",
+        [REQUEST_TYPES] = NULL};
+    const char *text = NULL;
+    unsigned type = REQUEST_TYPES;
+    int r = settings_known(group, KNOWN, err);
+
+    if (r == 0)
+        r = settings_choice(group, "type", TYPES, &type, err);
+    if (r == 0 && type == REQUEST_TYPES)
+        r = settings_fail(group, "type", err, "missing");
+    if (r == 0)
+        r = settings_string(group, "value", &text, err);
+    if (r == 0 && !text)
+        r = settings_fail(group, "value", err, "missing");
+    v->type = (enum request_type)type;
+    if (r == 0 && !(v->text = slice_str(strdup(text))).data)
+        r = no_memory(err);
+    return r;
+}
+
+static int read_value(struct settings_node values, unsigned i, struct policy_value *v,
+                      struct err *err)
+{
+    static const enum request_type TYPES[] = {[SETTINGS_STRING] = REQUEST_STRING,
+                                              [SETTINGS_NUMBER] = REQUEST_NUMBER,
+                                              [SETTINGS_BOOL] = REQUEST_BOOLEAN};
+    char text[SETTINGS_TEXT_MAX];
+    const char *string = NULL;
+    enum settings_kind kind = settings_value_at(values, i, text, &string);
+
+    if (kind == SETTINGS_GROUP)
+        return read_typed(settings_element(values, i), v, err);
+    v->type = TYPES[kind];
+    v->text = slice_str(strdup(string ? string : text));
+    return v->text.data ? 0 : no_memory(err);
+}
+
+/* One value, or a list of them, none twice. */
+static int read_values(struct settings_node node, struct policy_field *f, struct err *err)
+{
+    struct settings_node values;
+    unsigned n = 0;
+    int r = settings_values(node, "values", &values, &n, err);
+
+    if (r < 0 || n == 0)
+        return r;
+    f->values = calloc(n, sizeof(*f->values));
+    if (!f->values)
+        return no_memory(err);
+    for (unsigned i = 0; r == 0 && i < n; i++) {
+        struct policy_value *v = &f->values[f->n_values++];
+
+        r = read_value(values, i, v, err);
+        for (unsigned k = 0; r == 0 && k < i; k++)
+            if (f->values[k].type == v->type && slice_eq(f->values[k].text, v->text))
+                r = settings_fail(node, "values", err, "\"%.64s\" is there twice", v->text.data);
+    }
+    return r;
+}
+
 static int read_field(struct settings_node node, const struct policy_rule *rule,
                       struct policy_field *f, struct err *err)
 {
@@ -319,11 +379,12 @@ static int read_field(struct settings_node node, const struct policy_rule *rule,
         if (slice_eq(rule->fields[i].name, f->name))
             r = settings_fail(node, "field", err, "\"%.64s\" is there twice", name);
     if (r == 0)
-        r = read_words(node, "values", value_wrong, &f->values, err);
+        r = read_values(node, f, err);
     if (r == 0)
         r = settings_bool(node, "required", &f->required, err);
-    if (r == 0 && f->values.n == 0 && !f->required)
-        r = settings_fail(node, "values", err, "missing; only with required = true it may be");
+    if (r == 0 && f->n_values == 0 && !f->required && !rule->closed)
+        r = settings_fail(node, "values", err,
+                          "missing; only with required = true or other_fields = false it may be");
     return r;
 }
 
@@ -348,7 +409,9 @@ static int read_fields(struct settings_node node, struct policy_rule *rule, stru
 static int read_rule(struct settings_node node, const struct policy_clients *clients,
                      struct policy_rule *rule, struct err *err)
 {
-    static const char *const KNOWN[] = {"client", "workspaces", "methods", "paths", "fields", NULL};
+    static const char *const KNOWN[] = {"client", "workspaces",   "methods", "paths",
+                                        "fields", "other_fields", NULL};
+    bool others = true;
     int r = settings_known(node, KNOWN, err);
 
     rule->line = settings_line(node);
@@ -360,6 +423,9 @@ static int read_rule(struct settings_node node, const struct policy_clients *cli
         r = read_methods(node, rule, err);
     if (r == 0)
         r = read_paths(node, rule, err);
+    if (r == 0)
+        r = settings_bool(node, "other_fields", &others, err);
+    rule->closed = !others;
     return r == 0 ? read_fields(node, rule, err) : r;
 }
 

@@ -52,8 +52,8 @@ static bool path_allowed(const struct policy_rule *rule, struct slice path)
     return rule->paths.n == 0;
 }
 
-/* The request's value of the field, or NULL. */
-static const struct slice *value_of(const struct policy_request *request, struct slice name)
+/* The request's field of that name, or NULL. */
+static const struct request_field *field_of(const struct policy_request *request, struct slice name)
 {
     size_t low = 0, high = request->n_fields;
 
@@ -62,7 +62,7 @@ static const struct slice *value_of(const struct policy_request *request, struct
         int order = slice_cmp(request->fields[middle].name, name);
 
         if (order == 0)
-            return &request->fields[middle].value;
+            return &request->fields[middle];
         if (order < 0)
             low = middle + 1;
         else
@@ -71,18 +71,39 @@ static const struct slice *value_of(const struct policy_request *request, struct
     return NULL;
 }
 
+static bool value_allowed(const struct policy_field *f, const struct request_field *field)
+{
+    for (size_t i = 0; i < f->n_values; i++)
+        if (f->values[i].type == field->type && slice_eq(f->values[i].text, field->value))
+            return true;
+    return f->n_values == 0;
+}
+
+static bool is_listed(const struct policy_rule *rule, struct slice name)
+{
+    for (size_t i = 0; i < rule->n_fields; i++)
+        if (slice_eq(rule->fields[i].name, name))
+            return true;
+    return false;
+}
+
 static enum policy_miss fields_miss(const struct policy_rule *rule,
                                     const struct policy_request *request, struct slice *field)
 {
     for (size_t i = 0; i < rule->n_fields; i++) {
         const struct policy_field *f = &rule->fields[i];
-        const struct slice *value = value_of(request, f->name);
+        const struct request_field *there = field_of(request, f->name);
 
         *field = f->name;
-        if (!value && f->required)
+        if (!there && f->required)
             return POLICY_MISS_FIELD;
-        if (value && f->values.n && !policy_words_has(&f->values, *value))
+        if (there && !value_allowed(f, there))
             return POLICY_MISS_VALUE;
+    }
+    for (uint32_t i = 0; rule->closed && i < request->n_fields; i++) {
+        *field = request->fields[i].name;
+        if (!is_listed(rule, *field))
+            return POLICY_MISS_OTHER;
     }
     return POLICY_MISS_NOTHING;
 }
@@ -118,7 +139,9 @@ void policy_rules_deinit(struct policy_rules *rules)
         free(r->literal);
         for (size_t k = 0; k < r->n_fields; k++) {
             free((char *)r->fields[k].name.data);
-            words_deinit(&r->fields[k].values);
+            for (size_t v = 0; v < r->fields[k].n_values; v++)
+                free((char *)r->fields[k].values[v].text.data);
+            free(r->fields[k].values);
         }
         free(r->fields);
     }

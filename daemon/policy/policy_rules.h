@@ -21,10 +21,17 @@ struct policy_words {
     size_t n; /* 0: any */
 };
 
+/* One that a field may have: 1, "1" and [1] are signed alike, and are three different ones. */
+struct policy_value {
+    enum request_type type;
+    struct slice text; /* canonical, as it is signed; owned */
+};
+
 /* Of the body's object. */
 struct policy_field {
-    struct slice name;          /* owned */
-    struct policy_words values; /* canonical, as they are signed; none: any */
+    struct slice name; /* owned */
+    struct policy_value *values;
+    size_t n_values; /* 0: any */
     bool required;
 };
 
@@ -36,6 +43,7 @@ struct policy_rule {
     size_t *literal; /* of each path: path_pattern_literal */
     struct policy_field *fields;
     size_t n_fields;
+    bool closed;   /* other_fields = false: the body has no field but these */
     unsigned line; /* in the file */
 };
 
@@ -48,6 +56,7 @@ struct policy_request {
     struct slice method, workspace, path;
     uint32_t n_fields;
     const struct request_field *fields; /* names strictly ascending by bytes */
+    bool bare; /* no field and no DELETE: the signature would be that of a DELETE, too */
 };
 
 /* In the order in which it is looked at: the higher, the nearer a request came to a rule. */
@@ -59,6 +68,8 @@ enum policy_miss {
     POLICY_MISS_PATH,
     POLICY_MISS_FIELD, /* a required one is not there */
     POLICY_MISS_VALUE, /* one has a value that isn't among the rule's */
+    POLICY_MISS_OTHER, /* there is one that isn't among the rule's */
+    POLICY_MISS_BARE,  /* it is bare, and no rule allows the client the DELETE */
 };
 
 /* The set that has the method alone; 0 for any other word. */
@@ -66,7 +77,7 @@ unsigned policy_method(struct slice method);
 
 /*
  * `client` is a client's place, `method` the policy_method of the request's. *field is the one
- * meant by the last two, valid as the rule is.
+ * meant by MISS_FIELD, _VALUE and _OTHER, valid as the rule and the request are.
  */
 enum policy_miss policy_rule_miss(const struct policy_rule *rule, int client, unsigned method,
                                   const struct policy_request *request, struct slice *field);

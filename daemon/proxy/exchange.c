@@ -208,10 +208,6 @@ static void exchange_refused(void *arg, struct client *client, const struct http
     exchange_reject(x, head);
 }
 
-_Static_assert(sizeof(struct request_field) == sizeof(struct sign_field) &&
-                   offsetof(struct request_field, value) == offsetof(struct sign_field, value),
-               "a canonical field crosses the wall as it is");
-
 /* The request is whole: ask the keeper to record the intent and to sign. */
 static void exchange_start(struct proxy *proxy, struct client *client, const struct http_head *head,
                            struct slice body, const struct exchange_form *form)
@@ -239,7 +235,7 @@ static void exchange_start(struct proxy *proxy, struct client *client, const str
                                  .workspace = target.workspace,
                                  .path = target.path,
                                  .n_fields = (uint32_t)proxy->canon.n,
-                                 .fields = (const struct request_field *)proxy->canon.fields};
+                                 .fields = proxy->canon.fields};
     sign.n_problems = body_problems(proxy, &sign.problems, &sign.problems_total);
     r = forward_head(&x->request, x->setup, head, &target, slice_str(x->id), body.len);
     if (r == 0)

@@ -136,6 +136,7 @@ static void sign(struct cursor *c, struct sign_request *s)
 
         string(c, &one.name, WIRE_MESSAGE_MAX);
         string(c, &one.value, WIRE_MESSAGE_MAX);
+        choice(c, &one.type, 0, REQUEST_TYPES - 1);
         if (!c->out)
             c->space->fields[i] = one;
     }

@@ -94,9 +94,9 @@ static struct policy *load(bool tokens, char token[TOKEN_TEXT + 1])
 static double measure(const char *what, struct policy *policy, const struct client_identity *client)
 {
     static const struct request_field FIELDS[] = {
-        {SLICE_LIT("name"), SLICE_LIT("Customer care")},
-        {SLICE_LIT("organisation_id"), SLICE_LIT("2")},
-        {SLICE_LIT("time_zone"), SLICE_LIT("CET")},
+        {SLICE_LIT("name"), SLICE_LIT("Customer care"), REQUEST_STRING},
+        {SLICE_LIT("organisation_id"), SLICE_LIT("2"), REQUEST_STRING},
+        {SLICE_LIT("time_zone"), SLICE_LIT("CET"), REQUEST_STRING},
     };
     struct policy_request request = {
         .method = SLICE_LIT("PUT"),

@@ -35,16 +35,20 @@ static const bool SANITIZED = false;
 
 /* Names and values have about 600 bytes together. */
 static const struct request_field FIELDS[] = {
-    {SLICE_LIT("active"), SLICE_LIT("true")},
-    {SLICE_LIT("agent_groups"), SLICE_LIT("1:API Agents,2:Night shift,3:Back office,4:Weekend")},
-    {SLICE_LIT("description"), SLICE_LIT(TEXT)},
-    {SLICE_LIT("external_forward_number"), SLICE_LIT("+46 70 123 45 67")},
-    {SLICE_LIT("name"), SLICE_LIT("Customer care, the northern region (and islands)")},
-    {SLICE_LIT("reply_to_email_address"), SLICE_LIT("reply-to@example.com")},
-    {SLICE_LIT("server_emails"), SLICE_LIT("-1:s1@example.com:1,-1:s2@example.com:2")},
+    {SLICE_LIT("active"), SLICE_LIT("true"), REQUEST_STRING},
+    {SLICE_LIT("agent_groups"), SLICE_LIT("1:API Agents,2:Night shift,3:Back office,4:Weekend"),
+     REQUEST_STRING},
+    {SLICE_LIT("description"), SLICE_LIT(TEXT), REQUEST_STRING},
+    {SLICE_LIT("external_forward_number"), SLICE_LIT("+46 70 123 45 67"), REQUEST_STRING},
+    {SLICE_LIT("name"), SLICE_LIT("Customer care, the northern region (and islands)"),
+     REQUEST_STRING},
+    {SLICE_LIT("reply_to_email_address"), SLICE_LIT("reply-to@example.com"), REQUEST_STRING},
+    {SLICE_LIT("server_emails"), SLICE_LIT("-1:s1@example.com:1,-1:s2@example.com:2"),
+     REQUEST_STRING},
     {SLICE_LIT("working_time_data"),
      SLICE_LIT("18:00:09:00:true:18:00:09:00:true:18:00:09:00:true:18:00:09:00:true:18:00:09:00:"
-               "true:18:00:09:00:true:18:00:09:00:true:18:00:09:00:true")},
+               "true:18:00:09:00:true:18:00:09:00:true:18:00:09:00:true"),
+     REQUEST_STRING},
 };
 
 static double now_ns(void)

@@ -54,14 +54,14 @@ static struct slice filler(void)
 static int add_pair(struct audit *a, uint64_t i)
 {
     static struct request_field fields[] = {
-        {SLICE_LIT("active"), SLICE_LIT("true")},
-        {SLICE_LIT("anonymize_day"), SLICE_LIT("365")},
-        {SLICE_LIT("bright_settings.language_code"), SLICE_LIT("SE")},
-        {SLICE_LIT("external_id"), SLICE_LIT("123456")},
-        {SLICE_LIT("name"), SLICE_LIT("new organisation")},
-        {SLICE_LIT("time_zone"), SLICE_LIT("CET")},
-        {SLICE_LIT("working_time_data.Friday.start"), SLICE_LIT("09:00")},
-        {SLICE_LIT("working_time_data.Friday.end"), SLICE_LIT("18:00")},
+        {SLICE_LIT("active"), SLICE_LIT("true"), REQUEST_STRING},
+        {SLICE_LIT("anonymize_day"), SLICE_LIT("365"), REQUEST_STRING},
+        {SLICE_LIT("bright_settings.language_code"), SLICE_LIT("SE"), REQUEST_STRING},
+        {SLICE_LIT("external_id"), SLICE_LIT("123456"), REQUEST_STRING},
+        {SLICE_LIT("name"), SLICE_LIT("new organisation"), REQUEST_STRING},
+        {SLICE_LIT("time_zone"), SLICE_LIT("CET"), REQUEST_STRING},
+        {SLICE_LIT("working_time_data.Friday.start"), SLICE_LIT("09:00"), REQUEST_STRING},
+        {SLICE_LIT("working_time_data.Friday.end"), SLICE_LIT("18:00"), REQUEST_STRING},
     };
     char id[64];
     int n = snprintf(id, sizeof(id), "019abc-%016" PRIx64, i);

@@ -47,6 +47,15 @@ POLICIES = {
               "rules": [dict(ORG, fields=[{"field": "name", "values": ["A", "B"]}])]},
     "field": {"clients": CLIENTS,
               "rules": [dict(ORG, fields=[{"field": "time_zone", "required": True}])]},
+    "type": {"clients": CLIENTS,
+             "rules": [dict(ORG, fields=[{"field": "name", "values": [1, True, {
+                 "type": "array", "value": "Support"}, {"type": "object", "value": "Support"}]}])]},
+    "string": {"clients": CLIENTS,
+               "rules": [dict(ORG, fields=[{"field": "name", "values": [1, "Support"]}])]},
+    "open": {"clients": CLIENTS,
+             "rules": [dict(ORG, fields=[{"field": "name"}], other_fields=False)]},
+    "closed": {"clients": CLIENTS,
+               "rules": [dict(ORG, fields=[{"field": "time_zone"}], other_fields=False)]},
     "nobody": {"clients": CLIENTS + [{"name": "absent", "uid": 4000000}],
                "rules": [dict(ORG, client="absent")]},
     "absent": {"clients": [{"name": "absent", "uid": 4000000}], "rules": [ORG]},
@@ -55,6 +64,7 @@ POLICIES = {
 MAY_NOT = r"client %s may not PUT /v1/org/1 in workspace televox"
 WHY = {"403r": MAY_NOT + "$", "403v": MAY_NOT + " with this value of the field name$",
        "403f": MAY_NOT + " without the field time_zone$",
+       "403o": MAY_NOT + " with the field name$",
        "401u": r"uid %d without a token is none of the known clients$",
        "401t": r"the token is no client's, or not that of whoever sent it$",
        "401x": r"none of the known clients: no token came, and the uid is not known$"}
@@ -90,33 +100,33 @@ WAYS = {
 }
 
 GRID = """
-                           none  clients rules both  space method path  value field nobody absent
-same uid, Unix             200   200     200   403r  403r  403r   403r  403v  403f  403r   401u
-same uid, TCP              200   200     200   403r  403r  403r   403r  403v  403f  403r   401u
-other uid, Unix            200   200     200   200   403r  403r   403r  403v  403f  403r   401u
-other uid, TCP             200   200     200   200   403r  403r   403r  403v  403f  403r   401u
-stranger, Unix             200   401u    401u  401u  401u  401u   401u  401u  401u  401u   401u
-stranger, TCP              200   401u    401u  401u  401u  401u   401u  401u  401u  401u   401u
-token good, Unix           200   200     200   200   403r  403r   403r  403v  403f  403r   401t
-token good, TCP            200   200     200   200   403r  403r   403r  403v  403f  403r   401t
-token bad, same uid, Unix  200   401t    401t  401t  401t  401t   401t  401t  401t  401t   401t
-token bad, same uid, TCP   200   401t    401t  401t  401t  401t   401t  401t  401t  401t   401t
-token and its uid          200   200     200   403r  403r  403r   403r  403v  403f  403r   401t
-token of another uid       200   401t    401t  401t  401t  401t   401t  401t  401t  401t   401t
-closed, Unix               200   200     200   200   403r  403r   403r  403v  403f  403r   401u
-closed, TCP                200   401x    401x  401x  401x  401x   401x  401x  401x  401x   401x
-closed, TCP, token         200   200     200   200   403r  403r   403r  403v  403f  403r   401t
-closed, TCP, token's uid   200   401t    401t  401t  401t  401t   401t  401t  401t  401t   401t
-closed by root, TCP        200   401x    401x  401x  401x  401x   401x  401x  401x  401x   401x
-closed late, TCP           200   401x    401x  401x  401x  401x   401x  401x  401x  401x   401x
-late, by root, TCP         200   401x    401x  401x  401x  401x   401x  401x  401x  401x   401x
-closed late, TCP, token     200   200     200  200   403r  403r   403r  403v  403f  403r   401t
-passed to stranger, Unix   200   200     200   200   403r  403r   403r  403v  403f  403r   401u
-passed to stranger, TCP    200   200     200   200   403r  403r   403r  403v  403f  403r   401u
-passed by stranger, Unix   200   401u    401u  401u  401u  401u   401u  401u  401u  401u   401u
-passed by stranger, TCP    200   401u    401u  401u  401u  401u   401u  401u  401u  401u   401u
-certificate                200   200     200   403r  403r  403r   403r  403v  403f  403r   401u
-certificate of nobody      200   401u    401u  401u  401u  401u   401u  401u  401u  401u   401u
+                           none  clients rules both  space method path  value field type   string open   closed nobody absent
+same uid, Unix             200   200     200   403r  403r  403r   403r  403v  403f 403v   200    200    403o   403r   401u
+same uid, TCP              200   200     200   403r  403r  403r   403r  403v  403f 403v   200    200    403o   403r   401u
+other uid, Unix            200   200     200   200   403r  403r   403r  403v  403f 403v   200    200    403o   403r   401u
+other uid, TCP             200   200     200   200   403r  403r   403r  403v  403f 403v   200    200    403o   403r   401u
+stranger, Unix             200   401u    401u  401u  401u  401u   401u  401u  401u 401u   401u   401u   401u   401u   401u
+stranger, TCP              200   401u    401u  401u  401u  401u   401u  401u  401u 401u   401u   401u   401u   401u   401u
+token good, Unix           200   200     200   200   403r  403r   403r  403v  403f 403v   200    200    403o   403r   401t
+token good, TCP            200   200     200   200   403r  403r   403r  403v  403f 403v   200    200    403o   403r   401t
+token bad, same uid, Unix  200   401t    401t  401t  401t  401t   401t  401t  401t 401t   401t   401t   401t   401t   401t
+token bad, same uid, TCP   200   401t    401t  401t  401t  401t   401t  401t  401t 401t   401t   401t   401t   401t   401t
+token and its uid          200   200     200   403r  403r  403r   403r  403v  403f 403v   200    200    403o   403r   401t
+token of another uid       200   401t    401t  401t  401t  401t   401t  401t  401t 401t   401t   401t   401t   401t   401t
+closed, Unix               200   200     200   200   403r  403r   403r  403v  403f 403v   200    200    403o   403r   401u
+closed, TCP                200   401x    401x  401x  401x  401x   401x  401x  401x 401x   401x   401x   401x   401x   401x
+closed, TCP, token         200   200     200   200   403r  403r   403r  403v  403f 403v   200    200    403o   403r   401t
+closed, TCP, token's uid   200   401t    401t  401t  401t  401t   401t  401t  401t 401t   401t   401t   401t   401t   401t
+closed by root, TCP        200   401x    401x  401x  401x  401x   401x  401x  401x 401x   401x   401x   401x   401x   401x
+closed late, TCP           200   401x    401x  401x  401x  401x   401x  401x  401x 401x   401x   401x   401x   401x   401x
+late, by root, TCP         200   401x    401x  401x  401x  401x   401x  401x  401x 401x   401x   401x   401x   401x   401x
+closed late, TCP, token     200   200     200  200   403r  403r   403r  403v  403f 403v   200    200    403o   403r   401t
+passed to stranger, Unix   200   200     200   200   403r  403r   403r  403v  403f 403v   200    200    403o   403r   401u
+passed to stranger, TCP    200   200     200   200   403r  403r   403r  403v  403f 403v   200    200    403o   403r   401u
+passed by stranger, Unix   200   401u    401u  401u  401u  401u   401u  401u  401u 401u   401u   401u   401u   401u   401u
+passed by stranger, TCP    200   401u    401u  401u  401u  401u   401u  401u  401u 401u   401u   401u   401u   401u   401u
+certificate                200   200     200   403r  403r  403r   403r  403v  403f 403v   200    200    403o   403r   401u
+certificate of nobody      200   401u    401u  401u  401u  401u   401u  401u  401u 401u   401u   401u   401u   401u   401u
 """
 
 # Takes orders line by line and does each in a child, as the given user or users, which prints the

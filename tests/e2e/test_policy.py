@@ -103,6 +103,67 @@ def test_no_policy_is_said_and_allows(rig):
     assert all("name" not in r["client"] for r in rig.records("intent"))
 
 
+def test_values_of_four_types(make_rig, lookalike):
+    """They are signed alike, and only the one that the rule has is allowed."""
+    values = {"number": 1, "string": "1", "array": [1], "object": {"x": 1}}
+    wanted = {"number": 1, "string": "1", "array": {"type": "array", "value": "1"},
+              "object": {"type": "object", "value": "1"}}
+    rules = [{"client": "me", "paths": ["/v1/org/%d" % i],
+              "fields": [{"field": "name", "values": [wanted[kind]]}]}
+             for i, kind in enumerate(values)]
+    rig = with_policy(make_rig, [{"name": "me", "uid": ME}], rules,
+                      proxy={"validation": "off"}).start()
+    for i, rule in enumerate(values):
+        for kind, value in values.items():
+            answer = call(rig, ME, "PUT", "/v1/org/%d" % i, {"name": value})
+            assert (answer.status == 403) is (kind != rule), (rule, kind, answer.body)
+            if kind != rule:
+                assert "with this value of the field name" in answer.json["error"]
+    assert [r["fields"] for r in rig.records("intent")] == [{"name": "1"}] * 4
+
+
+def test_null_and_booleans(make_rig):
+    rules = [{"client": "me", "fields": [{"field": "name", "values": [
+        True, {"type": "null", "value": "null"}]}]}]
+    rig = with_policy(make_rig, [{"name": "me", "uid": ME}], rules, proxy={"validation": "off"}).start()
+    for value, status in ((True, 200), (None, 200), ("true", 403), ("null", 403), (False, 403), ([], 403)):
+        assert (call(rig, ME, "PUT", "/v1/org/1", {"name": value}).status == 403) is (status == 403), value
+
+
+def test_a_closed_list_of_fields(make_rig, lookalike):
+    rules = [{"client": "me", "methods": ["PUT"], "other_fields": False,
+              "fields": [{"field": "name"}, {"field": "time_zone", "values": ["CET"]}]}]
+    rig = with_policy(make_rig, [{"name": "me", "uid": ME}], rules).start()
+    assert call(rig, ME, "PUT", "/v1/org/1", {"name": "a"}).status == 200
+    assert call(rig, ME, "PUT", "/v1/org/1", {"name": "a", "time_zone": "CET"}).status == 200
+    answer = call(rig, ME, "PUT", "/v1/org/1", {"name": "a", "active": True})
+    assert answer.status == 403 and answer.json["error"].endswith(" with the field active")
+    assert call(rig, ME, "PUT", "/v1/org/1", {"name": "a", "time_zone": "EET"}).status == 403
+    ask = ("policy", "test", "-c", rig.keeper_conf, "--client", "me", "-w", "televox")
+    assert "is none of its fields" in ctl(*ask, "--field", "active=true", "PUT", "/v1/org/1", code=1)
+    assert "allowed" in ctl(*ask, "--field", "name=a", "PUT", "/v1/org/1")
+    assert "has none of its values" in ctl(*ask, "--field", "time_zone=1", "PUT", "/v1/org/1", code=1)
+
+
+@pytest.mark.parametrize("validation", ["enforce", "off"])
+def test_a_put_without_fields_is_a_delete_too(make_rig, lookalike, validation):
+    rules = [{"client": "me", "methods": ["PUT"]},
+             {"client": "me", "methods": ["DELETE"], "paths": ["/v1/org/2"]}]
+    rig = with_policy(make_rig, [{"name": "me", "uid": ME}], rules,
+                      proxy={"validation": validation}).start()
+    answer = call(rig, ME, "PUT", "/v1/org/1", {})
+    assert (answer.status, answer.json["code"]) == (403, "forbidden")
+    assert "the signature would be that of a DELETE, too" in answer.json["error"]
+    assert rig.records("reject")[0]["error"] == answer.json["error"] and lookalike.requests == []
+    assert call(rig, ME, "PUT", "/v1/org/1", {"name": "a"}).status == 200
+    assert call(rig, ME, "PUT", "/v1/org/2", {}).status == 200
+    rig.keeper_settings["rules"] = []
+    del rig.keeper_settings["rules"]
+    rig.write_conf()
+    reload(rig)
+    assert call(rig, ME, "PUT", "/v1/org/1", {}).status == 200  # who may everything
+
+
 def test_closed_by_default(make_rig):
     rig = make_rig()
     del rig.keeper_settings["clients"]

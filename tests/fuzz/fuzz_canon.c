@@ -161,7 +161,8 @@ static void signed_text(struct buf *out, const struct canon *canon)
 
     must(fields != NULL);
     for (size_t i = 0; i < canon->n; i++)
-        fields[i] = (struct request_field){canon->fields[i].name, canon->fields[i].value};
+        fields[i] =
+            (struct request_field){canon->fields[i].name, canon->fields[i].value, REQUEST_STRING};
     m.sign = (struct sign_request){.id = 1,
                                    .request_id = SLICE_LIT("r"),
                                    .client = {.uid = CLIENT_UID_UNKNOWN},
@@ -173,7 +174,8 @@ static void signed_text(struct buf *out, const struct canon *canon)
     must(codec_encode(&wire, &m) == 0);
     must(codec_decode(buf_slice(&wire), &read, &space, &used, &why) == CODEC_DONE);
     for (size_t i = 0; i < read.sign.n_fields; i++)
-        canon->fields[i] = (struct sign_field){space.fields[i].name, space.fields[i].value};
+        canon->fields[i] =
+            (struct request_field){space.fields[i].name, space.fields[i].value, REQUEST_STRING};
     must(string_to_sign(out, SLICE_LIT("id"), read.sign.workspace, read.sign.path, canon->fields,
                         canon->n) == 0);
     buf_deinit(&wire);

@@ -220,8 +220,8 @@ static bool signature_of(const struct sign_request *sign, const struct request_f
     char hex[SIGNER_HEX];
     bool right;
 
-    must(string_to_sign(&text, answer->key_id, sign->workspace, sign->path,
-                        (const struct sign_field *)(const void *)fields, sign->n_fields) == 0);
+    must(string_to_sign(&text, answer->key_id, sign->workspace, sign->path, fields,
+                        sign->n_fields) == 0);
     must(signer_sign(k.signer, slice_str(SECRET), buf_slice(&text), hex) == 0);
     right = slice_eq(answer->signature, slice_of(hex, sizeof(hex)));
     buf_deinit(&text);

@@ -1,6 +1,7 @@
 /*
  * Asks the policy what the keeper would ask it, and says which rule decides, by its line.
  */
+#include "api/canon.h"
 #include "api/target.h"
 #include "ctl/command/ctl.h"
 #include "ctl/command/show.h"
@@ -21,8 +22,8 @@ static const char HELP[] =
     "\n"
     "      --client NAME         the client\n"
     "  -w, --workspace NAME      the workspace of a PATH that names none\n"
-    "      --field NAME=VALUE    a field of the body with its canonical value (as `explain` shows\n"
-    "                            it); may be repeated\n"
+    "      --field NAME=VALUE    a field of the body, its value in JSON; what is no JSON is a\n"
+    "                            string; may be repeated. Without any, some field is meant\n"
     "  -c, --config FILE         keeper.conf\n"
     "  -h, --help                print this\n"
     "\n"
@@ -52,18 +53,57 @@ static int by_name(const void *a, const void *b)
                      ((const struct request_field *)b)->name);
 }
 
+/* Reads the value as a member of a body; false when it is no JSON. What it holds is kept to the
+ * end.
+ */
+static bool read_json(struct request_field *out, const char *value)
+{
+    struct canon *canon = malloc(sizeof(*canon));
+    struct canon_error why;
+    char *body = NULL;
+    bool good;
+
+    if (!canon || asprintf(&body, "{\"x\":%s}", value) < 0) {
+        free(canon);
+        return false;
+    }
+    canon_init(canon);
+    good = canon_body(canon, slice_str(body), CANON_FLATTEN, &why) == 0 && canon->n == 1;
+    if (good) {
+        out->value = slice_of(strndup(canon->fields[0].value.data, canon->fields[0].value.len),
+                              canon->fields[0].value.len);
+        out->type = canon->fields[0].type;
+        good = out->value.data != NULL;
+    }
+    canon_deinit(canon);
+    free(canon);
+    free(body);
+    return good;
+}
+
 static int add_field(void *arg, const char *text)
 {
     struct options *o = arg;
     const char *equals = strchr(text, '=');
+    struct request_field *field;
 
     if (!equals || equals == text)
         return usage("--field is NAME=VALUE", text);
     if (o->request.n_fields == FIELDS_MAX)
         return usage("there are too many fields", text);
-    o->fields[o->request.n_fields++] =
-        (struct request_field){slice_of(text, (size_t)(equals - text)), slice_str(equals + 1)};
-    return CTL_DONE;
+    field = &o->fields[o->request.n_fields++];
+    field->name = slice_of(text, (size_t)(equals - text));
+    if (!read_json(field, equals + 1)) {
+        field->value = slice_str(strdup(equals + 1));
+        field->type = REQUEST_STRING;
+    }
+    return field->value.data ? CTL_DONE : usage("out of memory", text);
+}
+
+static void free_fields(struct options *o)
+{
+    for (uint32_t i = 0; i < o->request.n_fields; i++)
+        free((char *)o->fields[i].value.data);
 }
 
 static int check_fields(struct options *o)
@@ -133,10 +173,12 @@ static void show_miss(const struct options *o, const struct policy_rule *rule,
     };
 
     (void)printf("  %s:%u: ", o->conf, rule->line);
-    if (miss == POLICY_MISS_FIELD || miss == POLICY_MISS_VALUE) {
+    if (miss == POLICY_MISS_FIELD || miss == POLICY_MISS_VALUE || miss == POLICY_MISS_OTHER) {
         (void)fputs("the field ", stdout);
         (void)show_text(stdout, field);
-        (void)puts(miss == POLICY_MISS_FIELD ? " is required" : " has none of its values");
+        (void)puts(miss == POLICY_MISS_FIELD   ? " is required"
+                   : miss == POLICY_MISS_VALUE ? " has none of its values"
+                                               : " is none of its fields");
     } else {
         (void)puts(WORDS[miss]);
     }
@@ -177,8 +219,8 @@ static int decide(const struct options *o, const struct policy *policy)
     int client = policy_clients_named(&policy->clients, o->client);
     struct policy_decision d = policy_decide(policy, client, &o->request);
 
-    if (policy->clients.n == 0) {
-        (void)puts("allowed: there are no clients and no rules; everyone may make every call");
+    if (policy->anyone) {
+        (void)puts("allowed: clients = \"anyone\"; everyone may make every call");
         return CTL_DONE;
     }
     if (d.verdict == POLICY_UNKNOWN_CLIENT)
@@ -202,16 +244,15 @@ int policy_test_main(int argc, char **argv)
     struct options o;
     int code = parse(argc, argv, &o);
 
-    if (code != CTL_GO_ON)
-        return code;
-    if (policy_load(&policy, o.conf, &err) < 0)
-        return show_failure(err.text, CTL_CONFIG);
-    if (policy_conf_missing(policy)) {
+    if (code == CTL_GO_ON && policy_load(&policy, o.conf, &err) < 0)
+        code = show_failure(err.text, CTL_CONFIG);
+    if (code == CTL_GO_ON && policy_conf_missing(policy)) {
         (void)err_set(&err, -EINVAL, "%s: clients: %s", o.conf, policy_conf_missing(policy));
-        policy_free(policy);
-        return show_failure(err.text, CTL_CONFIG);
+        code = show_failure(err.text, CTL_CONFIG);
     }
-    code = decide(&o, policy);
+    if (code == CTL_GO_ON)
+        code = decide(&o, policy);
     policy_free(policy);
+    free_fields(&o);
     return code;
 }

@@ -503,8 +503,8 @@ static void corpus(void)
 
 static void string_limits(void)
 {
-    const struct sign_field fields[] = {{SLICE_LIT("a"), SLICE_LIT("x\0y")},
-                                        {SLICE_LIT("b"), SLICE_NULL}};
+    const struct request_field fields[] = {{SLICE_LIT("a"), SLICE_LIT("x\0y"), REQUEST_STRING},
+                                           {SLICE_LIT("b"), SLICE_NULL, REQUEST_STRING}};
     struct buf out = BUF_INIT(1200);
 
     CU_ASSERT_EQUAL(

@@ -53,11 +53,11 @@ static void test_field(void)
 static void test_body(void)
 {
     static const struct request_field FIELDS[] = {
-        {SLICE_LIT("login_name"), SLICE_LIT("admin")},
-        {SLICE_LIT("user_name"), SLICE_LIT("")},
+        {SLICE_LIT("login_name"), SLICE_LIT("admin"), REQUEST_STRING},
+        {SLICE_LIT("user_name"), SLICE_LIT(""), REQUEST_STRING},
     };
     static char long_value[5000];
-    struct request_field fields[3] = {{SLICE_LIT("a"), SLICE_LIT("1")}};
+    struct request_field fields[3] = {{SLICE_LIT("a"), SLICE_LIT("1"), REQUEST_STRING}};
     struct mac *m = mac();
     unsigned char bytes[MAC_BYTES];
 
@@ -67,8 +67,9 @@ static void test_body(void)
     expect(bytes, "5d48a94095769f1026f727f7715f8e093a605dc218cfe6e5e25e7fbba91e2b38");
     /* Pieces that are gathered, and one that is too long for it. */
     memset(long_value, 'x', sizeof(long_value));
-    fields[1] = (struct request_field){SLICE_LIT("b"), slice_of(long_value, sizeof(long_value))};
-    fields[2] = (struct request_field){SLICE_LIT("c"), slice_of(long_value, 1000)};
+    fields[1] = (struct request_field){SLICE_LIT("b"), slice_of(long_value, sizeof(long_value)),
+                                       REQUEST_STRING};
+    fields[2] = (struct request_field){SLICE_LIT("c"), slice_of(long_value, 1000), REQUEST_STRING};
     CU_ASSERT_EQUAL(mac_body(m, fields, 3, bytes), 0);
     expect(bytes, "49b53107e6e262edb8a4dba4f17193b46d365e4a842f86bda0aeb1ab030a5212");
     mac_free(m);
@@ -77,8 +78,8 @@ static void test_body(void)
 /* Where a name ends and its value begins is part of it. */
 static void test_body_borders(void)
 {
-    struct request_field one = {SLICE_LIT("ab"), SLICE_LIT("c")};
-    struct request_field other = {SLICE_LIT("a"), SLICE_LIT("bc")};
+    struct request_field one = {SLICE_LIT("ab"), SLICE_LIT("c"), REQUEST_STRING};
+    struct request_field other = {SLICE_LIT("a"), SLICE_LIT("bc"), REQUEST_STRING};
     struct mac *m = mac();
     unsigned char x[MAC_BYTES], y[MAC_BYTES];
 

@@ -47,8 +47,9 @@ static const struct record_redaction REDACTION = {PLAIN, {0xb0, 0xd1}};
 static void test_intent(void)
 {
     struct request_field fields[] = {
-        {SLICE_LIT("active"), SLICE_LIT("true")},
-        {SLICE_LIT("name"), SLICE_LIT("G\xc3\xb6teborg \"1\"\\\n\x7f\xf0\x9f\x98\x80")},
+        {SLICE_LIT("active"), SLICE_LIT("true"), REQUEST_STRING},
+        {SLICE_LIT("name"), SLICE_LIT("G\xc3\xb6teborg \"1\"\\\n\x7f\xf0\x9f\x98\x80"),
+         REQUEST_STRING},
     };
     struct sign_request sign = {
         .request_id = SLICE_LIT("a-1"),
@@ -87,7 +88,7 @@ static void test_intent(void)
                      "\"workspace\":\"space\",\"path\":\"/v1/org/1\",\"fields\":{}," BODY_MAC
                      ",\"key\":\"xyz\"}");
     sign.client = nobody();
-    fields[0] = (struct request_field){SLICE_LIT(""), SLICE_LIT("")};
+    fields[0] = (struct request_field){SLICE_LIT(""), SLICE_LIT(""), REQUEST_STRING};
     sign.n_fields = 1;
     expect(&b, record_intent(&b, &HEAD, &sign, &REDACTION, SLICE_LIT("xyz")),
            HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{},\"method\":\"PUT\",\"workspace\":"
@@ -99,9 +100,9 @@ static void test_intent(void)
 static void test_forms(void)
 {
     static const struct request_field FIELDS[] = {
-        {SLICE_LIT("a"), SLICE_LIT("{\"omitted\":true}")},
-        {SLICE_LIT("b\n"), SLICE_LIT("secret")},
-        {SLICE_LIT("c"), SLICE_LIT("secret")},
+        {SLICE_LIT("a"), SLICE_LIT("{\"omitted\":true}"), REQUEST_STRING},
+        {SLICE_LIT("b\n"), SLICE_LIT("secret"), REQUEST_STRING},
+        {SLICE_LIT("c"), SLICE_LIT("secret"), REQUEST_STRING},
     };
     static const struct record_form FORMS[] = {
         {.keep = RECORD_PLAIN}, {.keep = RECORD_MAC, .mac = {0xab}}, {.keep = RECORD_OMIT}};

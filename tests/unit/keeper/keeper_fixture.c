@@ -178,8 +178,8 @@ struct proxy *greet(const struct fixture *f)
 struct wire_message sign_message(uint64_t id)
 {
     static const struct request_field FIELDS[] = {
-        {SLICE_LIT("login_name"), SLICE_LIT("admin")},
-        {SLICE_LIT("user_name"), SLICE_LIT("myusername")},
+        {SLICE_LIT("login_name"), SLICE_LIT("admin"), REQUEST_STRING},
+        {SLICE_LIT("user_name"), SLICE_LIT("myusername"), REQUEST_STRING},
     };
 
     return (struct wire_message){

@@ -138,12 +138,14 @@ static void test_bad_message(void)
 
 static void test_malformed(void)
 {
-    static const struct request_field ORDER[] = {{SLICE_LIT("b"), SLICE_LIT("1")},
-                                                 {SLICE_LIT("a"), SLICE_LIT("2")}};
-    static const struct request_field TWICE[] = {{SLICE_LIT("a"), SLICE_LIT("1")},
-                                                 {SLICE_LIT("a"), SLICE_LIT("2")}};
-    static const struct request_field BAD_NAME[] = {{SLICE_LIT("\xff"), SLICE_LIT("1")}};
-    static const struct request_field BAD_VALUE[] = {{SLICE_LIT("a"), SLICE_LIT("\xc0\x80")}};
+    static const struct request_field ORDER[] = {{SLICE_LIT("b"), SLICE_LIT("1"), REQUEST_STRING},
+                                                 {SLICE_LIT("a"), SLICE_LIT("2"), REQUEST_STRING}};
+    static const struct request_field TWICE[] = {{SLICE_LIT("a"), SLICE_LIT("1"), REQUEST_STRING},
+                                                 {SLICE_LIT("a"), SLICE_LIT("2"), REQUEST_STRING}};
+    static const struct request_field BAD_NAME[] = {
+        {SLICE_LIT("\xff"), SLICE_LIT("1"), REQUEST_STRING}};
+    static const struct request_field BAD_VALUE[] = {
+        {SLICE_LIT("a"), SLICE_LIT("\xc0\x80"), REQUEST_STRING}};
     static const struct request_field *const FIELDS[] = {ORDER, TWICE, BAD_NAME, BAD_VALUE};
     static const char *const PATHS[] = {"", "/v2/org", "/v1/a:b", "/v1/..", "/v1//a", "/v1/%41"};
     static const char *const WORKSPACES[] = {"", "a:b", "..", "a/b"};

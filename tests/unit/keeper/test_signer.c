@@ -71,9 +71,9 @@ static void test_vectors(void)
 /* From values to the signature, as the keeper goes about it. */
 static void test_from_fields(void)
 {
-    static const struct sign_field FIELDS[] = {
-        {SLICE_LIT("login_name"), SLICE_LIT("admin")},
-        {SLICE_LIT("user_name"), SLICE_LIT("myusername")},
+    static const struct request_field FIELDS[] = {
+        {SLICE_LIT("login_name"), SLICE_LIT("admin"), REQUEST_STRING},
+        {SLICE_LIT("user_name"), SLICE_LIT("myusername"), REQUEST_STRING},
     };
     struct buf text = BUF_INIT(4096);
     struct signer *s = NULL;

@@ -6,10 +6,14 @@
 
 static struct policy_request put_area(void)
 {
-    static const struct request_field FIELDS[] = {{SLICE_LIT("name"), SLICE_LIT("SECRET-VALUE")}};
+    static const struct request_field FIELDS[] = {
+        {SLICE_LIT("name"), SLICE_LIT("SECRET-VALUE"), REQUEST_STRING}};
 
-    return (struct policy_request){SLICE_LIT("PUT"), SLICE_LIT("televox"), SLICE_LIT("/v1/areas/5"),
-                                   1, FIELDS};
+    return (struct policy_request){.method = SLICE_LIT("PUT"),
+                                   .workspace = SLICE_LIT("televox"),
+                                   .path = SLICE_LIT("/v1/areas/5"),
+                                   .n_fields = 1,
+                                   .fields = FIELDS};
 }
 
 static enum policy_verdict verdict(const struct policy *p, uint32_t uid)
@@ -51,6 +55,57 @@ static void test_order(void)
     policy_free(p);
 }
 
+/* Without a field the signature is a DELETE's, too. */
+static void test_bare(void)
+{
+    static const struct {
+        const char *rules;
+        bool allowed;
+    } T[] = {
+        {"", true},
+        {"rules = ( { client = \"a\"; } );", true},
+        {"rules = ( { client = \"a\"; methods = \"PUT\"; } );", false},
+        {"rules = ( { client = \"a\"; methods = ( \"PUT\", \"DELETE\" ); } );", true},
+        {"rules = ( { client = \"a\"; methods = \"PUT\"; }, { client = \"a\"; methods = "
+         "\"DELETE\"; "
+         "paths = \"/v1/areas/:id\"; } );",
+         true},
+        {"rules = ( { client = \"a\"; methods = \"PUT\"; }, { client = \"a\"; methods = "
+         "\"DELETE\"; "
+         "paths = \"/v1/areas/6\"; } );",
+         false},
+        {"rules = ( { client = \"a\"; methods = \"PUT\"; }, { client = \"b\"; methods = "
+         "\"DELETE\"; } );",
+         false},
+        {"rules = ( { client = \"a\"; methods = ( \"PUT\", \"DELETE\" ); fields = ( { field = "
+         "\"x\"; "
+         "required = true; } ); }, { client = \"a\"; methods = \"PUT\"; } );",
+         false},
+    };
+
+    for (size_t i = 0; i < sizeof(T) / sizeof(T[0]); i++) {
+        char text[512], says[POLICY_TEXT_MAX];
+        struct policy_request r = put_area();
+        struct policy_decision d;
+        struct policy *p;
+
+        (void)snprintf(text, sizeof(text),
+                       "clients = ( { name = \"a\"; uid = 1; }, { name = \"b\"; uid = 2; } ); %s",
+                       T[i].rules);
+        p = policy_of(text);
+        r.n_fields = 0;
+        r.bare = true;
+        d = policy_decide(p, 0, &r);
+        CU_ASSERT_EQUAL(d.verdict, T[i].allowed ? POLICY_ALLOWED : POLICY_FORBIDDEN);
+        if (!T[i].allowed) {
+            CU_ASSERT_EQUAL(d.miss, POLICY_MISS_BARE);
+            policy_say_forbidden(says, p, 0, &r, &d);
+            CU_ASSERT_PTR_NOT_NULL(strstr(says, "that of a DELETE, too"));
+        }
+        policy_free(p);
+    }
+}
+
 static void test_sentences(void)
 {
     struct policy *p =
@@ -78,6 +133,7 @@ static void test_sentences(void)
     r.n_fields = 0;
     d = policy_decide(q, 0, &r);
     CU_ASSERT_EQUAL(d.verdict, POLICY_ALLOWED); /* an absent field is no wrong value */
+    test_bare();
     /* The longest of all still fits the wire. */
     memset(path, 'p', sizeof(path));
     r.path = slice_of(path, REQUEST_PATH_MAX);

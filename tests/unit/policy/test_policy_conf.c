@@ -35,7 +35,7 @@ static void test_all(void)
     CU_ASSERT_EQUAL_FATAL(p->rules.n, 1);
     CU_ASSERT(!r->everyone && r->clients[0] == 5 && r->line == 7 && r->methods == POLICY_PUT);
     CU_ASSERT(r->workspaces.n == 2 && r->paths.n == 1 && r->n_fields == 1);
-    CU_ASSERT(r->fields[0].required && r->fields[0].values.n == 1);
+    CU_ASSERT(r->fields[0].required && r->fields[0].n_values == 1);
     policy_free(p);
     p = policy_of("");
     CU_ASSERT(p->clients.n == 0 && p->rules.n == 0);
@@ -118,8 +118,22 @@ static void test_errors(void)
         {A ONE "fields = ( { field = \"f\"; } ); } );", "fields[0].values: missing; only with"},
         {A ONE "fields = ( { field = \"f\"; required = false; } ); } );", "values: missing"},
         {A ONE "fields = ( { field = \"f\"; values = (); } ); } );", "values: must not be empty"},
-        {A ONE "fields = ( { field = \"f\"; values = ( 1 ); } ); } );",
-         "values: element 1 must be a"},
+        {A ONE "fields = ( { field = \"f\"; values = ( ( 1 ) ); } ); } );",
+         "values: element 1 must be a string, a number"},
+        {A ONE "fields = ( { field = \"f\"; values = { type = \"null\"; }; } ); } );",
+         "values: must be a value, or a list of values"},
+        {A ONE
+         "fields = ( { field = \"f\"; values = ( { type = \"int\"; value = \"1\"; } ); } ); } );",
+         ".type: \"int\" is none of"},
+        {A ONE "fields = ( { field = \"f\"; values = ( { type = \"null\"; } ); } ); } );",
+         ".value: missing"},
+        {A ONE "fields = ( { field = \"f\"; values = ( { value = \"1\"; } ); } ); } );",
+         ".type: missing"},
+        {A ONE
+         "fields = ( { field = \"f\"; values = ( 1, { type = \"number\"; value = \"1\"; } ); } ); "
+         "} );",
+         "is there twice"},
+        {A ONE "other_fields = 1; } );", "other_fields: must be true or false"},
         {A ONE "fields = ( { field = \"f\"; values = ( \"1\", \"1\" ); } ); } );",
          "is there twice"},
         {A ONE "fields = ( { field = \"f[].g\"; values = \"1\"; } ); } );",
@@ -136,7 +150,9 @@ static void test_errors(void)
         struct policy *p = (struct policy *)&p;
         struct err err = ERR_INIT;
 
-        CU_ASSERT_EQUAL(policy_read(&p, CASES[i].text, &err), -EINVAL);
+        if (policy_read(&p, CASES[i].text, &err) == 0)
+            printf("\n    %s", CASES[i].text);
+        CU_ASSERT(err.text[0] != '\0');
         CU_ASSERT_PTR_NULL(p);
         if (!strstr(err.text, CASES[i].says))
             fprintf(stderr, "%zu: %s\n", i, err.text);

@@ -7,16 +7,23 @@
 #define CLIENTS "clients = ( { name = \"a\"; uid = 1; }, { name = \"b\"; uid = 2; } );\n"
 
 static const struct request_field FIELDS[] = {
-    {SLICE_LIT("name"), SLICE_LIT("Sales")},
-    {SLICE_LIT("organisation_id"), SLICE_LIT("2")},
-    {SLICE_LIT("time_zone"), SLICE_LIT("")},
+    {SLICE_LIT("name"), SLICE_LIT("Sales"), REQUEST_STRING},
+    {SLICE_LIT("o"), SLICE_LIT("1,2"), REQUEST_ARRAY},
+    {SLICE_LIT("organisation_id"), SLICE_LIT("2"), REQUEST_STRING},
+    {SLICE_LIT("p"), SLICE_LIT("-1.5"), REQUEST_NUMBER},
+    {SLICE_LIT("q"), SLICE_LIT("true"), REQUEST_BOOLEAN},
+    {SLICE_LIT("r"), SLICE_LIT("7"), REQUEST_NUMBER},
+    {SLICE_LIT("time_zone"), SLICE_LIT(""), REQUEST_STRING},
 };
 
 /* What of one rule's text a PUT of /v1/areas/5 in "televox" with FIELDS misses, as client a. */
 static enum policy_miss miss(const char *rule)
 {
-    struct policy_request request = {SLICE_LIT("PUT"), SLICE_LIT("televox"),
-                                     SLICE_LIT("/v1/areas/5"), 3, FIELDS};
+    struct policy_request request = {.method = SLICE_LIT("PUT"),
+                                     .workspace = SLICE_LIT("televox"),
+                                     .path = SLICE_LIT("/v1/areas/5"),
+                                     .n_fields = sizeof(FIELDS) / sizeof(FIELDS[0]),
+                                     .fields = FIELDS};
     struct slice field = SLICE_NULL;
     char *text = NULL;
     struct policy *p;
@@ -77,13 +84,60 @@ static void test_matrix(void)
         {"client = \"a\"; fields = ( { field = \"name\"; required = true; }, { field = "
          "\"organisation_id\"; values = \"1\"; } );",
          POLICY_MISS_VALUE},
+        /* A value is one of its type. */
+        {"client = \"a\"; fields = ( { field = \"organisation_id\"; values = 2; } );",
+         POLICY_MISS_VALUE},
+        {"client = \"a\"; fields = ( { field = \"organisation_id\"; values = ( 2, \"2\" ); } );",
+         POLICY_MISS_NOTHING},
+        {"client = \"a\"; fields = ( { field = \"r\"; values = 7; } );", POLICY_MISS_NOTHING},
+        {"client = \"a\"; fields = ( { field = \"r\"; values = [ 6, 7 ]; } );",
+         POLICY_MISS_NOTHING},
+        {"client = \"a\"; fields = ( { field = \"r\"; values = 7L; } );", POLICY_MISS_NOTHING},
+        {"client = \"a\"; fields = ( { field = \"r\"; values = \"7\"; } );", POLICY_MISS_VALUE},
+        {"client = \"a\"; fields = ( { field = \"p\"; values = ( -1.5 ); } );",
+         POLICY_MISS_NOTHING},
+        {"client = \"a\"; fields = ( { field = \"q\"; values = ( true ); } );",
+         POLICY_MISS_NOTHING},
+        {"client = \"a\"; fields = ( { field = \"q\"; values = ( \"true\", false ); } );",
+         POLICY_MISS_VALUE},
+        {"client = \"a\"; fields = ( { field = \"o\"; values = ( \"1,2\" ); } );",
+         POLICY_MISS_VALUE},
+        {"client = \"a\"; fields = ( { field = \"o\"; values = ( { type = \"array\"; value = "
+         "\"1,2\"; } ); } );",
+         POLICY_MISS_NOTHING},
+        {"client = \"a\"; fields = ( { field = \"o\"; values = ( { type = \"object\"; value = "
+         "\"1,2\"; } ); } );",
+         POLICY_MISS_VALUE},
+        {"client = \"a\"; fields = ( { field = \"r\"; values = ( { type = \"number\"; value = "
+         "\"7\"; } "
+         "); } );",
+         POLICY_MISS_NOTHING},
+        /* A closed list. */
+        {"client = \"a\"; other_fields = true;", POLICY_MISS_NOTHING},
+        {"client = \"a\"; other_fields = false;", POLICY_MISS_OTHER},
+        {"client = \"a\"; other_fields = false; fields = ( { field = \"name\"; }, { field = \"o\"; "
+         "}, { "
+         "field = \"organisation_id\"; }, { field = \"p\"; }, { field = \"q\"; }, { field = \"r\"; "
+         "} );",
+         POLICY_MISS_OTHER},
+        {"client = \"a\"; other_fields = false; fields = ( { field = \"name\"; }, { field = \"o\"; "
+         "}, { "
+         "field = \"organisation_id\"; }, { field = \"p\"; }, { field = \"q\"; }, { field = \"r\"; "
+         "}, { "
+         "field = \"time_zone\"; }, { field = \"zzz\"; } );",
+         POLICY_MISS_NOTHING},
         /* The nearest of several. */
         {"client = \"b\"; methods = ( \"POST\" );", POLICY_MISS_CLIENT},
         {"client = \"a\"; methods = ( \"POST\" ); paths = ( \"/v1/org\" );", POLICY_MISS_METHOD},
     };
 
-    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++)
-        CU_ASSERT_EQUAL(miss(CASES[i].rule), CASES[i].miss);
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        enum policy_miss got = miss(CASES[i].rule);
+
+        if (got != CASES[i].miss)
+            printf("\n    %s: %d", CASES[i].rule, (int)got);
+        CU_ASSERT_EQUAL(got, CASES[i].miss);
+    }
 }
 
 static void test_methods(void)

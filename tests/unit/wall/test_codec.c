@@ -6,7 +6,8 @@
 
 static struct wire_space space;
 
-static const struct request_field TWO[] = {{{"areas", 5}, {"1,2", 3}}, {{"name", 4}, {"", 0}}};
+static const struct request_field TWO[] = {{{"areas", 5}, {"1,2", 3}, REQUEST_ARRAY},
+                                           {{"name", 4}, {"", 0}, REQUEST_STRING}};
 
 static const struct request_problem THREE[] = {{{"a.b", 3}, {"invalid_field", 13}, {"no", 2}},
                                                {{"", 0}, {"unknown_endpoint", 16}, {"not", 3}},

@@ -198,7 +198,7 @@ static void the_other_side_goes(void)
 static void a_peer_that_does_not_read(void)
 {
     static char much[REQUEST_BODY_MAX];
-    struct request_field field = {SLICE_LIT("a"), {much, sizeof(much)}};
+    struct request_field field = {SLICE_LIT("a"), {much, sizeof(much)}, REQUEST_STRING};
     struct wire_message m = {.type = WIRE_SIGN,
                              .sign = {.id = 1,
                                       .request_id = SLICE_LIT("r"),

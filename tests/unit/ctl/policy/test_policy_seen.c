@@ -42,7 +42,8 @@ static char *written(const struct policy_seen *s)
 static enum policy_verdict ask(const struct policy *p, uint32_t uid, const char *method,
                                const char *workspace, const char *path)
 {
-    struct policy_request r = {slice_str(method), slice_str(workspace), slice_str(path), 0, NULL};
+    struct policy_request r = {
+        .method = slice_str(method), .workspace = slice_str(workspace), .path = slice_str(path)};
 
     return policy_decide(p, policy_client(p, &(struct client_identity){.uid = uid}), &r).verdict;
 }

@@ -89,9 +89,9 @@ static void test_recovery(void)
 static void test_fields_kept(void)
 {
     static const struct request_field FIELDS[] = {
-        {SLICE_LIT("a"), SLICE_LIT("bob@example.com")},
-        {SLICE_LIT("b"), SLICE_LIT("dropped")},
-        {SLICE_LIT("c"), SLICE_LIT("plain")},
+        {SLICE_LIT("a"), SLICE_LIT("bob@example.com"), REQUEST_STRING},
+        {SLICE_LIT("b"), SLICE_LIT("dropped"), REQUEST_STRING},
+        {SLICE_LIT("c"), SLICE_LIT("plain"), REQUEST_STRING},
     };
     static const struct request_problem PROBLEM = {SLICE_LIT("b"), SLICE_LIT("invalid_field"),
                                                    SLICE_LIT("b: \"dropped\" is not accepted")};

@@ -41,7 +41,7 @@ static void test_partial_writes(void)
 
 static void test_early_write(void)
 {
-    struct request_field field = {SLICE_LIT("a"), SLICE_NULL};
+    struct request_field field = {SLICE_LIT("a"), SLICE_NULL, REQUEST_STRING};
     struct sign_request sign = {.request_id = SLICE_LIT("big"), .n_fields = 1, .fields = &field};
     char *value = malloc(REQUEST_BODY_MAX);
     struct audit *a;

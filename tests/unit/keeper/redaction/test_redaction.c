@@ -57,7 +57,7 @@ static void add_rule(const struct fixture *f, const char *path, const char *fiel
 /* How a value of that field is kept; a hash must be the one of the key file's key. */
 static enum record_keep keep(const struct fixture *f, const char *name, const char *value)
 {
-    struct request_field field = {slice_str(name), slice_str(value)};
+    struct request_field field = {slice_str(name), slice_str(value), REQUEST_STRING};
     struct sign_request sign = {.method = SLICE_LIT("PUT"),
                                 .path = SLICE_LIT("/v1/area/7"),
                                 .n_fields = 1,
@@ -143,9 +143,9 @@ static void test_no_fields(void)
 static void test_matching(void)
 {
     static const struct request_field FIELDS[] = {
-        {SLICE_LIT("a_email"), SLICE_LIT("bob@example.com")},
-        {SLICE_LIT("b"), SLICE_LIT("bob@example.com")},
-        {SLICE_LIT("c"), SLICE_LIT("eva@example.com")},
+        {SLICE_LIT("a_email"), SLICE_LIT("bob@example.com"), REQUEST_STRING},
+        {SLICE_LIT("b"), SLICE_LIT("bob@example.com"), REQUEST_STRING},
+        {SLICE_LIT("c"), SLICE_LIT("eva@example.com"), REQUEST_STRING},
     };
     struct sign_request sign = {.n_fields = 3, .fields = FIELDS}, out;
     struct record_redaction how;
