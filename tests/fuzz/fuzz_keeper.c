@@ -70,7 +70,7 @@ static void begin(void)
     must(loop_new(&k.loop) == 0 && signer_new(&k.signer) == 0);
     must(audit_open(&k.audit, k.log, &OPTIONS, &err) == 0 &&
          audit_begin(k.audit, "fuzz", 1, &err) == 0);
-    must(keystore_load(&keys, k.keys, true, &err) == 0);
+    must(keystore_load(&keys, k.keys, false, &err) == 0);
     must(keeper_new(&k.keeper, k.loop, k.audit, k.signer, keys) == 0 &&
          keeper_begin(k.keeper) == 0);
 }
