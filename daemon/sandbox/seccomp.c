@@ -48,8 +48,6 @@ static const int EVERYONE[] = {SCMP_SYS(brk),
                                SCMP_SYS(gettid),
                                SCMP_SYS(gettimeofday),
                                SCMP_SYS(lseek),
-                               SCMP_SYS(madvise),
-                               SCMP_SYS(mremap),
                                SCMP_SYS(munmap),
                                SCMP_SYS(newfstatat),
                                SCMP_SYS(read),
@@ -65,31 +63,13 @@ static const int EVERYONE[] = {SCMP_SYS(brk),
                                END};
 
 /* Every daemon: an event loop, accepted sockets, words to the service manager. */
-static const int DAEMON[] = {SCMP_SYS(accept4),
-                             SCMP_SYS(access),
-                             SCMP_SYS(epoll_ctl),
-                             SCMP_SYS(epoll_pwait),
-                             SCMP_SYS(epoll_wait),
-                             SCMP_SYS(faccessat),
-                             SCMP_SYS(fcntl),
-                             SCMP_SYS(getegid),
-                             SCMP_SYS(geteuid),
-                             SCMP_SYS(getgid),
-                             SCMP_SYS(getuid),
-                             SCMP_SYS(getsockname),
-                             SCMP_SYS(getsockopt),
-                             SCMP_SYS(poll),
-                             SCMP_SYS(ppoll),
-                             SCMP_SYS(readlink),
-                             SCMP_SYS(readlinkat),
-                             SCMP_SYS(recvfrom),
-                             SCMP_SYS(recvmsg),
-                             SCMP_SYS(sendmsg),
-                             SCMP_SYS(sendto),
-                             SCMP_SYS(shutdown),
-                             SCMP_SYS(unlink),
-                             SCMP_SYS(unlinkat),
-                             END};
+static const int DAEMON[] = {
+    SCMP_SYS(accept4),    SCMP_SYS(access),    SCMP_SYS(epoll_ctl),   SCMP_SYS(epoll_pwait),
+    SCMP_SYS(epoll_wait), SCMP_SYS(faccessat), SCMP_SYS(getegid),     SCMP_SYS(geteuid),
+    SCMP_SYS(getgid),     SCMP_SYS(getuid),    SCMP_SYS(getsockname), SCMP_SYS(getsockopt),
+    SCMP_SYS(poll),       SCMP_SYS(ppoll),     SCMP_SYS(readlink),    SCMP_SYS(readlinkat),
+    SCMP_SYS(recvfrom),   SCMP_SYS(recvmsg),   SCMP_SYS(sendmsg),     SCMP_SYS(sendto),
+    SCMP_SYS(shutdown),   SCMP_SYS(unlink),    SCMP_SYS(unlinkat),    END};
 
 static const int PROXY[] = {SCMP_SYS(connect), SCMP_SYS(getpeername), /* whose connection it is */
                             SCMP_SYS(recvmmsg), /* whose many connections are */
@@ -226,6 +206,8 @@ static void add_all(int *r, scmp_filter_ctx f, uint32_t action, const int *calls
 /* Memory is never executable, and a signal goes to the process itself. */
 static void add_everyone(int *r, scmp_filter_ctx f)
 {
+    static const int ADVICE[] = {MADV_DONTNEED, MADV_FREE, MADV_HUGEPAGE, MADV_DONTDUMP};
+
     add_all(r, f, SCMP_ACT_KILL_PROCESS, FATAL);
     add_all(r, f, SCMP_ACT_ALLOW, EVERYONE);
     ADD(r, f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), );
@@ -234,6 +216,11 @@ static void add_everyone(int *r, scmp_filter_ctx f)
     ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), BITS(2, PROT_EXEC, 0));
     ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), BITS(2, PROT_EXEC, 0));
     ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), IS(0, getpid()));
+    /* realloc(3) moves blocks, never to a place of its choice. */
+    ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(mremap), BITS(3, ~(scmp_datum_t)MREMAP_MAYMOVE, 0));
+    /* What malloc(3) and free(3) say of memory; not that it may be shared, or dumped again. */
+    for (unsigned i = 0; i < sizeof(ADVICE) / sizeof(ADVICE[0]); i++)
+        ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(madvise), IS(2, ADVICE[i]));
 }
 
 /* What sd_notify(3) makes of its socket; the second needs a capability. */
@@ -241,6 +228,27 @@ static void add_notify(int *r, scmp_filter_ctx f)
 {
     ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), IS(1, SOL_SOCKET), IS(2, SO_SNDBUF));
     ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), IS(1, SOL_SOCKET), IS(2, SO_SNDBUFFORCE));
+}
+
+/*
+ * Of fcntl(2) what changes a descriptor and nothing else. Its other commands could have the kernel
+ * signal any process of the same user (F_SETOWN, F_SETSIG with O_ASYNC; F_SETLEASE, F_NOTIFY), or
+ * hold a lock on a file that another one waits for.
+ */
+static void add_fcntl(int *r, scmp_filter_ctx f)
+{
+    static const int COMMANDS[] = {F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC};
+
+    for (unsigned i = 0; i < sizeof(COMMANDS) / sizeof(COMMANDS[0]); i++)
+        ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), IS(1, COMMANDS[i]));
+    ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), IS(1, F_SETFL), BITS(2, O_ASYNC, 0));
+}
+
+static void add_daemon(int *r, scmp_filter_ctx f)
+{
+    add_all(r, f, SCMP_ACT_ALLOW, DAEMON);
+    add_notify(r, f);
+    add_fcntl(r, f);
 }
 
 static void add_read_only(int *r, scmp_filter_ctx f)
@@ -264,8 +272,7 @@ static void add_proxy(int *r, scmp_filter_ctx f)
     } OPTIONS[] = {{IPPROTO_TCP, TCP_NODELAY}, {SOL_SOCKET, SO_KEEPALIVE}};
     static const int FAMILIES[] = {AF_UNIX, AF_INET, AF_INET6};
 
-    add_all(r, f, SCMP_ACT_ALLOW, DAEMON);
-    add_notify(r, f);
+    add_daemon(r, f);
     add_all(r, f, SCMP_ACT_ALLOW, PROXY);
     add_read_only(r, f);
     for (unsigned i = 0; i < sizeof(FAMILIES) / sizeof(FAMILIES[0]); i++) {
@@ -284,8 +291,7 @@ static void add_proxy(int *r, scmp_filter_ctx f)
 /* No network at all: the one kind of socket is for words to the service manager. */
 static void add_keeper(int *r, scmp_filter_ctx f, pid_t command)
 {
-    add_all(r, f, SCMP_ACT_ALLOW, DAEMON);
-    add_notify(r, f);
+    add_daemon(r, f);
     add_all(r, f, SCMP_ACT_ALLOW, KEEPER);
     add_socket(r, f, AF_UNIX, SOCK_DGRAM);
     /* The C library asks nscd for users before it reads passwd; that it can't is expected. */
@@ -318,8 +324,7 @@ static void add_shipper(int *r, scmp_filter_ctx f)
                    {IPPROTO_IP, IP_RECVERR},    {IPPROTO_IPV6, IPV6_RECVERR}};
     static const int FAMILIES[] = {AF_UNIX, AF_INET, AF_INET6};
 
-    add_all(r, f, SCMP_ACT_ALLOW, DAEMON);
-    add_notify(r, f);
+    add_daemon(r, f);
     add_all(r, f, SCMP_ACT_ALLOW, SHIPPER);
     add_read_only(r, f);
     ADD(r, f, SCMP_ACT_ALLOW, SCMP_SYS(openat),

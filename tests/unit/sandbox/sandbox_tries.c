@@ -19,6 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -360,6 +361,45 @@ static int work_memory(scene *s)
     return getrandom(&ts, sizeof(ts), 0) < 0 || clock_gettime(CLOCK_REALTIME, &ts) < 0 ? errno : 0;
 }
 
+/* What could have the kernel signal a process that the filter keeps it from signalling. */
+TRY(try_own, fcntl(s->upstream.fd, F_SETOWN, getppid()))
+TRY(try_own_ex, fcntl(s->upstream.fd, F_SETOWN_EX, &(struct f_owner_ex){F_OWNER_PID, getppid()}))
+TRY(try_sig, fcntl(s->upstream.fd, F_SETSIG, SIGKILL))
+TRY(try_async, fcntl(s->upstream.fd, F_SETFL, O_ASYNC | O_NONBLOCK))
+TRY(try_fioasync, ioctl(s->upstream.fd, FIOASYNC, &(int){1}))
+TRY(try_siocspgrp, ioctl(s->upstream.fd, SIOCSPGRP, &(int){1}))
+TRY(try_lease, fcntl(s->upstream.fd, F_SETLEASE, F_RDLCK))
+TRY(try_notify_folder, fcntl(s->upstream.fd, F_NOTIFY, DN_CREATE))
+TRY(try_lock, fcntl(s->upstream.fd, F_SETLK, &(struct flock){.l_type = F_WRLCK}))
+TRY(try_ofd_lock, fcntl(s->upstream.fd, F_OFD_SETLK, &(struct flock){.l_type = F_WRLCK}))
+TRY(try_pipe_size, fcntl(s->upstream.fd, F_SETPIPE_SZ, 1 << 20))
+TRY(try_seals, fcntl(s->upstream.fd, F_ADD_SEALS, 0))
+TRY(try_timer, syscall(SYS_timer_create, CLOCK_MONOTONIC, NULL, &(int){0}))
+TRY(try_tkill, syscall(SYS_tkill, getppid(), SIGKILL))
+TRY(try_sigqueue, syscall(SYS_rt_sigqueueinfo, getppid(), SIGTERM, &(siginfo_t){0}))
+TRY(try_death_signal, prctl(PR_SET_PDEATHSIG, SIGKILL))
+TRY(try_ptracer, prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY))
+TRY(try_limit_other, syscall(SYS_prlimit64, getppid(), RLIMIT_NOFILE, NULL, &(struct rlimit){0}))
+TRY(try_priority, setpriority(PRIO_PROCESS, (id_t)getppid(), 19))
+TRY(try_affinity, sched_setaffinity(getppid(), sizeof(cpu_set_t), &(cpu_set_t){{1}}))
+TRY(try_merge, madvise((void *)((uintptr_t)s & ~UINT64_C(4095)), 4096, MADV_MERGEABLE))
+TRY(try_dump, madvise((void *)((uintptr_t)s & ~UINT64_C(4095)), 4096, MADV_DODUMP))
+TRY(try_poison, madvise((void *)((uintptr_t)s & ~UINT64_C(4095)), 4096, MADV_HWPOISON))
+TRY(try_remap, mremap((void *)((uintptr_t)s & ~UINT64_C(4095)), 4096, 4096,
+                      MREMAP_MAYMOVE | MREMAP_FIXED, (void *)0x10000000) == MAP_FAILED
+                   ? -1
+                   : 0)
+
+static int work_fcntl(scene *s)
+{
+    int fd = fcntl(s->upstream.fd, F_DUPFD_CLOEXEC, 0), flags = fcntl(s->upstream.fd, F_GETFL);
+
+    if (fd < 0 || flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_GETFD) != FD_CLOEXEC)
+        return errno;
+    return close(fd) < 0 ? errno : 0;
+}
+
 static int work_fork(scene *s)
 {
     int status = 0;
@@ -415,6 +455,31 @@ const struct try TRIES[] = {
     {"a signal to another process", try_kill, ALL(D)},
     {"a signal to everyone", try_kill_all, ALL(D)},
     {"SIGTERM to the command", try_command, EACH(D, A, D)},
+    {"a signal by F_SETOWN", try_own, ALL(D)},
+    {"a signal by F_SETOWN_EX", try_own_ex, ALL(D)},
+    {"another signal by F_SETSIG", try_sig, ALL(D)},
+    {"signals by O_ASYNC", try_async, ALL(D)},
+    {"signals by FIOASYNC", try_fioasync, ALL(D)},
+    {"a signal by SIOCSPGRP", try_siocspgrp, ALL(D)},
+    {"a signal by F_SETLEASE", try_lease, ALL(D)},
+    {"a signal by F_NOTIFY", try_notify_folder, ALL(D)},
+    {"a signal by timer_create", try_timer, ALL(D)},
+    {"a signal by tkill", try_tkill, ALL(D)},
+    {"a signal by rt_sigqueueinfo", try_sigqueue, ALL(D)},
+    {"a signal at the parent's death (prctl)", try_death_signal, ALL(D)},
+    {"letting others trace it (prctl)", try_ptracer, ALL(D)},
+    {"a lock of a file (F_SETLK)", try_lock, ALL(D)},
+    {"a lock of a file (F_OFD_SETLK)", try_ofd_lock, ALL(D)},
+    {"a larger pipe (F_SETPIPE_SZ)", try_pipe_size, ALL(D)},
+    {"a sealed file (F_ADD_SEALS)", try_seals, ALL(D)},
+    {"another process's limits (prlimit64)", try_limit_other, ALL(D)},
+    {"another process's priority", try_priority, ALL(D)},
+    {"another process's processors", try_affinity, ALL(D)},
+    {"memory shared with others (MADV_MERGEABLE)", try_merge, ALL(D)},
+    {"memory in core dumps again (MADV_DODUMP)", try_dump, ALL(D)},
+    {"memory given up as bad (MADV_HWPOISON)", try_poison, ALL(D)},
+    {"memory moved to a chosen place (mremap)", try_remap, ALL(D)},
+    {"a descriptor's flags (fcntl)", work_fcntl, ALL(A)},
     {"setuid", try_setuid, ALL(D)},
     {"becoming traceable", try_dumpable, ALL(D)},
     {"typing into a terminal (TIOCSTI)", try_tty, ALL(D)},
