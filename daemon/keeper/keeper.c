@@ -469,7 +469,7 @@ static void peer_message(void *arg, const struct wire_message *m)
     }
 }
 
-static const struct link_events PEER_EVENTS = {peer_message, peer_closed};
+static const struct link_events PEER_EVENTS = {peer_message, peer_closed, NULL};
 
 void keeper_arrived(struct keeper *k, int fd)
 {

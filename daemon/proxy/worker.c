@@ -99,6 +99,11 @@ void worker_renew(struct worker *w)
             log_error("tls_not_renewed", "error=%s", log_quote(slice_str(err.text)).text);
 }
 
+static bool keeper_reads(void *caller)
+{
+    return caller_has_room(caller);
+}
+
 int worker_open(struct worker *w, struct setup *setup, struct err *err)
 {
     const struct proxy_conf *conf = &setup->conf;
@@ -119,6 +124,12 @@ int worker_open(struct worker *w, struct setup *setup, struct err *err)
                          &w->proxy)) < 0 ||
         (r = peers_new(&w->peers)) < 0)
         return err_set(err, r, "%s", strerror(-r));
+    /* A quarter of all connections, and bodies for some seconds of a keeper that doesn't read. */
+    if ((r = turns_new(&w->turns, w->loop, conf->connections / 4 + 1, WORKER_WAITING, keeper_reads,
+                       w->proxy.keeper)) < 0)
+        return err_set(err, r, "%s", strerror(-r));
+    caller_on_room(w->proxy.keeper, turns_resume, w->turns);
+    clients_turns(w->api, w->turns);
     clients_identify(w->api, w->peers);
     clients_hosts(w->api, &conf->hosts);
     return 0;
@@ -130,6 +141,7 @@ void worker_close(struct worker *w)
     clients_free(w->api);
     exchange_free_all(&w->proxy); /* a closing client may have left one more */
     peers_free(w->peers);
+    turns_free(w->turns);
     caller_free(w->proxy.keeper);
     canon_deinit(&w->proxy.canon);
     validate_report_deinit(&w->proxy.report);

@@ -15,7 +15,8 @@ struct worker {
     struct proxy proxy;
     struct clients *api;
     struct peers *peers;
-    bool inherited; /* the listeners came from a service manager: they have no TLS */
+    struct turns *turns; /* whole requests, while the keeper doesn't read */
+    bool inherited;      /* the listeners came from a service manager: they have no TLS */
     struct loop_timer drain;
     struct loop_hook look; /* whether it is done, at the turn's end */
     bool done;
@@ -47,7 +48,8 @@ void worker_hurry(struct worker *w);
 void worker_close(struct worker *w);
 
 enum {
-    WORKER_LAST_WORDS_US = 2000000, /* for outcomes that wait for the keeper at the very end */
+    WORKER_LAST_WORDS_US = 2000000,   /* for outcomes that wait for the keeper at the very end */
+    WORKER_WAITING = 8 * 1024 * 1024, /* bytes of a user's requests that wait for the keeper */
     /* Of a worker beside its connections: 64, and 128 past its part. */
     WORKER_DESCRIPTORS = 192,
 };

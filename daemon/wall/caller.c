@@ -18,7 +18,8 @@ enum {
     CALLER_RETRY_US = 50000, /* after the first failure; doubles */
     CALLER_RETRY_MAX_US = 1000000,
     CALLER_PING_US = 1000000,
-    SLOT_BITS = 17, /* of an id: the slot */
+    CALLER_UNSENT = 1024 * 1024, /* bytes; from there on no work is taken in */
+    SLOT_BITS = 17,              /* of an id: the slot */
 };
 
 _Static_assert(WIRE_PENDING_MAX <= 1 << SLOT_BITS, "a slot's number must fit an id");
@@ -37,6 +38,8 @@ struct caller {
     uint32_t *free_slots;
     size_t n_slots, n_free;
     struct link_events events;
+    void (*room)(void *arg); /* or NULL */
+    void *room_arg;
 };
 
 static void caller_closed(void *arg, const char *why);
@@ -134,6 +137,14 @@ static int caller_send(struct caller *c, const struct wire_message *m)
     return r;
 }
 
+static void caller_room(void *arg)
+{
+    struct caller *c = arg;
+
+    if (c->room)
+        c->room(c->room_arg);
+}
+
 /* Every open ticket learns that its answers will not come. */
 static void caller_drop(struct caller *c, const char *why)
 {
@@ -155,6 +166,7 @@ static void caller_drop(struct caller *c, const char *why)
         t->answer(t, NULL);
     }
     loop_timer_set(&c->timer, c->retry_us);
+    caller_room(c);
 }
 
 static void caller_connect(struct caller *c)
@@ -195,9 +207,10 @@ static void caller_tick(void *arg)
         caller_drop(c, "the keeper doesn't answer");
         return;
     }
-    /* Under load too: the answer carries the keeper's counters. */
-    if (c->state.connected && caller_send(c, &ping) < 0) {
-        caller_drop(c, "the keeper doesn't read");
+    /* Under load too: the answer carries the keeper's counters. One that is not read yet will do.
+     */
+    if (c->state.connected && caller_has_room(c) && caller_send(c, &ping) < 0) {
+        caller_drop(c, "a question can't be sent");
         return;
     }
     loop_timer_set(&c->timer, c->timeout_us < CALLER_PING_US ? c->timeout_us : CALLER_PING_US);
@@ -302,7 +315,7 @@ int caller_new(struct caller **out, struct loop *loop, const char *path, uint64_
     c->loop = loop;
     c->timeout_us = timeout_us;
     c->retry_us = CALLER_RETRY_US;
-    c->events = (struct link_events){caller_message, caller_closed};
+    c->events = (struct link_events){caller_message, caller_closed, caller_room};
     c->address.sun_family = AF_UNIX;
     memcpy(c->address.sun_path, path, strlen(path));
     caller_why(c, "the keeper has not answered yet");
@@ -331,7 +344,7 @@ const struct caller_state *caller_state(const struct caller *c)
 static int caller_open(struct caller *c, struct caller_ticket *t, struct wire_message *m,
                        uint64_t *id)
 {
-    int r = ticket_open(c, t);
+    int r = caller_has_room(c) ? ticket_open(c, t) : -ENOBUFS;
 
     if (r < 0)
         return r;
@@ -364,6 +377,17 @@ int caller_outcome(struct caller *c, struct caller_ticket *t, struct wire_outcom
         return -ENOTCONN;
     m.outcome.id = t->id;
     return caller_send(c, &m);
+}
+
+bool caller_has_room(const struct caller *c)
+{
+    return !c->link || link_unsent(c->link) < CALLER_UNSENT;
+}
+
+void caller_on_room(struct caller *c, void (*room)(void *arg), void *arg)
+{
+    c->room = room;
+    c->room_arg = arg;
 }
 
 void caller_forget(struct caller *c, struct caller_ticket *t)

@@ -69,6 +69,15 @@ int caller_reject(struct caller *caller, struct caller_ticket *ticket,
 int caller_outcome(struct caller *caller, struct caller_ticket *ticket,
                    struct wire_outcome *outcome) MUST_CHECK;
 
+/*
+ * Whether more work is taken in. With less than 1 MiB unsent it is; else the keeper doesn't read
+ * for now, and only outcomes are sent: caller_sign and caller_reject fail with -ENOBUFS. An outcome
+ * of every open ticket always finds room. Without a link there is room, so that requests are
+ * refused at once. `room` is called when there is some again.
+ */
+bool caller_has_room(const struct caller *caller);
+void caller_on_room(struct caller *caller, void (*room)(void *arg), void *arg);
+
 /* Closes an open ticket whose owner goes; a closed one is left alone. */
 void caller_forget(struct caller *caller, struct caller_ticket *ticket);
 

@@ -7,8 +7,9 @@
 enum {
     LINK_READ = 256 * 1024,                     /* bytes of one read, and of one turn */
     LINK_IN_MAX = WIRE_MESSAGE_MAX + LINK_READ, /* a message and what came with it */
-    LINK_OUT_MAX = 4 * WIRE_MESSAGE_MAX,        /* unread by the peer */
-    LINK_KEEP = 2 * LINK_READ,                  /* block that an idle link may hold */
+    /* Unread by the peer: what the caller takes in, one message more, and an outcome of each. */
+    LINK_OUT_MAX = 4 * WIRE_MESSAGE_MAX + WIRE_PENDING_MAX * WIRE_OUTCOME_MAX,
+    LINK_KEEP = 2 * LINK_READ, /* block that an idle link may hold */
 };
 
 struct link {
@@ -21,7 +22,7 @@ struct link {
     struct loop_hook flush;
     struct wire_space *space;
     bool held, dead;
-    bool *freed; /* set while a handler runs, to learn that it freed the link */
+    bool *freed;             /* set while a handler runs, to learn that it freed the link */
 };
 
 static void link_die(struct link *link, const char *why)
@@ -112,6 +113,8 @@ static void link_flush(void *arg)
         }
     }
     buf_reset(&link->out, LINK_KEEP);
+    if (link->events->drained)
+        link->events->drained(link->arg);
 }
 
 static void link_writable(evutil_socket_t fd, short what, void *arg)
@@ -176,6 +179,11 @@ int link_send(struct link *link, const struct wire_message *m)
     if (r == 0 && !event_pending(link->writable, EV_WRITE, NULL))
         loop_defer(link->loop, &link->flush);
     return r;
+}
+
+size_t link_unsent(const struct link *link)
+{
+    return buf_len(&link->out);
 }
 
 void link_hold(struct link *link, bool hold)

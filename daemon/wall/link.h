@@ -16,6 +16,8 @@ struct link_events {
     void (*message)(void *arg, const struct wire_message *m);
     /* The link is dead (why: a static sentence); free it, here or later. Comes at most once. */
     void (*closed)(void *arg, const char *why);
+    /* All that was queued is written. May be NULL. */
+    void (*drained)(void *arg);
 };
 
 /* Takes over a connected, non-blocking stream socket (closed on failure too). -ENOMEM. */
@@ -31,6 +33,9 @@ void link_free(struct link *link);
  * ends the link then); -EPIPE on a dead link.
  */
 int link_send(struct link *link, const struct wire_message *m) MUST_CHECK;
+
+/* Bytes that are queued and not written yet. */
+size_t link_unsent(const struct link *link);
 
 /* Stops or resumes reading. */
 void link_hold(struct link *link, bool hold);

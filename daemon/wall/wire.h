@@ -30,6 +30,7 @@ enum {
     WIRE_HEADER = 8,                    /* u32 length of what follows the header, u8 type, 3 zero */
     WIRE_MESSAGE_MAX = 9 * 1024 * 1024, /* bytes after the header */
     WIRE_SIGNATURE = 64,                /* hex digits of HMAC-SHA256 */
+    WIRE_OUTCOME_MAX = WIRE_HEADER + 32 + REQUEST_TEXT_MAX, /* bytes of the largest OUTCOME */
     WIRE_PENDING_MAX = 65536,
     WIRE_RECEIPTS_MAX = 8,
 };

@@ -49,6 +49,7 @@ struct client {
     bool identified; /* uid_now is the peer's, of this turn */
     uint32_t uid_now;
     struct arrival arrival;
+    struct turn turn; /* while the whole request waits to be taken in */
     struct event readable, writable;
     struct loop_hook hook;
     struct loop_timer timer;       /* of the state */
@@ -127,12 +128,41 @@ static void client_refuse_body(struct client *c, const struct refusal *why)
     client_refuse(c, request_reader_head_again(&c->request, &c->in, &head) ? &head : NULL, why);
 }
 
+/* A whole request whose turn it is. Its bytes may have moved since its head was parsed. */
+static void client_turn(void *arg)
+{
+    struct client *c = arg;
+    struct http_head head;
+
+    if (request_reader_head_again(&c->request, &c->in, &head))
+        c->handler->request(c->arg, c, &head, client_body(c));
+    else
+        client_end(c, "a head changed under way");
+}
+
+/* The keeper doesn't read for now: the request waits, if its user hasn't its share waiting. */
+static void client_wait(struct client *c, const struct http_head *head)
+{
+    uint32_t uid = client_uid(c);
+    uint64_t user = uid != PEER_UID_UNKNOWN ? uid : UINT64_C(1) << 63 | (uintptr_t)c;
+    struct refusal no;
+
+    if (turns_wait(c->owner.turns, &c->turn, user, c->request.len) == 0)
+        return;
+    refuse(&no, 503, "overloaded",
+           "too many requests of this user wait for the keeper; try again later");
+    c->handler->refused(c->arg, c, head, &no);
+}
+
 static void client_deliver(struct client *c, const struct http_head *head)
 {
     client_set(c, CLIENT_BUSY);
     if (!head->keep_alive)
         c->close_after = true;
-    c->handler->request(c->arg, c, head, client_body(c));
+    if (c->owner.turns && !turns_pass(c->owner.turns))
+        client_wait(c, head);
+    else
+        c->handler->request(c->arg, c, head, client_body(c));
 }
 
 /* Goes on with the body, with all that was read. `parsed` is its head, if the bytes have not moved
@@ -451,6 +481,7 @@ int client_new(struct client **out, struct loop *loop, int fd, const struct clie
     c->peer.tls = NULL;
     c->link.client = c;
     c->arrival = (struct arrival){.go = client_go, .arg = c};
+    c->turn = (struct turn){.go = client_turn, .arg = c};
     c->hook = (struct loop_hook){.run = client_hook, .arg = c};
     loop_timer_init(&c->timer, loop, client_late, c);
     loop_timer_init(&c->write_timer, loop, client_stuck, c);
@@ -477,6 +508,8 @@ void client_free(struct client *c)
     (void)event_del(&c->writable);
     loop_cancel(c->loop, &c->hook);
     arrivals_drop(&c->arrival);
+    if (c->owner.turns)
+        turns_drop(c->owner.turns, &c->turn);
     loop_timer_deinit(&c->timer);
     loop_timer_deinit(&c->write_timer);
     client_stream_close(&c->stream);

@@ -23,6 +23,7 @@
 #include "proxy/front/origin.h"
 #include "proxy/front/peer.h"
 #include "proxy/front/refusal.h"
+#include "proxy/front/turns.h"
 
 struct client_limits {
     size_t header_bytes;
@@ -68,6 +69,7 @@ struct client_owner {
     void (*waits)(void *arg, struct client *client, bool for_client);
     const struct origin_hosts *hosts; /* that are served; lives as long as the client */
     struct arrivals *arrivals;        /* as well. NULL: each request goes on at once */
+    struct turns *turns;              /* as well. NULL: a whole request never waits */
 };
 
 /* A place in the owner's list. */

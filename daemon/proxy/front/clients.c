@@ -25,6 +25,7 @@ struct clients {
     void *arg;
     struct peers *peers;
     struct arrivals *arrivals;
+    struct turns *turns;
     struct client_link waiting; /* anchor: it is the client's turn, the longest first */
     struct client_link busy;    /* anchor: all others */
     struct origin_hosts hosts;
@@ -134,7 +135,8 @@ static void clients_accepted(void *arg, int fd, const struct client_peer *from)
 {
     struct clients *s = arg;
     struct client_peer peer = *from;
-    struct client_owner owner = {clients_closed, s, clients_waits, &s->hosts, s->arrivals};
+    struct client_owner owner = {clients_closed, s,           clients_waits,
+                                 &s->hosts,      s->arrivals, s->turns};
     struct client *client;
     struct refusal no;
 
@@ -178,6 +180,11 @@ int clients_new(struct clients **out, struct loop *loop, const struct client_lim
 void clients_identify(struct clients *s, struct peers *peers)
 {
     s->peers = peers;
+}
+
+void clients_turns(struct clients *s, struct turns *turns)
+{
+    s->turns = turns;
 }
 
 void clients_set(struct clients *s, const struct client_limits *limits, unsigned max)

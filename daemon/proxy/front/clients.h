@@ -20,6 +20,9 @@ void clients_free(struct clients *clients);
 /* Connections that come from now on are identified with `peers` (borrowed; NULL: with less). */
 void clients_identify(struct clients *clients, struct peers *peers);
 
+/* Whole requests wait in `turns` (borrowed) while it doesn't take them in. Before the listeners. */
+void clients_turns(struct clients *clients, struct turns *turns);
+
 /* For connections that come from now on. */
 void clients_set(struct clients *clients, const struct client_limits *limits, unsigned max);
 

@@ -167,6 +167,18 @@ static void what_waits_for_receipts(void)
     finish(&w);
 }
 
+/* One field, and the loop doesn't run. */
+static int sign_value(struct world *w, struct asker *a, struct slice value)
+{
+    struct request_field field = {SLICE_LIT("a"), value, REQUEST_STRING};
+    struct sign_request s = {
+        .request_id = SLICE_LIT("r"), .method = SLICE_LIT("PUT"), .n_fields = 1, .fields = &field};
+
+    a->ticket.answer = on_answer;
+    a->ticket.arg = a;
+    return caller_sign(w->caller, &a->ticket, &s);
+}
+
 static int sign(struct world *w, struct asker *a)
 {
     struct sign_request s = {.request_id = SLICE_LIT("r"), .method = SLICE_LIT("PUT")};
@@ -250,6 +262,65 @@ static void a_keeper_that_says_nothing_loses_the_link(void)
     finish(&w);
 }
 
+static void on_room(void *arg)
+{
+    ++*(unsigned *)arg;
+}
+
+/* No work is taken in then, but the largest outcome of every open ticket is; and no ping is missed.
+ */
+static void a_keeper_that_does_not_read_for_a_while(void)
+{
+    enum { OPEN = 2000 };
+    static struct asker askers[OPEN], late;
+    static char text[REQUEST_TEXT_MAX], value[200000];
+    struct wire_outcome outcome = {.status = 200, .error = {text, sizeof(text)}};
+    struct reject_request reject = {.request_id = SLICE_LIT("r"), .status = 400};
+    struct world w;
+    unsigned n = 0, room = 0, heard = 0;
+    int r = 0;
+
+    memset(askers, 0, sizeof(askers));
+    begin(&w, 5000000);
+    caller_on_room(w.caller, on_room, &room);
+    keeper_listens(&w);
+    greet(&w);
+    while (n < OPEN - 1 && sign_value(&w, &askers[n], SLICE_NULL) == 0)
+        n++;
+    CU_ASSERT(n > 1000);
+    CU_ASSERT(caller_has_room(w.caller));
+    r = sign_value(&w, &askers[n], slice_of(value, sizeof(value)));
+    for (unsigned i = 0; r == 0 && i < 20; i++)
+        r = sign_value(&w, &late, slice_of(value, sizeof(value)));
+    CU_ASSERT_EQUAL(r, -ENOBUFS);
+    CU_ASSERT(!caller_has_room(w.caller));
+    CU_ASSERT_EQUAL(sign_value(&w, &late, SLICE_NULL), -ENOBUFS);
+    CU_ASSERT_EQUAL(caller_reject(w.caller, &late.ticket, &reject), -ENOBUFS);
+    for (unsigned i = 0; i < n; i++)
+        CU_ASSERT_EQUAL(caller_outcome(w.caller, &askers[i].ticket, &outcome), 0);
+    run(&w, 1200000); /* a ping is due meanwhile */
+    CU_ASSERT_TRUE(caller_state(w.caller)->connected);
+    room = 0;
+    for (unsigned tries = 0; tries < 2000 && heard < n; tries++) {
+        const char *why;
+        struct wire_message m;
+        size_t used = 0;
+
+        buf_consume(&w.in, w.heard);
+        w.heard = 0;
+        run(&w, 500);
+        while (buf_recv(&w.in, w.peer, 65536) > 0)
+            while (codec_decode(buf_slice(&w.in), &m, &space, &used, &why) == CODEC_DONE) {
+                heard += m.type == WIRE_OUTCOME;
+                buf_consume(&w.in, used);
+            }
+    }
+    CU_ASSERT_EQUAL(heard, n);
+    CU_ASSERT(room > 0 && caller_has_room(w.caller));
+    CU_ASSERT_EQUAL(sign(&w, &late), 0);
+    finish(&w);
+}
+
 static void answers_nobody_waits_for(void)
 {
     struct wire_message stale = {.type = WIRE_RECORDED, .recorded = {.id = 12345, .durable = 1}};
@@ -286,6 +357,7 @@ static const struct unit_case CASES[] = {
     {"a whole conversation", a_whole_conversation},
     {"the keeper goes and comes back", the_keeper_goes_and_comes_back},
     {"a keeper that says nothing loses the link", a_keeper_that_says_nothing_loses_the_link},
+    {"a keeper that does not read for a while", a_keeper_that_does_not_read_for_a_while},
     {"answers nobody waits for", answers_nobody_waits_for},
     {"a keeper that asks is no keeper", a_keeper_that_asks_is_no_keeper},
 };

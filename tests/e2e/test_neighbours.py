@@ -1,0 +1,118 @@
+"""What one client may do to the others: nothing. Each user sends as root tells it to, so these need root."""
+import collections
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from rig import until
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="other users can be tried by root alone")
+
+GOOD, FLOOD = 61001, 61002  # a client of the policy, and nobody's
+CLIENTS = {"clients": [{"name": "good", "uid": GOOD}, {"name": "me", "uid": os.geteuid()}],
+           "limits": {"rejects": 10}}
+WAY = float(os.environ.get("CENTION_STOPPED_SECONDS", 0))
+
+# As the user: so many threads, each sends its requests one after another on a connection of its own, and
+# prints the statuses and codes as JSON. A last argument "-" goes on until standard input ends.
+SENDER = r"""
+import collections, json, os, socket, sys, threading
+uid, threads, each, size, port, name = int(sys.argv[1]), *map(int, sys.argv[2:6]), sys.argv[6]
+os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)
+seen, retry, over = collections.Counter(), [0], threading.Event()
+
+def one(n):
+    i = 0
+    body = json.dumps({"name": "x" * (size >> n % 16)}).encode()  # of all lengths: no room is left over
+    while not over.is_set() and (each == 0 or i < each):
+        try:
+            s = socket.create_connection(("127.0.0.1", port), timeout=60)
+            while not over.is_set() and (each == 0 or i < each):
+                s.sendall(b"PUT /v1/org/%d HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                          b"X-Request-Id: %s-%d-%d\r\nContent-Length: %d\r\n\r\n" % (
+                              n % 10 + 1, name.encode(), n, i, len(body)) + body)
+                i += 1
+                f = s.makefile("rb")
+                line = f.readline()
+                if not line:
+                    seen["closed"] += 1
+                    break
+                fields = dict(l.decode().rstrip().lower().split(": ", 1) for l in iter(f.readline, b"\r\n"))
+                text = f.read(int(fields["content-length"]))
+                status = int(line.split()[1])
+                code = json.loads(text).get("code", "") if status >= 400 else ""
+                seen["%d %s" % (status, code)] += 1
+                retry[0] += "retry-after" in fields
+                if fields.get("connection") == "close":
+                    break
+        except OSError as e:
+            seen["broken"] += 1
+            if each:
+                return
+
+threads = [threading.Thread(target=one, args=(n,), daemon=True) for n in range(threads)]
+[t.start() for t in threads]
+print("started", flush=True)
+if each == 0:
+    sys.stdin.read()
+    over.set()
+[t.join(90) for t in threads]
+print(json.dumps([seen, retry[0]]), flush=True)
+"""
+
+
+class Sender:
+    def __init__(self, rig, uid, threads, each, size, name):
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-c", SENDER, *map(str, (uid, threads, each, size, rig.port, name))],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/")
+        assert self.process.stdout.readline() == "started\n"
+
+    def end(self):
+        """(what it was answered, how many answers had Retry-After)."""
+        out, _ = self.process.communicate(timeout=150)
+        seen, retry = json.loads(out)
+        return collections.Counter(seen), retry
+
+
+@pytest.fixture
+def objects(lookalike):
+    for number in range(20):
+        lookalike.api._objects["org", "televox", number] = {"id": number}
+
+
+@pytest.mark.parametrize("seconds", [WAY] if WAY else [3, 9])
+def test_a_flood_while_the_keeper_is_stopped(make_rig, lookalike, authority, objects, seconds):
+    """Changes of others are all recorded and answered 200, those under way and those that come."""
+    rig = make_rig(keeper=CLIENTS, proxy={"upstream": {
+        "url": lookalike.url, "ca_file": str(authority.file), "max_connections": 64}}).start()
+    lookalike.order(delay=1.0, times=30)
+    under_way = Sender(rig, GOOD, 30, 1, 10, "first")
+    until(lambda: len(lookalike.requests) >= 30, what="30 changes under way")
+    rig.keeper.signal(signal.SIGSTOP)
+    stopped = time.monotonic()
+    try:
+        flood = Sender(rig, FLOOD, 400, 0, 1000000, "flood")
+        time.sleep(0.5)
+        come = Sender(rig, GOOD, 70, 1, 10, "later")
+        assert rig.admin("/healthz").status == 200
+        time.sleep(max(0.0, stopped + seconds - time.monotonic()))
+    finally:
+        rig.keeper.signal(signal.SIGCONT)
+    assert under_way.end()[0] == {"200 ": 30}
+    assert come.end()[0] == {"200 ": 70}
+    seen, retry = flood.end()
+    print("flood: %s" % seen)
+    assert set(seen) <= {"401 unknown_client", "503 overloaded"}, seen
+    assert retry == seen["503 overloaded"] > 0
+    outcomes = {r["id"]: r for r in rig.records("outcome")}
+    ours = [r for r in outcomes.values() if r["id"].startswith(("first-", "later-"))]
+    assert len(ours) == 100 and all(r["status"] == 200 for r in ours)
+    assert "keeper_lost" not in rig.proxy.log
+    assert rig.keeper.log.count("event=link_opened") == 1
