@@ -87,6 +87,78 @@ def objects(lookalike):
         lookalike.api._objects["org", "televox", number] = {"id": number}
 
 
+# Holds so many connections, sends the beginning of a request on each and reads until standard input ends.
+HOLDER = r"""
+import os, selectors, socket, sys
+uid, count, port, again = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "again"
+os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)
+sel = selectors.DefaultSelector()
+
+def hold():
+    s = socket.create_connection(("127.0.0.1", port), timeout=30)
+    s.sendall(b"PUT /v1/org/1 HTTP/1.1\r\nHost: localh")
+    s.setblocking(False)
+    sel.register(s, selectors.EVENT_READ)
+
+for _ in range(count):
+    hold()
+print("started", flush=True)
+sel.register(0, selectors.EVENT_READ)
+while True:
+    for key, _ in sel.select():
+        if key.fileobj == 0:
+            sys.exit(0)
+        try:
+            data = key.fileobj.recv(4096)
+        except OSError:
+            data = b""
+        if not data:
+            sel.unregister(key.fileobj)
+            key.fileobj.close()
+            if again:
+                hold()
+"""
+
+
+def test_connections_of_others_stay(make_rig, lookalike, objects):
+    """One who takes all connections, again and again, has its own closed, not those of others."""
+    rig = make_rig(keeper=CLIENTS, proxy={"limits": {"connections": 64}}).start()
+    mine = [rig.connection(20) for _ in range(5)]
+    for c in mine:  # idle since before the others come
+        assert rig.call("PUT", "/v1/org/1", {"name": "n"}, connection=c).status == 200
+    sockets = [c.sock for c in mine]
+    time.sleep(0.2)
+    holder = subprocess.Popen([sys.executable, "-I", "-c", HOLDER, str(FLOOD), "150", str(rig.port),
+                               "again"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/")
+    try:
+        assert holder.stdout.readline() == "started\n"
+        until(lambda: rig.metric("cention_client_displaced_total") > 100, what="displaced connections")
+        for _ in range(20):
+            for c in mine:
+                assert rig.call("PUT", "/v1/org/1", {"name": "n"}, connection=c).status == 200
+            time.sleep(0.02)
+        assert [c.sock for c in mine] == sockets  # not one was closed
+        assert rig.call("PUT", "/v1/org/1", {"name": "n"}).status == 200  # and a new one is let in
+    finally:
+        holder.stdin.close()
+        holder.wait(20)
+
+
+def test_a_user_whose_requests_all_hang(make_rig, lookalike, objects, authority):
+    """It holds every connection busy; a request of another user is still served."""
+    clients = {"clients": [{"name": "good", "uid": GOOD}, {"name": "slow", "uid": FLOOD}]}
+    rig = make_rig(keeper=clients, proxy={"limits": {"connections": 40}, "upstream": {
+        "url": lookalike.url, "ca_file": str(authority.file), "max_connections": 64}}).start()
+    lookalike.order(delay=4.0, times=40)
+    slow = Sender(rig, FLOOD, 40, 1, 10, "slow")
+    until(lambda: len(lookalike.requests) >= 40, what="40 changes under way")
+    time.sleep(0.3)
+    began = time.monotonic()
+    assert Sender(rig, GOOD, 3, 1, 10, "good").end()[0] == {"200 ": 3}
+    assert time.monotonic() - began < 3
+    assert slow.end()[0] == {"200 ": 40}
+
+
 @pytest.mark.parametrize("seconds", [WAY] if WAY else [3, 9])
 def test_a_flood_while_the_keeper_is_stopped(make_rig, lookalike, authority, objects, seconds):
     """Changes of others are all recorded and answered 200, those under way and those that come."""

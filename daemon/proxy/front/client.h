@@ -77,6 +77,7 @@ struct client_link {
     struct client *client;
     struct client_link *next, *prev;
     uint64_t since; /* when the owner put it there */
+    void *holder;   /* the owner's own */
 };
 
 /* Takes over fd (closed on failure too). -ENOMEM. */

@@ -10,9 +10,17 @@ enum {
     CLIENTS_LISTENERS = 32,
     CLIENTS_SPARE = 64, /* past the limit until others were patient for PATIENCE_US; and again as
                            many that are being answered 503 */
+    CLIENTS_FEW = 8,    /* a user with this part of `max` finds room past it when all are busy */
     PATIENCE_US = 100000,
     STARVED_CLOSE = 8, /* closed at once when descriptors run out, so that the upstream has some */
     TELL_US = 1000000, /* one line in the log for what made room within this time */
+};
+
+/* Whose connections they are, as it was at accept; all whose uid isn't known are one. */
+struct holder {
+    struct holder *next;
+    uint32_t uid;
+    unsigned count;
 };
 
 struct clients {
@@ -29,6 +37,7 @@ struct clients {
     struct client_link waiting; /* anchor: it is the client's turn, the longest first */
     struct client_link busy;    /* anchor: all others */
     struct origin_hosts hosts;
+    struct holder *holders;
     uint64_t displaced, logged, logged_at;
     uint64_t looked;        /* displaced when all_active was last decided */
     struct loop_timer rest; /* looks for connections to close while there are more than max */
@@ -69,15 +78,54 @@ static void clients_waits(void *arg, struct client *client, bool for_client)
         link->since = loop_time(s->loop);
 }
 
-/* Closes the connection whose client has kept us waiting longest; false when there is none. */
+static struct holder *holder_of(struct clients *s, uint32_t uid)
+{
+    struct holder *h = s->holders;
+
+    while (h && h->uid != uid)
+        h = h->next;
+    if (h)
+        return h;
+    h = calloc(1, sizeof(*h));
+    if (!h)
+        return NULL;
+    *h = (struct holder){.next = s->holders, .uid = uid};
+    s->holders = h;
+    return h;
+}
+
+static void holder_leave(struct clients *s, struct holder *h)
+{
+    struct holder **at = &s->holders;
+
+    if (!h || --h->count > 0)
+        return;
+    while (*at != h)
+        at = &(*at)->next;
+    *at = h->next;
+    free(h);
+}
+
+static unsigned held(const struct client_link *link)
+{
+    const struct holder *h = link->holder;
+
+    return h ? h->count : 0;
+}
+
+/*
+ * Closes a connection whose client keeps us waiting: of the user with the most connections, the one
+ * that does so longest. False when there is none.
+ */
 static bool clients_displace(struct clients *s)
 {
-    struct client_link *link = s->waiting.next;
+    struct client_link *link = NULL;
     uint64_t now = loop_now();
 
-    while (link != &s->waiting && client_arrived(link->client))
-        link = link->next;
-    if (link == &s->waiting || now - link->since < PATIENCE_US)
+    for (struct client_link *one = s->waiting.next; one != &s->waiting; one = one->next)
+        if (!client_arrived(one->client) && (!link || held(one) > held(link)))
+            link = one;
+    if (!link || now - link->since < PATIENCE_US)
         return false;
     s->displaced++;
     if (now - s->logged_at >= TELL_US) {
@@ -125,6 +173,7 @@ static void clients_closed(void *arg, struct client *client)
     struct clients *s = arg;
 
     link_out(client_link(client));
+    holder_leave(s, client_link(client)->holder);
     clients_add(s, -1);
     clients_rest(s);
     if (s->count == 0 && s->empty)
@@ -138,6 +187,7 @@ static void clients_accepted(void *arg, int fd, const struct client_peer *from)
     struct client_owner owner = {clients_closed, s,           clients_waits,
                                  &s->hosts,      s->arrivals, s->turns};
     struct client *client;
+    struct holder *holder;
     struct refusal no;
 
     while (s->count >= s->max && clients_displace(s))
@@ -147,10 +197,15 @@ static void clients_accepted(void *arg, int fd, const struct client_peer *from)
         return;
     s->accepts++;
     clients_add(s, 1);
+    holder = holder_of(s, peer.uid);
+    client_link(client)->holder = holder;
+    if (holder)
+        holder->count++;
     if (s->count <= s->max)
         return;
     /* A client that only just began to keep us waiting may go on in a moment. */
-    if (s->all_active || s->waiting.next == client_link(client)) {
+    if ((s->all_active || s->waiting.next == client_link(client)) &&
+        held(client_link(client)) > s->max / CLIENTS_FEW) {
         refuse(&no, 503, "overloaded", "there are already %u connections; try again later", s->max);
         client_turn_away(client, &no);
     }

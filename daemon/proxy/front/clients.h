@@ -31,8 +31,9 @@ void clients_hosts(struct clients *clients, const struct origin_hosts *hosts);
 
 /*
  * Listens, or takes over an inherited socket. For a new connection past `max`, and when the process
- * has no descriptor left, the one is closed whose client let us wait longest (100 ms at least): for
- * a whole request, for reading its answer, or for closing. For one that waits
+ * has no descriptor left, one is closed whose client let us wait (100 ms at least) for a whole
+ * request, for reading its answer, or for closing: of the user (uid) with the most connections, so
+ * that nobody can have those of others closed, the one that let us wait longest. For one that waits
  * for less there may be 64 connections too many meanwhile. Where all are busy, the new one is
  * answered 503 `overloaded`; past some more the listeners rest until one can go.
  */
