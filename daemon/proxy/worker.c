@@ -99,7 +99,7 @@ void worker_renew(struct worker *w)
             log_error("tls_not_renewed", "error=%s", log_quote(slice_str(err.text)).text);
 }
 
-static bool keeper_reads(void *caller)
+static bool link_takes_work(void *caller)
 {
     return caller_has_room(caller);
 }
@@ -125,8 +125,8 @@ int worker_open(struct worker *w, struct setup *setup, struct err *err)
         (r = peers_new(&w->peers)) < 0)
         return err_set(err, r, "%s", strerror(-r));
     /* A quarter of all connections, and bodies for some seconds of a keeper that doesn't read. */
-    if ((r = turns_new(&w->turns, w->loop, conf->connections / 4 + 1, WORKER_WAITING, keeper_reads,
-                       w->proxy.keeper)) < 0)
+    if ((r = turns_new(&w->turns, w->loop, conf->connections / 4 + 1, WORKER_WAITING,
+                       link_takes_work, w->proxy.keeper)) < 0)
         return err_set(err, r, "%s", strerror(-r));
     caller_on_room(w->proxy.keeper, turns_resume, w->turns);
     clients_turns(w->api, w->turns);

@@ -22,7 +22,7 @@ struct link {
     struct loop_hook flush;
     struct wire_space *space;
     bool held, dead;
-    bool *freed;             /* set while a handler runs, to learn that it freed the link */
+    bool *freed; /* set while a handler runs, to learn that it freed the link */
 };
 
 static void link_die(struct link *link, const char *why)

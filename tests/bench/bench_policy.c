@@ -140,13 +140,20 @@ static bool good(const char *what, bool tokens, double limit)
     return least >= 0 && (least <= limit || SANITIZED);
 }
 
-int main(void)
+static int once(int argc, char **argv)
 {
     double factor = pace_factor();
     bool plain, token;
 
+    (void)argc;
+    (void)argv;
     printf("%d clients, %d rules\n", CLIENTS, RULES);
     plain = good("by uid", false, PLAIN_NS * factor);
     token = good("by token", true, TOKEN_NS * factor);
     return !plain || !token;
+}
+
+int main(int argc, char **argv)
+{
+    return pace_tries(once, argc, argv);
 }

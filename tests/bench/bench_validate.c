@@ -78,7 +78,7 @@ static struct api *load(const char *path)
     return api;
 }
 
-int main(int argc, char **argv)
+static int once(int argc, char **argv)
 {
     struct api *api = load(argc > 1 ? argv[1] : UNIT_SRCDIR "/conf/cention-openapi.json");
     struct slice body = slice_str(ORGANISATION);
@@ -117,4 +117,9 @@ int main(int argc, char **argv)
     validate_report_deinit(&report);
     api_free(api);
     return good ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    return pace_tries(once, argc, argv);
 }

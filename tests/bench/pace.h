@@ -7,4 +7,10 @@
 
 double pace_factor(void);
 
+/*
+ * The result of a program that is too slow on a machine where something else ran meanwhile: it is
+ * tried some times, and 0 as soon as one try is 0.
+ */
+int pace_tries(int (*once)(int argc, char **argv), int argc, char **argv);
+
 #endif

@@ -20,7 +20,9 @@ from rig import free_port, until
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 SCHEMA = SOURCE / "conf" / "central.sql"
 DATABASE = "audit"
-EMPTY = "TRUNCATE cention_audit.record, cention_audit.log, cention_audit.alarm"
+# Sessions of programs that have ended may still hold locks.
+EMPTY = ("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND "
+         "pid <> pg_backend_pid(); TRUNCATE cention_audit.record, cention_audit.log, cention_audit.alarm")
 # Starts the servers, which end with it (PR_SET_PDEATHSIG): a thread that stays until the process ends.
 PARENT = concurrent.futures.ThreadPoolExecutor(1)
 

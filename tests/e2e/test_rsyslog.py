@@ -134,7 +134,7 @@ def restarts(rig, sender, receiver, steps):
     try:
         for step in steps:
             before = receiver.count()
-            until(lambda: receiver.count() > before + 1000, 60, what="records arrive")  # noqa: B023
+            until(lambda: receiver.count() > before + 1000, 240, what="records arrive")  # noqa: B023
             for action, what in step:
                 if action == "pause":
                     time.sleep(what)  # records pile up

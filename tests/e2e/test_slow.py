@@ -253,14 +253,14 @@ def test_busy_ones_don_t_make_room(make_rig, lookalike):
 def test_a_kept_connection_is_not_lost_at_once(make_rig):
     """One that was used within the last 0.1 s: its next request may be on the way."""
     rig = make_rig(proxy={"limits": {"connections": 1}}).start()
+    began = time.monotonic()
     with rig.raw(head("POST", "/v1/org", BODY)) as held:
         stream = held.makefile("rb")
         assert read_answer(stream).status == 200
         with rig.raw(head("POST", "/v1/org", BODY)) as second:  # there is room for a moment
             assert read_answer(second.makefile("rb")).status == 200
-            began = time.monotonic()
             assert stream.read() == b""
-            assert 0.05 < time.monotonic() - began < 5
+            assert 0.1 <= time.monotonic() - began < 10
             second.sendall(head("POST", "/v1/org", BODY))
             assert read_answer(second.makefile("rb")).status == 200
     assert rig.metric("cention_client_displaced_total") == 1
