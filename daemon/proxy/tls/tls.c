@@ -108,6 +108,9 @@ int tls_context_new(struct tls_context **out, const char *host, bool literal, co
     if (c) {
         c->literal = literal;
         c->host = strdup(host);
+        if (c->host) /* a name's last dot is not part of it (RFC 6066, 3) */
+            c->host[strlen(host) -
+                    (!literal && strlen(host) > 1 && host[strlen(host) - 1] == '.')] = '\0';
         c->ssl = SSL_CTX_new(TLS_client_method());
     }
     if (!c || !c->host || !c->ssl || SSL_CTX_set_min_proto_version(c->ssl, TLS1_2_VERSION) != 1 ||
@@ -115,11 +118,12 @@ int tls_context_new(struct tls_context **out, const char *host, bool literal, co
         r = err_set(err, -ENOMEM, "TLS can't be set up: %s", tls_library_error());
     else
         r = load_ca(c->ssl, ca_file, err);
+    if (r == 0 && tls_verify_init(c->ssl, *ca_file != '\0') < 0)
+        r = err_set(err, -ENOMEM, "TLS can't be set up: %s", tls_library_error());
     if (r < 0) {
         tls_context_free(c);
         return r;
     }
-    SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_options(c->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                  SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
@@ -153,7 +157,9 @@ static bool set_name(struct tls_context *c, SSL *ssl)
 {
     if (c->literal)
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), c->host) == 1;
-    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    /* The subject's common name is no name: constraints of CAs don't bind it. */
+    SSL_set_hostflags(ssl,
+                      X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     return SSL_set1_host(ssl, c->host) == 1 && SSL_set_tlsext_host_name(ssl, c->host) == 1;
 }
 
@@ -164,7 +170,8 @@ int tls_new(struct tls **out, struct tls_context *c, int fd)
     ERR_clear_error();
     if (t)
         t->ssl = SSL_new(c->ssl);
-    if (!t || !t->ssl || (!c->server && !set_name(c, t->ssl)) || SSL_set_fd(t->ssl, fd) != 1) {
+    if (!t || !t->ssl || (!c->server && !set_name(c, t->ssl)) || SSL_set_fd(t->ssl, fd) != 1 ||
+        tls_guard(t) < 0) {
         tls_free(t);
         return -ENOMEM;
     }
@@ -191,6 +198,11 @@ static int tls_result(struct tls *t, int r)
     int system = errno;
     long verify = SSL_get_verify_result(t->ssl);
 
+    if (t->flooded) {
+        (void)snprintf(t->error, sizeof(t->error),
+                       "the peer keeps sending TLS messages without a meaning");
+        return TLS_FAILED;
+    }
     switch (SSL_get_error(t->ssl, r)) {
     case SSL_ERROR_WANT_READ:
         return TLS_WANT_READ;
@@ -204,10 +216,9 @@ static int tls_result(struct tls *t, int r)
         break;
     default:
         if (verify != X509_V_OK)
-            (void)snprintf(t->error, sizeof(t->error), "the certificate is not accepted: %s",
-                           X509_verify_cert_error_string(verify));
+            tls_explain_verify(t, verify, t->error, sizeof(t->error));
         else
-            (void)snprintf(t->error, sizeof(t->error), "%s", tls_library_error());
+            tls_explain_error(t->error, sizeof(t->error));
     }
     return TLS_FAILED;
 }
@@ -218,6 +229,7 @@ int tls_handshake(struct tls *t)
 
     ERR_clear_error();
     errno = 0;
+    tls_guard_turn(t);
     r = SSL_do_handshake(t->ssl);
     return r == 1 ? 0 : tls_result(t, r);
 }
@@ -250,7 +262,7 @@ int tls_read_ahead(struct tls *t)
         return -ENOMEM;
     }
     SSL_set0_rbio(t->ssl, BIO_push(buffer, socket));
-    t->ahead = true;
+    t->buffer = buffer;
     return 0;
 }
 
@@ -261,6 +273,7 @@ ssize_t tls_read(struct tls *t, char *data, size_t len)
 
     ERR_clear_error();
     errno = 0;
+    tls_guard_turn(t);
     r = SSL_read_ex(t->ssl, data, len, &n);
     return r == 1 ? (ssize_t)n : tls_result(t, r);
 }
@@ -272,13 +285,14 @@ ssize_t tls_write(struct tls *t, const char *data, size_t len)
 
     ERR_clear_error();
     errno = 0;
+    tls_guard_turn(t);
     r = SSL_write_ex(t->ssl, data, len, &n);
     return r == 1 ? (ssize_t)n : tls_result(t, r);
 }
 
 bool tls_pending(const struct tls *t)
 {
-    return SSL_has_pending(t->ssl) == 1 || (t->ahead && BIO_ctrl_pending(SSL_get_rbio(t->ssl)) > 0);
+    return SSL_has_pending(t->ssl) == 1 || (t->buffer && BIO_ctrl_pending(t->buffer) > 0);
 }
 
 uint64_t tls_written(const struct tls *t)

@@ -23,8 +23,11 @@ struct tls_context {
 
 struct tls {
     SSL *ssl;
-    bool ahead; /* its reading BIO is a buffer */
-    char error[256];
+    BIO *buffer;             /* of reading ahead; NULL: none */
+    size_t turn;             /* bytes that this call may still read */
+    unsigned empty, tickets; /* messages without a meaning, and those that offer to resume */
+    bool flooded;            /* by such: it is given up */
+    char error[384];
 };
 
 /* What the library says of its last failure; never NULL. */
@@ -32,5 +35,16 @@ const char *tls_library_error(void);
 
 /* A file that holds revocation lists only would load, and then trust nobody. */
 bool tls_holds_certificate(SSL_CTX *ssl);
+
+/* Bounds what one call reads, and how many messages without a meaning come. -ENOMEM. */
+int tls_guard(struct tls *tls) MUST_CHECK;
+void tls_guard_turn(struct tls *tls); /* another call */
+
+/* What a chain must be, once the CAs are read; own_store: they are not the system's. 0 or -1. */
+int tls_verify_init(SSL_CTX *ssl, bool own_store) MUST_CHECK;
+
+/* Sentences: why a chain is not accepted (X509_V_ERR_*); why the library failed. */
+void tls_explain_verify(const struct tls *tls, long verify, char *out, size_t size);
+void tls_explain_error(char *out, size_t size);
 
 #endif

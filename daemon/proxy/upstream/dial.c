@@ -40,7 +40,7 @@ struct dial {
     struct loop_timer timer;
     struct loop_hook begin;
     struct buf io; /* to and from the proxy */
-    char why[320];
+    char why[512];
 };
 
 static void dial_event(evutil_socket_t fd, short what, void *arg);
@@ -185,7 +185,7 @@ static void dial_tls(struct dial *d)
         dial_wait(d, EV_WRITE);
         break;
     default: {
-        char reason[200];
+        char reason[384];
 
         (void)snprintf(reason, sizeof(reason), "%s", tls_error(d->stream.tls));
         dial_failed(d, "TLS with", reason);
