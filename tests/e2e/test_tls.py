@@ -27,6 +27,23 @@ def test_wrong_name(make_rig, authority):
         unreachable(make_rig(url=server.url).start(), server, "hostname mismatch")
 
 
+def test_names_are_told(make_rig, authority):
+    with LookAlike(KEYS, authority.issue("names", ["DNS:api.cention.com", "IP:192.0.2.1"])) as server:
+        unreachable(make_rig(url=server.url).start(), server, "hostname mismatch", "it is for "
+                    "api.cention.com, 192.0.2.1")
+
+
+def test_a_password_in_a_url_is_not_shown(make_rig):
+    for setting in ("url", "proxy"):
+        rig = make_rig()
+        rig.merge({"upstream": {setting: "http://user:s3cret-of-the-proxy@127.0.0.1:3128"}})
+        rig.write_conf()
+        done = subprocess.run([program("cention-proxyd"), "-t", "-c", rig.proxy_conf],
+                              capture_output=True, text=True, timeout=20)
+        assert done.returncode == 78 and "user or a password" in done.stderr, done
+        assert "s3cret" not in done.stderr
+
+
 def test_wrong_address(make_rig, authority):
     with LookAlike(KEYS, authority.issue("address", ["IP:127.0.0.2"])) as server:
         url = "https://127.0.0.1:%d" % server.port

@@ -175,6 +175,7 @@ int tls_new(struct tls **out, struct tls_context *c, int fd)
         tls_free(t);
         return -ENOMEM;
     }
+    SSL_set_app_data(t->ssl, t);
     if (c->server) {
         SSL_set_accept_state(t->ssl);
     } else {
@@ -231,7 +232,12 @@ int tls_handshake(struct tls *t)
     errno = 0;
     tls_guard_turn(t);
     r = SSL_do_handshake(t->ssl);
-    return r == 1 ? 0 : tls_result(t, r);
+    r = r == 1 ? 0 : tls_result(t, r);
+    if (r == TLS_CLOSED) {
+        (void)snprintf(t->error, sizeof(t->error), "the connection was closed");
+        r = TLS_FAILED;
+    }
+    return r;
 }
 
 bool tls_resumed(const struct tls *t)

@@ -27,6 +27,7 @@ struct tls {
     size_t turn;             /* bytes that this call may still read */
     unsigned empty, tickets; /* messages without a meaning, and those that offer to resume */
     bool flooded;            /* by such: it is given up */
+    char names[200];         /* that a certificate has which is for another host */
     char error[384];
 };
 

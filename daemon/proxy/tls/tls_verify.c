@@ -4,10 +4,15 @@
  */
 #include "proxy/tls/tls_inner.h"
 
+#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+
+enum {
+    DETOURS = 8, /* certificates that may lead nowhere */
+};
 
 /* A key whose signatures nobody should need any more (FIPS 186-5 withdrew DSA). */
 static bool is_dsa(X509 *certificate)
@@ -15,53 +20,6 @@ static bool is_dsa(X509 *certificate)
     EVP_PKEY *key = certificate ? X509_get0_pubkey(certificate) : NULL;
 
     return key && EVP_PKEY_get_base_id(key) == EVP_PKEY_DSA;
-}
-
-/*
- * A certificate whose issuer has no list in ca_file is not revoked as far as anybody told; the
- * lists that are there count.
- */
-static int on_verify(int good, X509_STORE_CTX *store)
-{
-    if (!good && X509_STORE_CTX_get_error(store) == X509_V_ERR_UNABLE_TO_GET_CRL) {
-        X509_STORE_CTX_set_error(store, X509_V_OK);
-        good = 1;
-    }
-    if (good && is_dsa(X509_STORE_CTX_get_current_cert(store))) {
-        X509_STORE_CTX_set_error(store, X509_V_ERR_CA_KEY_TOO_SMALL);
-        return 0;
-    }
-    return good;
-}
-
-static bool holds_lists(SSL_CTX *ssl)
-{
-    STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ssl));
-
-    for (int i = 0; i < sk_X509_OBJECT_num(all); i++)
-        if (X509_OBJECT_get_type(sk_X509_OBJECT_value(all, i)) == X509_LU_CRL)
-            return true;
-    return false;
-}
-
-/*
- * Forward secrecy: a captured signature is good for ever, so a key that leaks later must not open
- * what was recorded. TLS 1.3 has nothing else.
- */
-int tls_verify_init(SSL_CTX *ssl, bool own_store)
-{
-    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ssl);
-    unsigned long flags = 0;
-
-    SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, on_verify);
-    /* An intermediate or a server's own certificate in ca_file is trusted as it stands there. */
-    if (own_store)
-        flags |= X509_V_FLAG_PARTIAL_CHAIN;
-    if (holds_lists(ssl))
-        flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
-    if (flags && X509_VERIFY_PARAM_set_flags(param, flags) != 1)
-        return -1;
-    return SSL_CTX_set_cipher_list(ssl, "ECDHE+AESGCM:ECDHE+CHACHA20:!aDSS") == 1 ? 0 : -1;
 }
 
 /* Appends what is printable of a name. */
@@ -91,29 +49,150 @@ static void names_of(X509 *certificate, char *out, size_t size)
             add_name(out, size, ASN1_STRING_get0_data(name->d.dNSName),
                      ASN1_STRING_length(name->d.dNSName));
         } else if (name->type == GEN_IPADD) {
-            char *text = i2s_ASN1_OCTET_STRING(NULL, name->d.iPAddress);
+            int len = ASN1_STRING_length(name->d.iPAddress);
+            char text[INET6_ADDRSTRLEN] = "";
 
-            if (text)
+            if ((len == 4 || len == 16) &&
+                inet_ntop(len == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(name->d.iPAddress),
+                          text, sizeof(text)))
                 add_name(out, size, (unsigned char *)text, (int)strlen(text));
-            OPENSSL_free(text);
         }
     }
     GENERAL_NAMES_free(all);
 }
 
+/*
+ * A certificate whose issuer has no list in ca_file is not revoked as far as anybody told; the
+ * lists that are there count.
+ */
+static int on_verify(int good, X509_STORE_CTX *store)
+{
+    int error = X509_STORE_CTX_get_error(store);
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct tls *t = ssl ? SSL_get_app_data(ssl) : NULL;
+
+    if (!good && t &&
+        (error == X509_V_ERR_HOSTNAME_MISMATCH || error == X509_V_ERR_IP_ADDRESS_MISMATCH))
+        names_of(X509_STORE_CTX_get0_cert(store), t->names, sizeof(t->names));
+    if (!good && error == X509_V_ERR_UNABLE_TO_GET_CRL) {
+        X509_STORE_CTX_set_error(store, X509_V_OK);
+        good = 1;
+    }
+    if (good && is_dsa(X509_STORE_CTX_get_current_cert(store))) {
+        X509_STORE_CTX_set_error(store, X509_V_ERR_CA_KEY_TOO_SMALL);
+        return 0;
+    }
+    return good;
+}
+
+/* The untrusted certificates without that one; NULL without memory. They stay the caller's. */
+static STACK_OF(X509) * without(STACK_OF(X509) * untrusted, X509 *bad)
+{
+    STACK_OF(X509) *rest = sk_X509_new_null();
+
+    for (int i = 0; rest && i < sk_X509_num(untrusted); i++)
+        if (sk_X509_value(untrusted, i) != bad && X509_cmp(sk_X509_value(untrusted, i), bad) != 0 &&
+            !sk_X509_push(rest, sk_X509_value(untrusted, i))) {
+            sk_X509_free(rest);
+            rest = NULL;
+        }
+    return rest;
+}
+
+/* One try with fewer certificates; what it finds goes into `store` when it is good. */
+static int verify_with(X509_STORE_CTX *store, STACK_OF(X509) * untrusted, X509 **bad)
+{
+    X509_STORE_CTX *one = X509_STORE_CTX_new();
+    int ssl_index = SSL_get_ex_data_X509_STORE_CTX_idx(), r = -1;
+
+    *bad = NULL;
+    if (one &&
+        X509_STORE_CTX_init(one, X509_STORE_CTX_get0_store(store), X509_STORE_CTX_get0_cert(store),
+                            untrusted) == 1 &&
+        X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(one), X509_STORE_CTX_get0_param(store)) ==
+            1 &&
+        X509_STORE_CTX_set_ex_data(one, ssl_index, X509_STORE_CTX_get_ex_data(store, ssl_index)) ==
+            1) {
+        X509_STORE_CTX_set_verify_cb(one, on_verify);
+        r = X509_verify_cert(one);
+        if (r == 1) {
+            X509_STORE_CTX_set_error(store, X509_V_OK);
+            X509_STORE_CTX_set0_verified_chain(store, X509_STORE_CTX_get1_chain(one));
+        } else if (X509_STORE_CTX_get_error(one) == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY) {
+            *bad = X509_STORE_CTX_get_current_cert(one);
+        }
+    }
+    X509_STORE_CTX_free(one);
+    return r;
+}
+
+/*
+ * The library takes the first certificate that may be the next in the chain. Where that one leads
+ * nowhere (it is cross-signed by a root that isn't known here), the way is looked for without it.
+ */
+static int on_chain(X509_STORE_CTX *store, void *arg)
+{
+    int r = X509_verify_cert(store);
+    X509 *bad = X509_STORE_CTX_get_current_cert(store);
+    STACK_OF(X509) *rest = sk_X509_dup(X509_STORE_CTX_get0_untrusted(store));
+    int error = X509_STORE_CTX_get_error(store);
+
+    (void)arg;
+    for (int i = 0; i < DETOURS && r != 1 && rest && bad &&
+                    error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY &&
+                    X509_cmp(bad, X509_STORE_CTX_get0_cert(store)) != 0;
+         i++) {
+        STACK_OF(X509) *fewer = without(rest, bad);
+
+        sk_X509_free(rest);
+        rest = fewer;
+        if (rest)
+            r = verify_with(store, rest, &bad);
+    }
+    sk_X509_free(rest);
+    return r;
+}
+
+static bool holds_lists(SSL_CTX *ssl)
+{
+    STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ssl));
+
+    for (int i = 0; i < sk_X509_OBJECT_num(all); i++)
+        if (X509_OBJECT_get_type(sk_X509_OBJECT_value(all, i)) == X509_LU_CRL)
+            return true;
+    return false;
+}
+
+/*
+ * Forward secrecy: a captured signature is good for ever, so a key that leaks later must not open
+ * what was recorded. TLS 1.3 has nothing else.
+ */
+int tls_verify_init(SSL_CTX *ssl, bool own_store)
+{
+    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ssl);
+    unsigned long flags = 0;
+
+    SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, on_verify);
+    SSL_CTX_set_cert_verify_callback(ssl, on_chain, NULL);
+    /* An intermediate or a server's own certificate in ca_file is trusted as it stands there. */
+    if (own_store)
+        flags |= X509_V_FLAG_PARTIAL_CHAIN;
+    if (holds_lists(ssl))
+        flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
+    if (flags && X509_VERIFY_PARAM_set_flags(param, flags) != 1)
+        return -1;
+    return SSL_CTX_set_cipher_list(ssl, "ECDHE+AESGCM:ECDHE+CHACHA20:!aDSS") == 1 ? 0 : -1;
+}
+
 void tls_explain_verify(const struct tls *t, long verify, char *out, size_t size)
 {
     const char *what = X509_verify_cert_error_string(verify);
-    char names[200] = "";
-    X509 *certificate = SSL_get0_peer_certificate(t->ssl);
 
     switch (verify) {
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
-        if (certificate)
-            names_of(certificate, names, sizeof(names));
         (void)snprintf(out, size, "the certificate is not accepted: %s: it is for %s", what,
-                       names[0] ? names : "no name at all (a subjectAltName is needed)");
+                       t->names[0] ? t->names : "no name at all (a subjectAltName is needed)");
         break;
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:

@@ -85,7 +85,7 @@ static void dial_drop(struct dial *d)
     stream_close(&d->stream);
 }
 
-/* Adds "connect 127.0.0.1:443: " and the reason. */
+/* Adds "connect 127.0.0.1:443: " and the reason; through a proxy, TLS is with the upstream. */
 static void dial_blame(struct dial *d, const char *what, const char *reason)
 {
     char host[INET6_ADDRSTRLEN] = "?";
@@ -98,6 +98,13 @@ static void dial_blame(struct dial *d, const char *what, const char *reason)
         (void)inet_ntop(AF_INET6, &d->list.address[i].in6.sin6_addr, host, sizeof(host));
     else
         (void)inet_ntop(AF_INET, &d->list.address[i].in.sin_addr, host, sizeof(host));
+    if (d->conf.through && d->step == DIAL_TLS) {
+        (void)snprintf(d->why + len, sizeof(d->why) - len,
+                       "%s%s %s through the proxy %s%s%s:%u: %s", len ? "; " : "", what,
+                       d->conf.through->authority, six ? "[" : "", host, six ? "]" : "", port,
+                       reason);
+        return;
+    }
     /* Every address has its own reason, and the first is often the one that matters. */
     (void)snprintf(d->why + len, sizeof(d->why) - len, "%s%s %s%s%s:%u: %s", len ? "; " : "", what,
                    six ? "[" : "", host, six ? "]" : "", port, reason);

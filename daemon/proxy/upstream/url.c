@@ -70,6 +70,8 @@ int url_parse(struct url *u, const char *text, bool plain_anywhere, struct err *
     bool six;
 
     *u = (struct url){0};
+    if (strchr(text, '@')) /* what it holds is not shown */
+        return err_set(err, -EINVAL, "a URL can't have a user or a password here");
     if (strncmp(text, "https://", 8) == 0 && !plain_anywhere) {
         u->tls = true;
         rest += 8;
