@@ -34,9 +34,9 @@ static const char *const UPSTREAM[] = {"url",
                                        "idle_timeout",
                                        "http2",
                                        NULL};
-static const char *const LIMITS[] = {"header_bytes",  "body_bytes",   "header_timeout",
-                                     "body_timeout",  "idle_timeout", "write_timeout",
-                                     "drain_timeout", "connections",  NULL};
+static const char *const LIMITS[] = {
+    "header_bytes",  "body_bytes",    "header_timeout", "body_timeout", "idle_timeout",
+    "write_timeout", "drain_timeout", "connections",    "memory",       NULL};
 static const char *const SIGNATURE[] = {"authorization", "nested", NULL};
 
 static const char *const VALIDATION_WORDS[] = {"enforce", "warn", "off", NULL};
@@ -69,6 +69,7 @@ static void set_defaults(struct proxy_conf *c)
                    .idle_timeout_us = 60 * S,
                    .write_timeout_us = 30 * S},
         .connections = 1024,
+        .memory = 128 * 1024 * 1024,
         .drain_timeout_us = 30 * S,
         .workers = 1,
         .log_level = LOG_LEVEL_INFO,
@@ -273,7 +274,12 @@ static int read_limits(struct proxy_conf *c, struct settings_node root, struct e
             0 ||
         (r = settings_seconds(g, "drain_timeout", 0, 3600 * S, &c->drain_timeout_us, err)) < 0)
         return r;
-    return read_unsigned(g, "connections", 1, 100000, &c->connections, err);
+    r = read_unsigned(g, "connections", 1, 100000, &c->connections, err);
+    if (r == 0)
+        r = read_size(g, "memory", 1024 * 1024, SIZE_MAX / 2, &c->memory, err);
+    if (r == 0 && c->memory < 2 * l->body_bytes)
+        r = settings_fail(g, "memory", err, "must be at least twice body_bytes");
+    return r;
 }
 
 static int read_signature(struct proxy_conf *c, struct settings_node root, struct err *err)

@@ -38,6 +38,7 @@ struct proxy_conf {
     struct upstream_conf upstream;
     struct client_limits limits;
     unsigned connections;
+    size_t memory; /* bytes of all bodies under way, beside UPLOAD_FREE of each connection */
     uint64_t drain_timeout_us;
     unsigned workers; /* event loops, each a thread */
     bool literal;     /* signature.authorization = "literal" */

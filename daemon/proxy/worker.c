@@ -86,6 +86,7 @@ void worker_use(struct worker *w, struct setup *fresh)
     w->proxy.setup = fresh;
     clients_set(w->api, &conf->limits, conf->connections);
     clients_hosts(w->api, &conf->hosts);
+    uploads_set(w->uploads, conf->memory / conf->workers);
 }
 
 /* setup_load has checked them. */
@@ -128,6 +129,9 @@ int worker_open(struct worker *w, struct setup *setup, struct err *err)
     if ((r = turns_new(&w->turns, w->loop, conf->connections / 4 + 1, WORKER_WAITING,
                        link_takes_work, w->proxy.keeper)) < 0)
         return err_set(err, r, "%s", strerror(-r));
+    if ((r = uploads_new(&w->uploads, w->loop, conf->memory / conf->workers)) < 0)
+        return err_set(err, r, "%s", strerror(-r));
+    clients_uploads(w->api, w->uploads);
     caller_on_room(w->proxy.keeper, turns_resume, w->turns);
     clients_turns(w->api, w->turns);
     clients_identify(w->api, w->peers);
@@ -142,6 +146,7 @@ void worker_close(struct worker *w)
     exchange_free_all(&w->proxy); /* a closing client may have left one more */
     peers_free(w->peers);
     turns_free(w->turns);
+    uploads_free(w->uploads);
     caller_free(w->proxy.keeper);
     canon_deinit(&w->proxy.canon);
     validate_report_deinit(&w->proxy.report);

@@ -15,6 +15,7 @@ struct worker {
     struct proxy proxy;
     struct clients *api;
     struct peers *peers;
+    struct uploads *uploads;
     struct turns *turns; /* whole requests, while the keeper doesn't read */
     bool inherited;      /* the listeners came from a service manager: they have no TLS */
     struct loop_timer drain;

@@ -188,3 +188,58 @@ def test_a_flood_while_the_keeper_is_stopped(make_rig, lookalike, authority, obj
     assert len(ours) == 100 and all(r["status"] == 200 for r in ours)
     assert "keeper_lost" not in rig.proxy.log
     assert rig.keeper.log.count("event=link_opened") == 1
+
+
+# Opens so many connections that each send the beginning of a body and then nothing more.
+HALVES = r"""
+import os, socket, sys
+uid, count, port, length, sent = map(int, sys.argv[1:6])
+os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)
+held = []
+for _ in range(count):
+    s = socket.create_connection(("127.0.0.1", port), timeout=30)
+    s.sendall(b"PUT /v1/org/1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+              b"Content-Length: %d\r\n\r\n" % length)
+    s.settimeout(0.5)
+    try:
+        s.sendall(b'{"name":"' + b"x" * sent)
+    except OSError:
+        pass
+    held.append(s)
+print("started", flush=True)
+sys.stdin.read()
+told = 0
+for s in held:
+    try:
+        s.settimeout(0.01)
+        told += b" 503 " in s.recv(4096)
+    except OSError:
+        pass
+print(told, flush=True)
+"""
+
+
+def test_half_bodies_have_a_budget(make_rig, lookalike, objects):
+    """They take no more memory than limits.memory, and others' bodies go through meanwhile."""
+    rig = make_rig(keeper=CLIENTS, proxy={"limits": {"memory": 16 << 20, "body_timeout": 60.0}}).start()
+    assert rig.call("PUT", "/v1/org/1", {"name": "n"}).status == 200
+    before = rig.proxy.memory()
+    halves = subprocess.Popen([sys.executable, "-I", "-c", HALVES, str(FLOOD), "60", str(rig.port), "1000000",
+                               "700000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/")
+    try:
+        assert halves.stdout.readline() == "started\n"
+        grown = rig.proxy.memory() - before
+        print("60 half bodies: %.1f MiB" % (grown / (1 << 20)))
+        assert grown < (16 << 20) + 60 * (192 << 10) + (8 << 20)
+        big = b'{"name":"' + b"x" * 900000 + b'"}'
+        began = time.monotonic()
+        for _ in range(5):
+            assert rig.call("PUT", "/v1/org/1", big).status in (200, 422)
+            assert rig.call("PUT", "/v1/org/1", {"name": "n"}).status == 200
+        assert time.monotonic() - began < 20
+        assert rig.proxy.memory() - before < (16 << 20) + 60 * (192 << 10) + (16 << 20)
+    finally:
+        told, _ = halves.communicate(timeout=60)
+    assert int(told) > 30, told
+    refused = rig.records("reject")
+    assert sum(r.get("repeated", 1) for r in refused if r["code"] in ("overloaded", "unknown_client")) > 0

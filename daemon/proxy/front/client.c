@@ -50,11 +50,19 @@ struct client {
     uint32_t uid_now;
     struct arrival arrival;
     struct turn turn; /* while the whole request waits to be taken in */
+    struct upload upload;
     struct event readable, writable;
     struct loop_hook hook;
     struct loop_timer timer;       /* of the state */
     struct loop_timer write_timer; /* while output waits */
 };
+
+/* The running request's bytes are gone. */
+static void client_upload_ends(struct client *c)
+{
+    if (c->owner.uploads)
+        uploads_give(c->owner.uploads, &c->upload, buf_len(&c->in) ? c->in.cap : 0);
+}
 
 static void client_reading(struct client *c, bool on)
 {
@@ -256,6 +264,7 @@ static void client_next(struct client *c)
         }
         client_stream_finish(&c->stream);
         buf_reset(&c->in, 0);
+        client_upload_ends(c);
         client_set(c, CLIENT_LINGER);
         client_reading(c, true);
         return;
@@ -265,6 +274,7 @@ static void client_next(struct client *c)
     client_set(c, CLIENT_IDLE);
     if (buf_len(&c->in) == 0) {
         buf_reset(&c->in, CLIENT_KEEP);
+        client_upload_ends(c);
         buf_reset(&c->out, CLIENT_KEEP);
         if (c->eof) {
             client_end(c, "closed between requests");
@@ -351,6 +361,43 @@ static void client_go(void *arg, uint32_t uid)
         client_on_eof(c);
 }
 
+/* What the buffer will have after another read; false: the read has to wait. */
+static bool client_may_read(struct client *c, size_t most)
+{
+    size_t cap = c->in.cap, needed = buf_len(&c->in) + most;
+
+    if (!c->owner.uploads || (needed <= UPLOAD_FREE && c->upload.held == 0))
+        return true;
+    while (cap < needed)
+        cap = cap ? 2 * cap : needed;
+    if (cap > c->in.max)
+        cap = c->in.max;
+    if (uploads_take(c->owner.uploads, &c->upload, cap))
+        return true;
+    client_reading(c, false);
+    return false;
+}
+
+static void client_upload_goes(void *arg)
+{
+    struct client *c = arg;
+
+    client_reading(c, !c->eof);
+}
+
+static void client_upload_given_up(void *arg)
+{
+    struct client *c = arg;
+    struct refusal no;
+
+    refuse(&no, 503, "overloaded",
+           "the bodies that are under way use up limits.memory; try again later");
+    if (c->state == CLIENT_BODY)
+        client_refuse_body(c, &no);
+    else
+        client_end(c, "its bytes used up the memory for bodies");
+}
+
 /* What is read while lingering is thrown away. */
 static void client_discard(struct client *c)
 {
@@ -387,6 +434,8 @@ static void client_readable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     if (c->state == CLIENT_SHAKE && !client_shake(c))
+        return;
+    if (!client_may_read(c, most))
         return;
     n = client_stream_recv(&c->stream, &c->in, most);
     if (n == -EAGAIN)
@@ -482,6 +531,8 @@ int client_new(struct client **out, struct loop *loop, int fd, const struct clie
     c->link.client = c;
     c->arrival = (struct arrival){.go = client_go, .arg = c};
     c->turn = (struct turn){.go = client_turn, .arg = c};
+    c->upload =
+        (struct upload){.go = client_upload_goes, .give_up = client_upload_given_up, .arg = c};
     c->hook = (struct loop_hook){.run = client_hook, .arg = c};
     loop_timer_init(&c->timer, loop, client_late, c);
     loop_timer_init(&c->write_timer, loop, client_stuck, c);
@@ -510,6 +561,8 @@ void client_free(struct client *c)
     arrivals_drop(&c->arrival);
     if (c->owner.turns)
         turns_drop(c->owner.turns, &c->turn);
+    if (c->owner.uploads)
+        uploads_give(c->owner.uploads, &c->upload, 0);
     loop_timer_deinit(&c->timer);
     loop_timer_deinit(&c->write_timer);
     client_stream_close(&c->stream);

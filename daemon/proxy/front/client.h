@@ -24,6 +24,7 @@
 #include "proxy/front/peer.h"
 #include "proxy/front/refusal.h"
 #include "proxy/front/turns.h"
+#include "proxy/front/uploads.h"
 
 struct client_limits {
     size_t header_bytes;
@@ -70,6 +71,7 @@ struct client_owner {
     const struct origin_hosts *hosts; /* that are served; lives as long as the client */
     struct arrivals *arrivals;        /* as well. NULL: each request goes on at once */
     struct turns *turns;              /* as well. NULL: a whole request never waits */
+    struct uploads *uploads;          /* as well. NULL: bodies are not counted */
 };
 
 /* A place in the owner's list. */

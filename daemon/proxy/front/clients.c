@@ -34,6 +34,7 @@ struct clients {
     struct peers *peers;
     struct arrivals *arrivals;
     struct turns *turns;
+    struct uploads *uploads;
     struct client_link waiting; /* anchor: it is the client's turn, the longest first */
     struct client_link busy;    /* anchor: all others */
     struct origin_hosts hosts;
@@ -184,8 +185,8 @@ static void clients_accepted(void *arg, int fd, const struct client_peer *from)
 {
     struct clients *s = arg;
     struct client_peer peer = *from;
-    struct client_owner owner = {clients_closed, s,           clients_waits,
-                                 &s->hosts,      s->arrivals, s->turns};
+    struct client_owner owner = {clients_closed, s,        clients_waits, &s->hosts,
+                                 s->arrivals,    s->turns, s->uploads};
     struct client *client;
     struct holder *holder;
     struct refusal no;
@@ -240,6 +241,11 @@ void clients_identify(struct clients *s, struct peers *peers)
 void clients_turns(struct clients *s, struct turns *turns)
 {
     s->turns = turns;
+}
+
+void clients_uploads(struct clients *s, struct uploads *uploads)
+{
+    s->uploads = uploads;
 }
 
 void clients_set(struct clients *s, const struct client_limits *limits, unsigned max)

@@ -23,6 +23,9 @@ void clients_identify(struct clients *clients, struct peers *peers);
 /* Whole requests wait in `turns` (borrowed) while it doesn't take them in. Before the listeners. */
 void clients_turns(struct clients *clients, struct turns *turns);
 
+/* Their bodies come out of that budget (borrowed). Before the listeners. */
+void clients_uploads(struct clients *clients, struct uploads *uploads);
+
 /* For connections that come from now on. */
 void clients_set(struct clients *clients, const struct client_limits *limits, unsigned max);
 
