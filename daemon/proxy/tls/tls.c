@@ -58,14 +58,6 @@ static void session_use(struct tls_context *c, SSL *ssl)
     }
 }
 
-const char *tls_library_error(void)
-{
-    unsigned long e = ERR_peek_last_error();
-    const char *text = e ? ERR_reason_error_string(e) : NULL;
-
-    return text ? text : "unknown error";
-}
-
 /* A file that holds revocation lists only would load, and then trust nobody. */
 bool tls_holds_certificate(SSL_CTX *ssl)
 {

@@ -215,6 +215,14 @@ void tls_explain_verify(const struct tls *t, long verify, char *out, size_t size
     }
 }
 
+const char *tls_library_error(void)
+{
+    unsigned long e = ERR_peek_last_error();
+    const char *text = e ? ERR_reason_error_string(e) : NULL;
+
+    return text ? text : "unknown error";
+}
+
 void tls_explain_error(char *out, size_t size)
 {
     unsigned long e = ERR_peek_last_error();
