@@ -1,6 +1,7 @@
 """The upstream's answers are read as strictly as clients' requests: whatever two readers could see
 apart is 502 `upstream_broken`, and its connection is never used again. See test_answers.py, too."""
 import socket
+import ssl
 import threading
 
 import pytest
@@ -160,6 +161,16 @@ def test_surplus(shared, name):
     well(rig, server, before)
 
 
+def sent(sock, data):
+    """False while the server's own thread is still inside of its last write: then nothing went out."""
+    try:
+        sock.sendall(data)
+    except ssl.SSLError as e:
+        assert "BAD_LENGTH" in str(e)
+        return False
+    return True
+
+
 @pytest.mark.parametrize("tls", [True, False], ids=["TLS", "plain"])
 def test_an_answer_before_its_request(make_rig, certificate, tls):
     """What comes on an idle connection is nobody's answer, however late it comes."""
@@ -169,7 +180,7 @@ def test_an_answer_before_its_request(make_rig, certificate, tls):
         until(lambda: rig.metric("cention_upstream_idle") == 1)
         with server._lock:
             sock, = server._open
-        sock.sendall(FORGED)
+        until(lambda: sent(sock, FORGED), what="a forged answer")
         until(lambda: rig.metric("cention_upstream_open") == 0, what="the end of it")
         well(rig, server, 1)
 
