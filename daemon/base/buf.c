@@ -39,6 +39,15 @@ static void buf_compact(struct buf *b)
     b->tail = len;
 }
 
+size_t buf_cap_for(const struct buf *b, size_t n)
+{
+    size_t cap = b->cap ? b->cap : BUF_FIRST;
+
+    while (cap < buf_len(b) + n)
+        cap *= 2;
+    return cap > b->max ? b->max : cap;
+}
+
 int buf_grow(struct buf *b, size_t n)
 {
     size_t len = buf_len(b), cap;
@@ -50,10 +59,7 @@ int buf_grow(struct buf *b, size_t n)
         buf_compact(b);
         return 0;
     }
-    for (cap = b->cap ? b->cap : BUF_FIRST; cap < len + n;)
-        cap *= 2;
-    if (cap > b->max)
-        cap = b->max;
+    cap = buf_cap_for(b, n);
     data = malloc(cap);
     if (!data)
         return -ENOMEM;

@@ -36,6 +36,9 @@ static inline struct slice buf_slice(const struct buf *b)
     return slice_of(b->data ? b->data + b->head : "", b->tail - b->head);
 }
 
+/* How many bytes its block has, or would have, with room for n more; n is at most its max. */
+size_t buf_cap_for(const struct buf *b, size_t n);
+
 /* buf_reserve when there is no room yet. */
 int buf_grow(struct buf *b, size_t n) MUST_CHECK;
 

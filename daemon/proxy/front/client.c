@@ -364,15 +364,8 @@ static void client_go(void *arg, uint32_t uid)
 /* What the buffer will have after another read; false: the read has to wait. */
 static bool client_may_read(struct client *c, size_t most)
 {
-    size_t cap = c->in.cap, needed = buf_len(&c->in) + most;
-
-    if (!c->owner.uploads || (needed <= UPLOAD_FREE && c->upload.held == 0))
-        return true;
-    while (cap < needed)
-        cap = cap ? 2 * cap : needed;
-    if (cap > c->in.max)
-        cap = c->in.max;
-    if (uploads_take(c->owner.uploads, &c->upload, cap))
+    if (!c->owner.uploads || (buf_len(&c->in) + most <= UPLOAD_FREE && c->upload.held == 0) ||
+        uploads_take(c->owner.uploads, &c->upload, buf_cap_for(&c->in, most)))
         return true;
     client_reading(c, false);
     return false;

@@ -47,7 +47,6 @@ static void hold(struct uploads *s, struct upload *u, size_t wanted)
 {
     s->used += wanted - u->held;
     u->held = wanted;
-    u->waits = false;
     u->moved = loop_now();
     link_in(&s->holding, u);
 }
@@ -133,7 +132,6 @@ bool uploads_take(struct uploads *s, struct upload *u, size_t buffer)
         return true;
     }
     u->wanted = wanted;
-    u->waits = true;
     u->moved = loop_now();
     link_in(&s->waiting, u);
     if (!loop_timer_armed(&s->timer))
@@ -151,8 +149,6 @@ void uploads_give(struct uploads *s, struct upload *u, size_t buffer)
         if (s->waiting.next != &s->waiting)
             loop_defer(s->loop, &s->hook);
     }
-    if (buffer == 0 || u->held == 0) {
-        u->waits = false;
+    if (buffer == 0 || u->held == 0)
         link_out(u);
-    }
 }

@@ -21,7 +21,6 @@ struct upload {
     struct upload *next, *prev; /* among those that hold, or that wait; NULL: neither */
     size_t held, wanted;        /* bytes of the budget */
     uint64_t moved;             /* when it last went on, or began to wait */
-    bool waits;
     void (*go)(void *arg);      /* there is room now */
     void (*give_up)(void *arg); /* it is the oldest: it ends, and gives back what it holds */
     void *arg;
