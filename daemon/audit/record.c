@@ -269,6 +269,8 @@ static void put_client(struct writer *w, const struct client_identity *c)
     put_known(&inner, SLICE_LIT(",\"address\":"), c->address);
     put_known(&inner, SLICE_LIT(",\"unit\":"), c->unit);
     put_known(&inner, SLICE_LIT(",\"certificate\":"), c->certificate);
+    put_string(&inner, SLICE_LIT(",\"vouched\":"),
+               c->vouched ? SLICE_LIT("kernel") : SLICE_LIT("proxy"));
     if (!inner.failed && buf_len(w->out) > before)
         w->out->data[w->out->head + before] = '{';
     else

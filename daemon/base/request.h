@@ -7,6 +7,7 @@
 
 #include "base/slice.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -25,7 +26,8 @@ enum {
 
 /*
  * Who asks, as far as known; empty slices and CLIENT_UID_UNKNOWN / 0 where not. uid, token and
- * certificate are what the keeper finds the client by; the rest is information.
+ * certificate are what the keeper finds the client by; the rest is information, and the proxy's
+ * word.
  */
 struct client_identity {
     struct slice name; /* in records: what the keeper's configuration calls the client */
@@ -38,6 +40,9 @@ struct client_identity {
     struct slice unit;        /* of the service manager */
     struct slice certificate; /* the name in the client's TLS certificate, verified */
     struct slice token;       /* as it was sent: a secret, never recorded or logged */
+    uint32_t has_socket;      /* 1: there is `socket`; else 0 */
+    int socket;   /* the client's accepted connection: the keeper asks the kernel of it */
+    bool vouched; /* uid and pid are what the kernel told the keeper, not the proxy's */
 };
 
 /* What a value is in JSON (RFC 8259, 3). The signature doesn't tell; the policy asks. */

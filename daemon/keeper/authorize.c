@@ -7,10 +7,40 @@
 
 #include <stdio.h>
 
-int authorize_client(const struct policy *policy, struct client_identity *client)
+/*
+ * What the proxy read of the process (its exe and unit) is kept while it speaks of the same one. A
+ * proxy that names another user has a defect or is in the wrong hands.
+ */
+static void ask_kernel(const struct user_map *users, struct client_identity *client)
 {
-    int found = policy_client(policy, client);
+    struct ucred cred;
+    uint32_t uid;
 
+    if (!unix_peer_is_accepted(client->socket))
+        return;
+    unix_peer(client->socket, &cred);
+    uid = user_map_uid(users, cred.uid);
+    if (uid == CLIENT_UID_UNKNOWN)
+        return;
+    if (uid != client->uid)
+        log_warning("identity_differs", "proxy=%u kernel=%u pid=%d", client->uid, uid,
+                    (int)cred.pid);
+    if (uid != client->uid || (uint32_t)cred.pid != client->pid)
+        client->exe = client->unit = SLICE_NULL;
+    client->uid = uid;
+    client->pid = cred.pid > 0 ? (uint32_t)cred.pid : 0;
+    client->vouched = true;
+}
+
+int authorize_client(const struct policy *policy, const struct user_map *users,
+                     struct client_identity *client)
+{
+    int found;
+
+    client->vouched = false;
+    if (client->has_socket)
+        ask_kernel(users, client);
+    found = policy_client(policy, client);
     client->name = policy_name(policy, found);
     return found;
 }
@@ -25,6 +55,7 @@ static enum wire_reason ask_policy(struct authorization *out, const struct polic
         .path = sign->path,
         .n_fields = sign->n_fields,
         .fields = sign->fields,
+        .vouched = sign->client.vouched,
         .bare = sign->n_fields == 0 && !slice_eq(sign->method, SLICE_LIT("DELETE")),
     };
     struct policy_decision d = policy_decide(policy, client, &request);
@@ -32,7 +63,7 @@ static enum wire_reason ask_policy(struct authorization *out, const struct polic
     if (d.verdict == POLICY_ALLOWED)
         return 0;
     if (d.verdict == POLICY_UNKNOWN_CLIENT) {
-        policy_say_unknown(out->text, &sign->client);
+        policy_say_unknown(out->text, policy, &sign->client);
         return WIRE_REASON_UNKNOWN_CLIENT;
     }
     policy_say_forbidden(out->text, policy, client, &request, &d);
@@ -96,7 +127,7 @@ bool authorize_hides(const struct policy *policy, int client, struct reject_requ
 {
     if ((policy && policy->anyone) || client != POLICY_NOBODY || !about_request(reject))
         return false;
-    policy_say_unknown(text, &reject->client);
+    policy_say_unknown(text, policy, &reject->client);
     reject->status = REASONS[WIRE_REASON_UNKNOWN_CLIENT].status;
     reject->code = slice_str(REASONS[WIRE_REASON_UNKNOWN_CLIENT].code);
     reject->error = slice_str(text);

@@ -6,6 +6,7 @@
 
 #include "keeper/keystore.h"
 #include "policy/policy.h"
+#include "users/unix_peer.h"
 #include "wall/wire.h"
 
 struct authorization {
@@ -14,10 +15,13 @@ struct authorization {
 };
 
 /*
- * The client's place in the policy, or POLICY_NOBODY. Puts its name into who->name, whatever the
- * proxy wrote there: valid as long as the policy is.
+ * The client's place in the policy, or POLICY_NOBODY. Puts its name into client->name, whatever the
+ * proxy wrote there: valid as long as the policy is. With the client's socket, the kernel is asked
+ * who connected: then uid and pid are its answer, and `vouched` is set. Without one, or where the
+ * socket is not that of a client that is still there, they stay the proxy's word.
  */
-int authorize_client(const struct policy *policy, struct client_identity *client);
+int authorize_client(const struct policy *policy, const struct user_map *users,
+                     struct client_identity *client);
 
 /*
  * Of a well-formed request (check_sign): fills *out, and *key when it is signed. Counts it against

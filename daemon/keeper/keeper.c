@@ -41,6 +41,7 @@ struct keeper {
     struct loop *loop;
     struct audit *audit;
     struct keystore *keys;
+    struct user_map users;
     struct policy *policy; /* NULL: nobody may do anything */
     struct loop_hook commit;
     struct group_commit group_commit;
@@ -369,7 +370,7 @@ static void on_sign(struct peer *p, const struct sign_request *in)
         refuse_unrecorded(p, in->id);
         return;
     }
-    client = authorize_client(k->policy, &sign.client);
+    client = authorize_client(k->policy, &k->users, &sign.client);
     why = check_sign(&sign);
     if (!why)
         why = pending_refusal(&p->pending, sign.id, WIRE_PENDING_MAX);
@@ -416,7 +417,7 @@ static void on_reject(struct peer *p, const struct reject_request *in)
 {
     struct keeper *k = p->keeper;
     struct reject_request reject = *in;
-    int client = authorize_client(k->policy, &reject.client);
+    int client = authorize_client(k->policy, &k->users, &reject.client);
     char text[POLICY_TEXT_MAX];
 
     if (authorize_hides(k->policy, client, &reject, text))
@@ -473,8 +474,7 @@ static const struct link_events PEER_EVENTS = {peer_message, peer_closed, NULL};
 
 void keeper_arrived(struct keeper *k, int fd)
 {
-    struct peer *p = NULL;
-    socklen_t len = sizeof(p->client);
+    struct peer *p;
 
     if (k->n_peers >= KEEPER_LINKS_MAX || k->stopped) {
         log_warning("link_refused", "why=\"%d links are open\"", KEEPER_LINKS_MAX);
@@ -487,8 +487,7 @@ void keeper_arrived(struct keeper *k, int fd)
         return;
     }
     p->keeper = k;
-    p->client = (struct ucred){.uid = CLIENT_UID_UNKNOWN};
-    (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &p->client, &len);
+    unix_peer(fd, &p->client);
     if (link_new(&p->link, k->loop, fd, &PEER_EVENTS, p) < 0) {
         log_error("link_refused", "why=\"%s\"", "out of memory");
         free(p);
@@ -519,6 +518,7 @@ int keeper_new(struct keeper **out, struct loop *loop, struct audit *audit,
         .audit = audit,
         .status_ok = true,
     };
+    user_map_read(&k->users);
     signing_init(&k->signing, signer);
     k->keys = keys;
     k->commit = (struct loop_hook){.run = keeper_turn, .arg = k};

@@ -230,14 +230,17 @@ static int default_keys(char **out, struct err *err)
 
 static int read_all(struct settings_node root, struct keeper_conf *out, struct err *err)
 {
-    static const char *const KNOWN[] = {"socket", "socket_mode", "keys",    "audit",  "clients",
-                                        "rules",  "log_level",   "sandbox", "limits", NULL};
+    static const char *const KNOWN[] = {"socket",  "socket_mode", "proxy_user", "keys",
+                                        "audit",   "clients",     "rules",      "log_level",
+                                        "sandbox", "limits",      NULL};
     int r = settings_known(root, KNOWN, err);
 
     if (r == 0)
         r = settings_text_required(root, "socket", &out->socket, err);
     if (r == 0)
         r = read_mode(root, "socket_mode", &out->socket_mode, err);
+    if (r == 0)
+        r = unix_users_read(&out->proxy_users, root, "proxy_user", "cention-proxy", err);
     if (r == 0)
         r = settings_text(root, "keys", &out->keys, err);
     if (r == 0 && !out->keys)

@@ -10,15 +10,17 @@
 #include "keeper/audit/retention.h"
 #include "keeper/redaction/redaction_rules.h"
 #include "policy/policy.h"
+#include "users/unix_peer.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 struct keeper_conf {
-    char *socket;       /* path of the Unix socket */
-    mode_t socket_mode; /* its permissions; never any for others */
-    char *keys;         /* path of the keys file */
+    char *socket;                  /* path of the Unix socket */
+    mode_t socket_mode;            /* its permissions; never any for others */
+    struct unix_users proxy_users; /* that may connect there */
+    char *keys;                    /* path of the keys file */
     char *audit_directory;
     struct retention_options retention;
     struct receipts_paths receipts; /* that retiring waits for; owned */

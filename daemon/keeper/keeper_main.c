@@ -215,6 +215,7 @@ static void server_adopt(struct server *s, struct keeper_conf *conf)
     audit_fields(s->audit, conf->fields);
     s->conf.fields = conf->fields;
     conf->fields = fields;
+    s->conf.proxy_users = conf->proxy_users;
     keeper_reject_limit(s->keeper, conf->rejects);
     keeper_policy(s->keeper, conf->policy);
     s->conf.policy = conf->policy;
@@ -257,8 +258,17 @@ static void on_reload_signal(evutil_socket_t number, short what, void *arg)
 static void on_arrived(void *arg, int fd)
 {
     struct server *s = arg;
+    struct ucred cred;
 
-    keeper_arrived(s->keeper, fd);
+    if (unix_users_may_call(&s->conf.proxy_users, fd, &cred)) {
+        keeper_arrived(s->keeper, fd);
+        return;
+    }
+    log_error("link_refused",
+              "uid=%u pid=%d why=\"it is not %s; if that is the proxy's user, say so with "
+              "proxy_user\"",
+              (unsigned)cred.uid, (int)cred.pid, s->conf.proxy_users.text);
+    (void)close(fd);
 }
 
 static int start_door(struct server *s, struct err *err)

@@ -1,6 +1,6 @@
 #include "keeper/keeper_sandbox.h"
 
-#include "policy/users.h"
+#include "users/users.h"
 
 #include <string.h>
 

@@ -29,6 +29,7 @@ static void keep_word(char *out, size_t size, struct slice word)
 
 static void count(struct rejects_user *u, const struct reject_request *reject)
 {
+    u->vouched = reject->client.vouched && (u->vouched || u->more == 0);
     u->more += u->more < UINT32_MAX;
     u->status = reject->status;
     keep_word(u->code, sizeof(u->code), reject->code);
@@ -64,7 +65,8 @@ static bool write_user(struct rejects *r, const struct rejects_user *u)
                    .uid = u->uid,
                    .user = slice_str(u->user),
                    .exe = slice_str(u->exe),
-                   .via = slice_str(u->via)},
+                   .via = slice_str(u->via),
+                   .vouched = u->vouched},
         .status = u->status,
         .code = slice_str(u->code),
         .error = SLICE_LIT("over the limit of records in a second; the last of them is told"),

@@ -25,6 +25,7 @@ struct rejects_user {
     uint64_t began;    /* the second; microseconds as the caller's clock; 0: never used */
     unsigned recorded; /* in it */
     uint32_t more;     /* that were only counted, and the last one of them: */
+    bool vouched;      /* of all that are counted */
     uint32_t status;
     char code[REJECTS_CODE_MAX], name[REJECTS_WORD_MAX], user[REJECTS_WORD_MAX];
     char via[REJECTS_WORD_MAX], exe[REQUEST_NAME_MAX + 1];

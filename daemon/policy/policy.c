@@ -87,9 +87,23 @@ void policy_continue(struct policy *policy, const struct policy *old)
     }
 }
 
-void policy_say_unknown(char out[POLICY_TEXT_MAX], const struct client_identity *client)
+/* Whether it would be a client if the kernel vouched for its uid. */
+static bool known_if_vouched(const struct policy *policy, const struct client_identity *client)
 {
-    if (client->token.len)
+    struct client_identity vouched = *client;
+
+    vouched.vouched = true;
+    return policy_client(policy, &vouched) != POLICY_NOBODY;
+}
+
+void policy_say_unknown(char out[POLICY_TEXT_MAX], const struct policy *policy,
+                        const struct client_identity *client)
+{
+    if (!client->vouched && known_if_vouched(policy, client))
+        (void)snprintf(out, POLICY_TEXT_MAX,
+                       "it is a known client only over the Unix socket, where the kernel vouches "
+                       "for its uid");
+    else if (client->token.len)
         (void)snprintf(out, POLICY_TEXT_MAX,
                        "the token is no client's, or not that of whoever sent it");
     else if (client->uid != CLIENT_UID_UNKNOWN)
@@ -129,6 +143,9 @@ void policy_say_forbidden(char out[POLICY_TEXT_MAX], const struct policy *policy
                        (int)d->field.len, d->field.data);
     else if (d->miss == POLICY_MISS_OTHER)
         say_other(out + n, (size_t)(POLICY_TEXT_MAX - n), d->field);
+    else if (d->miss == POLICY_MISS_VOUCHED)
+        (void)snprintf(out + n, (size_t)(POLICY_TEXT_MAX - n),
+                       " but over the Unix socket, where the kernel vouches for the uid");
     else if (d->miss == POLICY_MISS_BARE)
         (void)snprintf(
             out + n, (size_t)(POLICY_TEXT_MAX - n),

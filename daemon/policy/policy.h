@@ -51,7 +51,8 @@ bool policy_take(struct policy *policy, int client, uint64_t now_us) MUST_CHECK;
 void policy_continue(struct policy *policy, const struct policy *old);
 
 /* Sentences for the caller, without any secret or value: why not. */
-void policy_say_unknown(char out[POLICY_TEXT_MAX], const struct client_identity *client);
+void policy_say_unknown(char out[POLICY_TEXT_MAX], const struct policy *policy,
+                        const struct client_identity *client);
 void policy_say_forbidden(char out[POLICY_TEXT_MAX], const struct policy *policy, int client,
                           const struct policy_request *request, const struct policy_decision *d);
 void policy_say_limit(char out[POLICY_TEXT_MAX], const struct policy *policy, int client);

@@ -31,6 +31,8 @@ static bool holds(const struct policy_client *c, const struct client_identity *c
 
     if (uid_needed && client->uid == CLIENT_UID_UNKNOWN)
         return false;
+    if (c->vouched && !client->vouched)
+        return false;
     if (c->has_uid && c->uid != client->uid)
         return false;
     if (c->group && !is_member(c, client->uid))
@@ -71,11 +73,13 @@ static bool same_text(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-bool policy_client_same(const struct policy_client *a, const struct policy_client *b)
+bool policy_client_same(const struct policy_client *first, const struct policy_client *second)
 {
-    return a->has_uid == b->has_uid && (!a->has_uid || a->uid == b->uid) &&
-           same_text(a->group, b->group) && same_text(a->certificate, b->certificate) &&
-           a->has_token == b->has_token &&
+    const struct policy_client *a = first, *b = second;
+
+    return (!a->vouched || b->vouched) && a->has_uid == b->has_uid &&
+           (!a->has_uid || a->uid == b->uid) && same_text(a->group, b->group) &&
+           same_text(a->certificate, b->certificate) && a->has_token == b->has_token &&
            (!a->has_token || memcmp(&a->token, &b->token, sizeof(a->token)) == 0);
 }
 

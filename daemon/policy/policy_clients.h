@@ -45,6 +45,7 @@ struct policy_client {
     bool has_token;
     struct token_hash token;
     char *certificate; /* NULL: not given */
+    bool vouched;      /* its uid has to come from the kernel: client_identity.vouched */
     struct rate rate;
     unsigned line; /* in the file */
 };
@@ -67,8 +68,8 @@ int policy_clients_find(const struct policy_clients *clients, const struct clien
 /* By its name, or POLICY_NOBODY. */
 int policy_clients_named(const struct policy_clients *clients, const char *name);
 
-/* Both are asked for by the same attributes: the second would never be found. */
-bool policy_client_same(const struct policy_client *a, const struct policy_client *b);
+/* Both are asked for by the same attributes: `second`, behind `first`, would never be found. */
+bool policy_client_same(const struct policy_client *first, const struct policy_client *second);
 
 void policy_clients_deinit(struct policy_clients *clients); /* a zeroed one is allowed */
 

@@ -2,7 +2,7 @@
 
 #include "api/target.h"
 #include "policy/path.h"
-#include "policy/users.h"
+#include "users/users.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -95,6 +95,17 @@ static int read_rate(struct settings_node node, struct policy_client *c, struct 
     return r;
 }
 
+/* vouched = "kernel": the uid must not be the proxy's word. "proxy", as without it: it may be. */
+static int read_vouched(struct settings_node node, bool *out, struct err *err)
+{
+    static const char *const WORDS[] = {"proxy", "kernel", NULL};
+    unsigned word = 0;
+    int r = settings_choice(node, "vouched", WORDS, &word, err);
+
+    *out = word == 1;
+    return r;
+}
+
 static int check_client(struct settings_node node, const struct policy_clients *before,
                         const struct policy_client *c, struct err *err)
 {
@@ -107,6 +118,11 @@ static int check_client(struct settings_node node, const struct policy_clients *
         return settings_fail(node, "name", err,
                              "client \"%s\" has nothing to be known by: give user, uid, group, "
                              "token or certificate",
+                             c->name);
+    if (c->vouched && c->certificate)
+        return settings_fail(node, "vouched", err,
+                             "client \"%s\" can't have it and a certificate: TLS comes over TCP, "
+                             "where the keeper can't ask the kernel",
                              c->name);
     for (size_t i = 0; i < before->n; i++) {
         const struct policy_client *other = &before->list[i];
@@ -126,8 +142,8 @@ static int check_client(struct settings_node node, const struct policy_clients *
 static int read_client(struct settings_node node, struct policy_clients *before,
                        struct policy_client *c, struct err *err)
 {
-    static const char *const KNOWN[] = {"name",        "user", "uid",   "group", "token",
-                                        "certificate", "rate", "burst", NULL};
+    static const char *const KNOWN[] = {"name",        "user", "uid",   "group",   "token",
+                                        "certificate", "rate", "burst", "vouched", NULL};
     int r = settings_known(node, KNOWN, err);
 
     c->line = settings_line(node);
@@ -143,6 +159,8 @@ static int read_client(struct settings_node node, struct policy_clients *before,
         r = settings_fail(node, "certificate", err, "is longer than %d bytes", REQUEST_NAME_MAX);
     if (r == 0)
         r = read_rate(node, c, err);
+    if (r == 0)
+        r = read_vouched(node, &c->vouched, err);
     return r == 0 ? check_client(node, before, c, err) : r;
 }
 
@@ -410,7 +428,7 @@ static int read_rule(struct settings_node node, const struct policy_clients *cli
                      struct policy_rule *rule, struct err *err)
 {
     static const char *const KNOWN[] = {"client", "workspaces",   "methods", "paths",
-                                        "fields", "other_fields", NULL};
+                                        "fields", "other_fields", "vouched", NULL};
     bool others = true;
     int r = settings_known(node, KNOWN, err);
 
@@ -426,6 +444,8 @@ static int read_rule(struct settings_node node, const struct policy_clients *cli
     if (r == 0)
         r = settings_bool(node, "other_fields", &others, err);
     rule->closed = !others;
+    if (r == 0)
+        r = read_vouched(node, &rule->vouched, err);
     return r == 0 ? read_fields(node, rule, err) : r;
 }
 

@@ -119,6 +119,8 @@ enum policy_miss policy_rule_miss(const struct policy_rule *rule, int client, un
         return POLICY_MISS_METHOD;
     if (!path_allowed(rule, request->path))
         return POLICY_MISS_PATH;
+    if (rule->vouched && !request->vouched)
+        return POLICY_MISS_VOUCHED;
     return fields_miss(rule, request, field);
 }
 

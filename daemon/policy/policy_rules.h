@@ -44,6 +44,7 @@ struct policy_rule {
     struct policy_field *fields;
     size_t n_fields;
     bool closed;   /* other_fields = false: the body has no field but these */
+    bool vouched;  /* only where the kernel told the keeper the uid */
     unsigned line; /* in the file */
 };
 
@@ -56,6 +57,7 @@ struct policy_request {
     struct slice method, workspace, path;
     uint32_t n_fields;
     const struct request_field *fields; /* names strictly ascending by bytes */
+    bool vouched;                       /* client_identity.vouched */
     bool bare; /* no field and no DELETE: the signature would be that of a DELETE, too */
 };
 
@@ -66,10 +68,11 @@ enum policy_miss {
     POLICY_MISS_WORKSPACE,
     POLICY_MISS_METHOD,
     POLICY_MISS_PATH,
-    POLICY_MISS_FIELD, /* a required one is not there */
-    POLICY_MISS_VALUE, /* one has a value that isn't among the rule's */
-    POLICY_MISS_OTHER, /* there is one that isn't among the rule's */
-    POLICY_MISS_BARE,  /* it is bare, and no rule allows the client the DELETE */
+    POLICY_MISS_VOUCHED, /* the uid is the proxy's word */
+    POLICY_MISS_FIELD,   /* a required one is not there */
+    POLICY_MISS_VALUE,   /* one has a value that isn't among the rule's */
+    POLICY_MISS_OTHER,   /* there is one that isn't among the rule's */
+    POLICY_MISS_BARE,    /* it is bare, and no rule allows the client the DELETE */
 };
 
 /* The set that has the method alone; 0 for any other word. */

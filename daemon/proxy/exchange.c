@@ -165,6 +165,7 @@ static void exchange_reject(struct exchange *x, const struct http_head *head)
                                     .field = slice_str(no->field)};
     struct target target = {0};
     const char *why;
+    int r;
 
     if (no->status == 422) {
         reject.n_problems = body_problems(x->proxy, &reject.problems, &reject.problems_total);
@@ -181,7 +182,12 @@ static void exchange_reject(struct exchange *x, const struct http_head *head)
         }
     }
     x->state = EXCHANGE_REJECTING;
-    if (caller_reject(x->proxy->keeper, &x->ticket, &reject) == 0)
+    r = caller_reject(x->proxy->keeper, &x->ticket, &reject);
+    if (r == -EMFILE || r == -ENFILE) {
+        reject.client.has_socket = 0;
+        r = caller_reject(x->proxy->keeper, &x->ticket, &reject);
+    }
+    if (r == 0)
         return;
     x->proxy->metrics.unrecorded++;
     exchange_answer(x);

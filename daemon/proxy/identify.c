@@ -90,6 +90,7 @@ struct client_identity identify_client(struct client *client, const struct http_
     const struct client_peer *peer = client_peer(client);
     struct slice token = SLICE_NULL;
     const char *field, *text;
+    int socket = client_unix_socket(client);
 
     if (head && !find_token(head, &token, &field, &text))
         token = SLICE_NULL;
@@ -100,5 +101,7 @@ struct client_identity identify_client(struct client *client, const struct http_
                                     .address = slice_str(peer->address),
                                     .unit = slice_str(peer->process.unit),
                                     .certificate = slice_str(peer->certificate),
-                                    .token = token};
+                                    .token = token,
+                                    .has_socket = socket >= 0,
+                                    .socket = socket};
 }

@@ -17,10 +17,10 @@
 #define MS 1000ull
 #define S  1000000ull
 
-static const char *const ROOT[] = {"listen",         "admin",     "hosts",     "keeper",
-                                   "keeper_timeout", "workspace", "api",       "validation",
-                                   "upstream",       "limits",    "signature", "log_level",
-                                   "sandbox",        "workers",   NULL};
+static const char *const ROOT[] = {"listen",      "admin",          "hosts",     "keeper",
+                                   "keeper_user", "keeper_timeout", "workspace", "api",
+                                   "validation",  "upstream",       "limits",    "signature",
+                                   "log_level",   "sandbox",        "workers",   NULL};
 static const char *const LISTEN[] = {"address",     "port", "path",      "mode",
                                      "certificate", "key",  "client_ca", NULL};
 static const char *const UPSTREAM[] = {"url",
@@ -315,6 +315,7 @@ static int read_root(struct proxy_conf *c, struct settings_node root, struct err
     int r = settings_known(root, ROOT, err);
 
     if (r < 0 || (r = settings_string(root, "keeper", &c->keeper, err)) < 0 ||
+        (r = unix_users_read(&c->keeper_users, root, "keeper_user", "cention-keeper", err)) < 0 ||
         (r = settings_seconds(root, "keeper_timeout", 10 * MS, 300 * S, &c->keeper_timeout_us,
                               err)) < 0 ||
         (r = settings_string(root, "workspace", &c->workspace, err)) < 0 ||
@@ -379,8 +380,11 @@ static bool same_listener(const struct listener_conf *a, const struct listener_c
 
 bool proxy_conf_same_sockets(const struct proxy_conf *a, const struct proxy_conf *b)
 {
-    if (a->n_listen != b->n_listen || !same_listener(&a->admin, &b->admin) ||
-        !same_text(a->keeper, b->keeper) || a->keeper_timeout_us != b->keeper_timeout_us)
+    const struct unix_users *x = &a->keeper_users, *y = &b->keeper_users;
+
+    if (a->n_listen != b->n_listen || x->n != y->n || memcmp(x->uid, y->uid, sizeof(x->uid)) != 0 ||
+        !same_listener(&a->admin, &b->admin) || !same_text(a->keeper, b->keeper) ||
+        a->keeper_timeout_us != b->keeper_timeout_us)
         return false;
     for (unsigned i = 0; i < a->n_listen; i++)
         if (!same_listener(&a->listen[i], &b->listen[i]))

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "proxy/front/listener.h"
 #include "proxy/upstream/upstream.h"
+#include "users/unix_peer.h"
 
 enum {
     PROXY_LISTENERS_MAX = 16,
@@ -31,6 +32,7 @@ struct proxy_conf {
     struct listener_conf admin; /* address and path NULL: no admin listener */
     struct origin_hosts hosts;  /* that requests may name */
     const char *keeper;
+    struct unix_users keeper_users; /* that may listen there */
     uint64_t keeper_timeout_us;
     const char *workspace; /* "" when paths must name theirs */
     const char *api;

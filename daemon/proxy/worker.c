@@ -119,7 +119,8 @@ int worker_open(struct worker *w, struct setup *setup, struct err *err)
     loop_timer_init(&w->drain, w->loop, worker_late, w);
     if (request_ids_init(&w->proxy.ids) < 0)
         return err_set(err, -EIO, "no randomness to be had");
-    if ((r = caller_new(&w->proxy.keeper, w->loop, conf->keeper, conf->keeper_timeout_us)) < 0)
+    if ((r = caller_new(&w->proxy.keeper, w->loop, conf->keeper, &conf->keeper_users,
+                        conf->keeper_timeout_us)) < 0)
         return err_set(err, r, "keeper: %s: %s", conf->keeper, strerror(-r));
     if ((r = clients_new(&w->api, w->loop, &conf->limits, conf->connections, &EXCHANGE_HANDLER,
                          &w->proxy)) < 0 ||

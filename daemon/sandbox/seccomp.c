@@ -63,17 +63,34 @@ static const int EVERYONE[] = {SCMP_SYS(brk),
                                END};
 
 /* Every daemon: an event loop, accepted sockets, words to the service manager. */
-static const int DAEMON[] = {
-    SCMP_SYS(accept4),    SCMP_SYS(access),    SCMP_SYS(epoll_ctl),   SCMP_SYS(epoll_pwait),
-    SCMP_SYS(epoll_wait), SCMP_SYS(faccessat), SCMP_SYS(getegid),     SCMP_SYS(geteuid),
-    SCMP_SYS(getgid),     SCMP_SYS(getuid),    SCMP_SYS(getsockname), SCMP_SYS(getsockopt),
-    SCMP_SYS(poll),       SCMP_SYS(ppoll),     SCMP_SYS(readlink),    SCMP_SYS(readlinkat),
-    SCMP_SYS(recvfrom),   SCMP_SYS(recvmsg),   SCMP_SYS(sendmsg),     SCMP_SYS(sendto),
-    SCMP_SYS(shutdown),   SCMP_SYS(unlink),    SCMP_SYS(unlinkat),    END};
+static const int DAEMON[] = {SCMP_SYS(accept4),
+                             SCMP_SYS(access),
+                             SCMP_SYS(epoll_ctl),
+                             SCMP_SYS(epoll_pwait),
+                             SCMP_SYS(epoll_wait),
+                             SCMP_SYS(faccessat),
+                             SCMP_SYS(getegid),
+                             SCMP_SYS(geteuid),
+                             SCMP_SYS(getgid),
+                             SCMP_SYS(getpeername),
+                             SCMP_SYS(getsockname),
+                             SCMP_SYS(getsockopt),
+                             SCMP_SYS(getuid),
+                             SCMP_SYS(poll),
+                             SCMP_SYS(ppoll),
+                             SCMP_SYS(readlink),
+                             SCMP_SYS(readlinkat),
+                             SCMP_SYS(recvfrom),
+                             SCMP_SYS(recvmsg),
+                             SCMP_SYS(sendmsg),
+                             SCMP_SYS(sendto),
+                             SCMP_SYS(shutdown),
+                             SCMP_SYS(unlink),
+                             SCMP_SYS(unlinkat),
+                             END};
 
-static const int PROXY[] = {SCMP_SYS(connect), SCMP_SYS(getpeername), /* whose connection it is */
-                            SCMP_SYS(recvmmsg), /* whose many connections are */
-                            SCMP_SYS(uname),    /* the resolver looks for its domain */
+static const int PROXY[] = {SCMP_SYS(connect), SCMP_SYS(recvmmsg), /* whose many connections are */
+                            SCMP_SYS(uname), /* the resolver looks for its domain */
                             END};
 
 /* The audit log's files, and the child that reads the keys. */
@@ -110,7 +127,6 @@ static const int SHIPPER[] = {
     SCMP_SYS(fdatasync),
     SCMP_SYS(fsync),
     SCMP_SYS(getdents64),
-    SCMP_SYS(getpeername),
     SCMP_SYS(nanosleep),
     SCMP_SYS(pipe2),
     SCMP_SYS(pread64),

@@ -27,6 +27,7 @@ _Static_assert(WIRE_PENDING_MAX <= 1 << SLOT_BITS, "a slot's number must fit an 
 struct caller {
     struct loop *loop;
     struct sockaddr_un address;
+    struct unix_users keepers;
     uint64_t timeout_us, retry_us;
     struct link *link;
     struct caller_state state;
@@ -169,6 +170,23 @@ static void caller_drop(struct caller *c, const char *why)
     caller_room(c);
 }
 
+/* False, and the reason is kept, when somebody else listens there. */
+static bool is_keeper(struct caller *c, int fd)
+{
+    struct ucred cred;
+    char why[256];
+
+    if (unix_users_may_listen(&c->keepers, fd, c->address.sun_path, &cred))
+        return true;
+    (void)snprintf(why, sizeof(why),
+                   "uid %u listens at %s, not %s; if that is right, say so with keeper_user",
+                   (unsigned)cred.uid, c->address.sun_path, c->keepers.text);
+    if (strcmp(why, c->state.reason) != 0)
+        log_error("keeper_refused", "why=\"%s\"", why);
+    caller_why(c, why);
+    return false;
+}
+
 static void caller_connect(struct caller *c)
 {
     struct wire_message hello = {.type = WIRE_HELLO, .version = WIRE_VERSION};
@@ -184,6 +202,10 @@ static void caller_connect(struct caller *c)
         caller_why(c, why);
         if (fd >= 0)
             (void)close(fd);
+        return;
+    }
+    if (!is_keeper(c, fd)) {
+        (void)close(fd);
         return;
     }
     if (link_new(&c->link, c->loop, fd, &c->events, c) < 0)
@@ -302,7 +324,8 @@ static void caller_closed(void *arg, const char *why)
     caller_drop(arg, why);
 }
 
-int caller_new(struct caller **out, struct loop *loop, const char *path, uint64_t timeout_us)
+int caller_new(struct caller **out, struct loop *loop, const char *path,
+               const struct unix_users *keepers, uint64_t timeout_us)
 {
     struct caller *c = calloc(1, sizeof(*c));
 
@@ -313,6 +336,7 @@ int caller_new(struct caller **out, struct loop *loop, const char *path, uint64_
         return -ENAMETOOLONG;
     }
     c->loop = loop;
+    c->keepers = *keepers;
     c->timeout_us = timeout_us;
     c->retry_us = CALLER_RETRY_US;
     c->events = (struct link_events){caller_message, caller_closed, caller_room};

@@ -6,6 +6,7 @@
 #define CENTION_WALL_CALLER_H
 
 #include "base/loop.h"
+#include "users/unix_peer.h"
 #include "wall/wire.h"
 
 struct caller;
@@ -45,10 +46,11 @@ struct caller_state {
 
 /*
  * Starts connecting to the keeper's socket and goes on for ever. A keeper that leaves a question
- * unanswered for timeout_us loses the link.
+ * unanswered for timeout_us loses the link. A socket on which none of `keepers` (copied)
+ * listens gets nothing.
  */
 int caller_new(struct caller **out, struct loop *loop, const char *path,
-               uint64_t timeout_us) MUST_CHECK;
+               const struct unix_users *keepers, uint64_t timeout_us) MUST_CHECK;
 void caller_free(struct caller *caller); /* open tickets hear nothing; NULL is allowed */
 
 /* The code of what it is that keeps requests from being served, or "" (then they are). */
@@ -59,7 +61,8 @@ const struct caller_state *caller_state(const struct caller *caller);
 /*
  * Each sends one message; the answer comes later, never from within the call. caller_sign and
  * caller_reject open the ticket and fill in its id. -ENOTCONN without a link, -EMSGSIZE when
- * something is too long, -ENOBUFS when too many are under way; the ticket is closed then
+ * something is too long, -ENOBUFS when too many are under way, -EMFILE when the client's socket
+ * can't be duplicated; the ticket is closed then
  * (caller_outcome leaves it as it is).
  */
 int caller_sign(struct caller *caller, struct caller_ticket *ticket,

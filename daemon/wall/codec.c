@@ -98,6 +98,9 @@ static void client(struct cursor *c, struct client_identity *who)
     string(c, &who->unit, REQUEST_NAME_MAX);
     string(c, &who->certificate, REQUEST_NAME_MAX);
     string(c, &who->token, REQUEST_NAME_MAX);
+    choice(c, &who->has_socket, 0, 1);
+    who->socket = -1; /* travels beside the message: wall/link */
+    who->vouched = false;
 }
 
 /*

@@ -1,7 +1,8 @@
 /*
  * One connection across the wall, the same for both sides: whole messages in, whole messages out.
- * What is sent during a turn of the loop leaves in one write at its end. A message that doesn't
- * decode, or a peer that doesn't read, ends the link and nothing else.
+ * What is sent during a turn of the loop leaves in one write at its end, or in one for each
+ * descriptor. A message that doesn't decode or lacks its descriptor, a descriptor without a
+ * message, or a peer that doesn't read, ends the link and nothing else.
  */
 #ifndef CENTION_WALL_LINK_H
 #define CENTION_WALL_LINK_H
@@ -12,7 +13,10 @@
 struct link;
 
 struct link_events {
-    /* Slices are valid during the call. The handler may send, hold and free the link. */
+    /*
+     * Slices and the client's socket are valid during the call. The handler may send, hold and free
+     * the link.
+     */
     void (*message)(void *arg, const struct wire_message *m);
     /* The link is dead (why: a static sentence); free it, here or later. Comes at most once. */
     void (*closed)(void *arg, const char *why);
@@ -28,9 +32,10 @@ int link_new(struct link **out, struct loop *loop, int fd, const struct link_eve
 void link_free(struct link *link);
 
 /*
- * Queues a message; it is written at the end of the turn, together with its fellows. -EMSGSIZE
- * when it is longer than its limits; -ENOBUFS when the peer leaves too much unread (the caller
- * ends the link then); -EPIPE on a dead link.
+ * Queues a message; it is written at the end of the turn, together with its fellows. A client's
+ * socket is duplicated. -EMSGSIZE when it is longer than its limits; -ENOBUFS when the peer leaves
+ * too much unread (the caller ends the link then); -EMFILE without a descriptor to spare; -ENOMEM;
+ * -EPIPE on a dead link. Nothing is queued then.
  */
 int link_send(struct link *link, const struct wire_message *m) MUST_CHECK;
 

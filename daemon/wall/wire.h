@@ -15,6 +15,9 @@
  *                                        REFUSED  id, why: nobody that the keeper knows
  *   PING     id                          STATE    id, state
  *
+ * A SIGN or REJECT of a Unix socket's client comes with a descriptor, its accepted connection
+ * (SCM_RIGHTS, with the message's first byte), so that the keeper can ask the kernel who that is.
+ *
  * Several SIGN may be under way at once; answers come in any order and carry the id, which the
  * proxy chooses: it is unique on its link for the link's life and ties OUTCOME to its SIGN.
  */
@@ -26,7 +29,7 @@
 #include <stdint.h>
 
 enum {
-    WIRE_VERSION = 5,
+    WIRE_VERSION = 6,
     WIRE_HEADER = 8,                    /* u32 length of what follows the header, u8 type, 3 zero */
     WIRE_MESSAGE_MAX = 9 * 1024 * 1024, /* bytes after the header */
     WIRE_SIGNATURE = 64,                /* hex digits of HMAC-SHA256 */

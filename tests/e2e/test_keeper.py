@@ -3,6 +3,9 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
+import tempfile
 import threading
 
 import pytest
@@ -165,3 +168,74 @@ def test_keep_alive_survives_the_keeper(rig, lookalike):
         rig.wait_ready()
         sock.sendall(head("DELETE", "/v1/org/1"))
         assert read_answer(stream).json == {"id": 1, "deleted": True}
+
+
+# Listens at a path, or calls there, as another user. Prints what comes from the other end.
+STRANGER = """
+import os, socket, sys
+path, how = sys.argv[1:]
+s = socket.socket(socket.AF_UNIX)
+if how == "listen":
+    s.bind(path)
+os.setgroups([])
+os.setresgid(61001, 61001, 61001)
+os.setresuid(61001, 61001, 61001)
+if how == "listen":
+    s.listen(8)
+    print("ready", flush=True)
+    s = s.accept()[0]
+else:
+    s.connect(path)
+s.settimeout(30)
+print(s.recv(100), flush=True)
+"""
+
+
+def stranger(path, how):
+    return subprocess.Popen([sys.executable, "-I", "-c", STRANGER, str(path), how], cwd="/",
+                            stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_stranger_in_the_keeper_s_place(make_rig):
+    """It hears nothing, not even a greeting; the proxy says who it is, and waits for the right one."""
+    rig = make_rig()
+    fake = stranger(rig.socket, "listen")
+    assert fake.stdout.readline() == "ready\n"
+    rig.start_proxy()
+    rig.proxy.wait_line(r"event=keeper_refused why=\"uid 61001 listens at .*, not cention-keeper; ")
+    assert fake.communicate(timeout=30)[0] == "b''\n"
+    answer = rig.call("POST", "/v1/org", {"name": "n"})
+    assert (answer.status, answer.json["code"]) == (503, "keeper_unavailable")
+    rig.socket.unlink()
+    rig.start_keeper()
+    rig.wait_ready()
+    assert rig.call("POST", "/v1/org", {"name": "n"}).status == 200
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_stranger_on_the_keeper_s_socket(rig):
+    """Whatever the file's mode has become."""
+    folder = tempfile.mkdtemp(prefix="cention-keeper-", dir="/tmp")
+    try:
+        os.chmod(folder, 0o755)
+        rig.keeper_settings["socket"] = rig.proxy_settings["keeper"] = folder + "/keeper.sock"
+        rig.write_conf()
+        rig.keeper.stop()
+        rig.start_keeper()
+        os.chmod(folder + "/keeper.sock", 0o666)
+        assert stranger(folder + "/keeper.sock", "call").communicate(timeout=30)[0] == "b''\n"
+        rig.keeper.wait_line(r"event=link_refused uid=61001 pid=\d+ why=\"it is not cention-proxy; ")
+        # Named, it is not even root that may.
+        rig.keeper_settings["proxy_user"] = "daemon"
+        rig.write_conf()
+        skip = len(rig.keeper.lines)
+        rig.keeper.signal(signal.SIGHUP)
+        rig.keeper.wait_line(r"event=reloaded", skip=skip)
+        rig.proxy.stop()
+        rig.start_proxy()
+        rig.keeper.wait_line(r"event=link_refused uid=0 pid=\d+ why=\"it is not daemon; ")
+        assert rig.admin("/readyz").status == 503
+    finally:
+        rig.stop()
+        shutil.rmtree(folder)

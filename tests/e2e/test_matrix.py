@@ -56,6 +56,9 @@ POLICIES = {
              "rules": [dict(ORG, fields=[{"field": "name"}], other_fields=False)]},
     "closed": {"clients": CLIENTS,
                "rules": [dict(ORG, fields=[{"field": "time_zone"}], other_fields=False)]},
+    "kernel": {"clients": [dict(c, vouched="kernel") if c["name"] in ("me", "other", "site") else c
+                           for c in CLIENTS]},
+    "krule": {"clients": CLIENTS, "rules": [dict(ORG, vouched="kernel")]},
     "nobody": {"clients": CLIENTS + [{"name": "absent", "uid": 4000000}],
                "rules": [dict(ORG, client="absent")]},
     "absent": {"clients": [{"name": "absent", "uid": 4000000}], "rules": [ORG]},
@@ -65,6 +68,8 @@ MAY_NOT = r"client %s may not PUT /v1/org/1 in workspace televox"
 WHY = {"403r": MAY_NOT + "$", "403v": MAY_NOT + " with this value of the field name$",
        "403f": MAY_NOT + " without the field time_zone$",
        "403o": MAY_NOT + " with the field name$",
+       "403k": MAY_NOT + " but over the Unix socket, where the kernel vouches for the uid$",
+       "401k": r"it is a known client only over the Unix socket, where the kernel vouches for its uid$",
        "401u": r"uid %d without a token is none of the known clients$",
        "401t": r"the token is no client's, or not that of whoever sent it$",
        "401x": r"none of the known clients: no token came, and the uid is not known$"}
@@ -100,33 +105,33 @@ WAYS = {
 }
 
 GRID = """
-                           none  clients rules both  space method path  value field type   string open   closed nobody absent
-same uid, Unix             200   200     200   403r  403r  403r   403r  403v  403f 403v   200    200    403o   403r   401u
-same uid, TCP              200   200     200   403r  403r  403r   403r  403v  403f 403v   200    200    403o   403r   401u
-other uid, Unix            200   200     200   200   403r  403r   403r  403v  403f 403v   200    200    403o   403r   401u
-other uid, TCP             200   200     200   200   403r  403r   403r  403v  403f 403v   200    200    403o   403r   401u
-stranger, Unix             200   401u    401u  401u  401u  401u   401u  401u  401u 401u   401u   401u   401u   401u   401u
-stranger, TCP              200   401u    401u  401u  401u  401u   401u  401u  401u 401u   401u   401u   401u   401u   401u
-token good, Unix           200   200     200   200   403r  403r   403r  403v  403f 403v   200    200    403o   403r   401t
-token good, TCP            200   200     200   200   403r  403r   403r  403v  403f 403v   200    200    403o   403r   401t
-token bad, same uid, Unix  200   401t    401t  401t  401t  401t   401t  401t  401t 401t   401t   401t   401t   401t   401t
-token bad, same uid, TCP   200   401t    401t  401t  401t  401t   401t  401t  401t 401t   401t   401t   401t   401t   401t
-token and its uid          200   200     200   403r  403r  403r   403r  403v  403f 403v   200    200    403o   403r   401t
-token of another uid       200   401t    401t  401t  401t  401t   401t  401t  401t 401t   401t   401t   401t   401t   401t
-closed, Unix               200   200     200   200   403r  403r   403r  403v  403f 403v   200    200    403o   403r   401u
-closed, TCP                200   401x    401x  401x  401x  401x   401x  401x  401x 401x   401x   401x   401x   401x   401x
-closed, TCP, token         200   200     200   200   403r  403r   403r  403v  403f 403v   200    200    403o   403r   401t
-closed, TCP, token's uid   200   401t    401t  401t  401t  401t   401t  401t  401t 401t   401t   401t   401t   401t   401t
-closed by root, TCP        200   401x    401x  401x  401x  401x   401x  401x  401x 401x   401x   401x   401x   401x   401x
-closed late, TCP           200   401x    401x  401x  401x  401x   401x  401x  401x 401x   401x   401x   401x   401x   401x
-late, by root, TCP         200   401x    401x  401x  401x  401x   401x  401x  401x 401x   401x   401x   401x   401x   401x
-closed late, TCP, token     200   200     200  200   403r  403r   403r  403v  403f 403v   200    200    403o   403r   401t
-passed to stranger, Unix   200   200     200   200   403r  403r   403r  403v  403f 403v   200    200    403o   403r   401u
-passed to stranger, TCP    200   200     200   200   403r  403r   403r  403v  403f 403v   200    200    403o   403r   401u
-passed by stranger, Unix   200   401u    401u  401u  401u  401u   401u  401u  401u 401u   401u   401u   401u   401u   401u
-passed by stranger, TCP    200   401u    401u  401u  401u  401u   401u  401u  401u 401u   401u   401u   401u   401u   401u
-certificate                200   200     200   403r  403r  403r   403r  403v  403f 403v   200    200    403o   403r   401u
-certificate of nobody      200   401u    401u  401u  401u  401u   401u  401u  401u 401u   401u   401u   401u   401u   401u
+                           none   clients rules  both   space  method path   value  field  type   string open   closed kernel krule  nobody absent
+same uid, Unix             200    200    200    403r   403r   403r   403r   403v   403f   403v   200    200    403o   200    200    403r   401u
+same uid, TCP              200    200    200    403r   403r   403r   403r   403v   403f   403v   200    200    403o   401k   403k   403r   401u
+other uid, Unix            200    200    200    200    403r   403r   403r   403v   403f   403v   200    200    403o   200    200    403r   401u
+other uid, TCP             200    200    200    200    403r   403r   403r   403v   403f   403v   200    200    403o   401k   403k   403r   401u
+stranger, Unix             200    401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u
+stranger, TCP              200    401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u
+token good, Unix           200    200    200    200    403r   403r   403r   403v   403f   403v   200    200    403o   200    200    403r   401t
+token good, TCP            200    200    200    200    403r   403r   403r   403v   403f   403v   200    200    403o   401k   403k   403r   401t
+token bad, same uid, Unix  200    401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t
+token bad, same uid, TCP   200    401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t
+token and its uid          200    200    200    403r   403r   403r   403r   403v   403f   403v   200    200    403o   200    403k   403r   401t
+token of another uid       200    401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t
+closed, Unix               200    200    200    200    403r   403r   403r   403v   403f   403v   200    200    403o   401k   403k   403r   401u
+closed, TCP                200    401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x
+closed, TCP, token         200    200    200    200    403r   403r   403r   403v   403f   403v   200    200    403o   401k   403k   403r   401t
+closed, TCP, token's uid   200    401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t   401t
+closed by root, TCP        200    401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x
+closed late, TCP           200    401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x
+late, by root, TCP         200    401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x   401x
+closed late, TCP, token    200    200    200    200    403r   403r   403r   403v   403f   403v   200    200    403o   401k   403k   403r   401t
+passed to stranger, Unix   200    200    200    200    403r   403r   403r   403v   403f   403v   200    200    403o   200    200    403r   401u
+passed to stranger, TCP    200    200    200    200    403r   403r   403r   403v   403f   403v   200    200    403o   401k   403k   403r   401u
+passed by stranger, Unix   200    401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u
+passed by stranger, TCP    200    401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u
+certificate                200    200    200    403r   403r   403r   403r   403v   403f   403v   200    200    403o   200    403k   403r   401u
+certificate of nobody      200    401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u   401u
 """
 
 # Takes orders line by line and does each in a child, as the given user or users, which prints the
@@ -233,7 +238,7 @@ class Matrix:
             self.tokens[name], line = done.stdout.splitlines()
             hashes[name] = re.search(r'"(sha256:[0-9a-f:]+)"', line).group(1)
         self.rig.secrets += self.tokens.values()
-        for client in CLIENTS:
+        for client in CLIENTS + POLICIES["kernel"]["clients"]:
             if "token" in client:
                 client["token"] = hashes[client["name"]]
 
@@ -315,11 +320,13 @@ def rows():
 
 
 def check_cell(policy, cell, way, answer, record):
-    _, _, via, _, uid, name = WAYS[way]
+    how, _, via, _, uid, name = WAYS[way]
     who = record["client"]
+    # The keeper asks of a connection that is still there.
+    assert who["vouched"] == ("kernel" if via == "unix" and how != "gone" else "proxy")
     assert who.get("uid") == uid and who["via"] == via
     # Without clients, and for a policy that doesn't know it, nobody has a name.
-    known = name if policy not in ("none", "absent") else None
+    known = name if policy not in ("none", "absent") and not cell.startswith("401") else None
     assert who.get("name") == known
     if via == "tls":
         assert who["certificate"] == WAYS[way][3] + ".example.com"

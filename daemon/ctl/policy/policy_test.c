@@ -24,6 +24,9 @@ static const char HELP[] =
     "  -w, --workspace NAME      the workspace of a PATH that names none\n"
     "      --field NAME=VALUE    a field of the body, its value in JSON; what is no JSON is a\n"
     "                            string; may be repeated. Without any, some field is meant\n"
+    "      --vouched             the call comes over the Unix socket, where the keeper itself "
+    "asks\n"
+    "                            the kernel for the uid (vouched = \"kernel\")\n"
     "  -c, --config FILE         keeper.conf\n"
     "  -h, --help                print this\n"
     "\n"
@@ -143,6 +146,7 @@ static int parse(int argc, char **argv, struct options *o)
     const struct ctl_option options[] = {{"client", 0, .text = &o->client},
                                          {"workspace", 'w', .slice = &o->request.workspace},
                                          {"field", 0, .set = add_field},
+                                         {"vouched", 0, .flag = &o->request.vouched},
                                          {"config", 'c', .text = &o->conf}};
     int code;
 
@@ -170,6 +174,7 @@ static void show_miss(const struct options *o, const struct policy_rule *rule,
         [POLICY_MISS_WORKSPACE] = "the workspace is none of its workspaces",
         [POLICY_MISS_METHOD] = "the method is none of its methods",
         [POLICY_MISS_PATH] = "the path is none of its paths",
+        [POLICY_MISS_VOUCHED] = "it is for calls over the Unix socket (--vouched)",
     };
 
     (void)printf("  %s:%u: ", o->conf, rule->line);
@@ -214,11 +219,14 @@ static int unknown(const struct options *o, const struct policy *policy)
     return CTL_FAILED;
 }
 
-static int decide(const struct options *o, const struct policy *policy)
+static int decide(struct options *o, const struct policy *policy)
 {
     int client = policy_clients_named(&policy->clients, o->client);
-    struct policy_decision d = policy_decide(policy, client, &o->request);
+    struct policy_decision d;
 
+    if (client != POLICY_NOBODY && policy->clients.list[client].vouched)
+        o->request.vouched = true;
+    d = policy_decide(policy, client, &o->request);
     if (policy->anyone) {
         (void)puts("allowed: clients = \"anyone\"; everyone may make every call");
         return CTL_DONE;

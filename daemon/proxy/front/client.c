@@ -608,6 +608,11 @@ uint32_t client_uid(struct client *c)
     return c->identified ? c->uid_now : peer_uid(&c->peer, c->stream.fd);
 }
 
+int client_unix_socket(const struct client *c)
+{
+    return strcmp(c->peer.via, "unix") == 0 ? c->stream.fd : -1;
+}
+
 struct slice client_body(const struct client *c)
 {
     if (c->request.body_len == 0)

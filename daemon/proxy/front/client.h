@@ -112,6 +112,9 @@ const struct client_peer *client_peer(const struct client *client);
 /* The peer's uid as it is known now (peer_uid): asked before each record and signature. */
 uint32_t client_uid(struct client *client);
 
+/* The accepted connection of a Unix socket's client, still the client's; -1 for any other. */
+int client_unix_socket(const struct client *client);
+
 /* The running request's body; the bytes may move whenever the loop runs. */
 struct slice client_body(const struct client *client);
 

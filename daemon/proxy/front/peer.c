@@ -1,9 +1,9 @@
 #include "proxy/front/peer.h"
 
 #include "base/log.h"
+#include "users/unix_peer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -15,56 +15,21 @@
 
 struct peers {
     struct sock_diag *diag; /* NULL when the kernel doesn't tell */
-    bool all;               /* every uid has its own number here */
-    uint32_t overflow;      /* the number of those that have none */
+    struct user_map users;
 };
-
-static bool read_text(const char *path, char *out, size_t room)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n;
-
-    if (fd < 0)
-        return false;
-    n = read(fd, out, room - 1);
-    (void)close(fd);
-    out[n > 0 ? n : 0] = '\0';
-    return n > 0;
-}
-
-bool peers_maps_all(const char *uid_map)
-{
-    unsigned inside, outside, count;
-    int end = 0;
-
-    return sscanf(uid_map, "%u %u %u %n", &inside, &outside, &count, &end) == 3 && inside == 0 &&
-           outside == 0 && count == UINT32_MAX && uid_map[end] == '\0';
-}
-
-uint32_t peers_uid(const struct peers *peers, uint32_t uid)
-{
-    if (peers && !peers->all && uid == peers->overflow)
-        return PEER_UID_UNKNOWN;
-    return uid;
-}
 
 int peers_new(struct peers **out)
 {
     struct peers *p = calloc(1, sizeof(*p));
     struct err err = ERR_INIT;
-    char text[256];
 
     if (!p)
         return -ENOMEM;
-    /* Without /proc nothing is known of the namespace: then the overflow uid is nobody. */
-    p->all = read_text("/proc/self/uid_map", text, sizeof(text)) && peers_maps_all(text);
-    p->overflow = 65534;
-    if (read_text("/proc/sys/kernel/overflowuid", text, sizeof(text)))
-        p->overflow = (uint32_t)strtoul(text, NULL, 10);
-    if (!p->all)
+    user_map_read(&p->users);
+    if (!p->users.all)
         log_warning("identity_partial",
                     "overflow_uid=%u why=\"this user namespace doesn't know every user\"",
-                    p->overflow);
+                    p->users.overflow);
     if (sock_diag_open(&p->diag, &err) < 0)
         log_warning("identity_unavailable",
                     "via=tcp error=%s why=\"the uid of TCP clients is unknown\"",
@@ -81,24 +46,29 @@ void peers_free(struct peers *p)
     free(p);
 }
 
+static uint32_t known_uid(const struct peers *peers, uint32_t uid)
+{
+    return peers ? user_map_uid(&peers->users, uid) : uid;
+}
+
 static void identify_unix(struct client_peer *peer, int fd)
 {
     struct ucred cred;
-    socklen_t len = sizeof(cred);
     int pidfd = -1;
+    socklen_t len = sizeof(pidfd);
 
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
-        return;
-    peer->uid = peers_uid(peer->peers, cred.uid);
+    unix_peer(fd, &cred);
+    peer->uid = known_uid(peer->peers, cred.uid);
     peer->pid = cred.pid > 0 ? (uint32_t)cred.pid : 0;
 #ifdef SO_PEERPIDFD
-    len = sizeof(pidfd);
     if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len) < 0) {
         pidfd = -1;
         /* The process has gone, as a rule: its number may be another's by now. */
         if (errno != ENOPROTOOPT)
             return;
     }
+#else
+    (void)len;
 #endif
     process_describe(&peer->process, peer->pid, pidfd, cred.uid);
     if (pidfd >= 0)
@@ -120,7 +90,7 @@ static void identify_tcp(struct client_peer *peer, int fd)
     if (r == 0)
         r = sock_diag_find(peer->peers->diag, fd, &peer->pair, &peer->socket);
     if (r == 0)
-        peer->uid = peers_uid(peer->peers, peer->socket.uid);
+        peer->uid = known_uid(peer->peers, peer->socket.uid);
     else if (r != SOCK_DIAG_ELSEWHERE)
         log_info("identity_unknown", "address=%s why=\"%s\"", peer->address, why_not(r));
 }

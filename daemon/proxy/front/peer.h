@@ -63,13 +63,4 @@ struct peer_question {
 /* peer_uid for many connections that have the same `peers`, in as few calls as can be. */
 void peer_uids(struct peer_question *questions, size_t n);
 
-/*
- * The uid, or PEER_UID_UNKNOWN for the one that stands for all those that this user namespace has
- * no number for (user_namespaces(7)). NULL: no namespace is known of.
- */
-uint32_t peers_uid(const struct peers *peers, uint32_t uid);
-
-/* True when a /proc/PID/uid_map's text says that every uid has its own number. */
-bool peers_maps_all(const char *uid_map);
-
 #endif

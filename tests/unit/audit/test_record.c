@@ -62,7 +62,8 @@ static void test_intent(void)
                    .address = SLICE_LIT("/run/x.sock"),
                    .unit = SLICE_LIT("crm.service"),
                    .certificate = SLICE_LIT("site-1"),
-                   .token = SLICE_LIT("not for the log")},
+                   .token = SLICE_LIT("not for the log"),
+                   .vouched = true},
         .method = SLICE_LIT("PUT"),
         .workspace = SLICE_LIT("space"),
         .path = SLICE_LIT("/v1/org/1"),
@@ -74,7 +75,7 @@ static void test_intent(void)
     expect(&b, record_intent(&b, &HEAD, &sign, &REDACTION, SLICE_LIT("xyz")),
            HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{\"name\":\"crm\",\"uid\":1000,\"user\":"
                      "\"eva\",\"pid\":42,\"exe\":\"/usr/bin/curl\",\"via\":\"unix\",\"address\":"
-                     "\"/run/x.sock\",\"unit\":\"crm.service\",\"certificate\":\"site-1\"},"
+                     "\"/run/x.sock\",\"unit\":\"crm.service\",\"certificate\":\"site-1\",\"vouched\":\"kernel\"},"
                      "\"method\":\"PUT\",\"workspace\":\"space\",\"path\":"
                      "\"/v1/org/1\",\"fields\":{\"active\":\"true\",\"name\":"
                      "\"G\xc3\xb6teborg \\\"1\\\"\\\\\\u000a\\u007f\xf0\x9f\x98\x80\"}," BODY_MAC
@@ -84,14 +85,14 @@ static void test_intent(void)
     sign.client.uid = 0;
     sign.n_fields = 0;
     expect(&b, record_intent(&b, &HEAD, &sign, &REDACTION, SLICE_LIT("xyz")),
-           HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{\"uid\":0},\"method\":\"PUT\","
+           HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{\"uid\":0,\"vouched\":\"proxy\"},\"method\":\"PUT\","
                      "\"workspace\":\"space\",\"path\":\"/v1/org/1\",\"fields\":{}," BODY_MAC
                      ",\"key\":\"xyz\"}");
     sign.client = nobody();
     fields[0] = (struct request_field){SLICE_LIT(""), SLICE_LIT(""), REQUEST_STRING};
     sign.n_fields = 1;
     expect(&b, record_intent(&b, &HEAD, &sign, &REDACTION, SLICE_LIT("xyz")),
-           HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{},\"method\":\"PUT\",\"workspace\":"
+           HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{\"vouched\":\"proxy\"},\"method\":\"PUT\",\"workspace\":"
                      "\"space\",\"path\":\"/v1/org/1\",\"fields\":{\"\":\"\"}," BODY_MAC
                      ",\"key\":\"xyz\"}");
 }
@@ -112,7 +113,7 @@ static void test_forms(void)
     struct buf b = BUF_INIT(65536);
 
     expect(&b, record_intent(&b, &HEAD, &sign, &redaction, SLICE_LIT("xyz")),
-           HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{},\"fields\":{"
+           HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{\"vouched\":\"proxy\"},\"fields\":{"
                      "\"a\":\"{\\\"omitted\\\":true}\",\"b\\u000a\":{\"mac\":\"ab" ZEROS
                      "\"},\"c\":{\"omitted\":true}}," BODY_MAC ",\"key\":\"xyz\"}");
 }
@@ -143,7 +144,7 @@ static void test_reject(void)
     struct buf b = BUF_INIT(65536);
 
     expect(&b, record_reject(&b, &HEAD, &x),
-           HEAD_TEXT "\"reject\",\"client\":{},\"status\":400,\"code\":\"bad_request\"}");
+           HEAD_TEXT "\"reject\",\"client\":{\"vouched\":\"proxy\"},\"status\":400,\"code\":\"bad_request\"}");
     x.request_id = SLICE_LIT("q\"1");
     x.client.via = SLICE_LIT("tcp");
     x.method = SLICE_LIT("POST");
@@ -153,7 +154,7 @@ static void test_reject(void)
     x.field = SLICE_LIT("name");
     expect(&b, record_reject(&b, &HEAD, &x),
            HEAD_TEXT
-           "\"reject\",\"id\":\"q\\\"1\",\"client\":{\"via\":\"tcp\"},\"method\":\"POST\","
+           "\"reject\",\"id\":\"q\\\"1\",\"client\":{\"via\":\"tcp\",\"vouched\":\"proxy\"},\"method\":\"POST\","
            "\"workspace\":\"space\",\"path\":\"/v1/org\",\"status\":400,"
            "\"code\":\"bad_request\",\"error\":\"no\",\"field\":\"name\"}");
 }
@@ -177,13 +178,13 @@ static void test_problems(void)
 
     expect(&b, record_intent(&b, &HEAD, &sign, &REDACTION, SLICE_LIT("xyz")),
            HEAD_TEXT
-           "\"intent\",\"id\":\"a-1\",\"client\":{},\"method\":\"PUT\",\"workspace\":\"s\","
+           "\"intent\",\"id\":\"a-1\",\"client\":{\"vouched\":\"proxy\"},\"method\":\"PUT\",\"workspace\":\"s\","
            "\"path\":\"/v1/org/1\",\"fields\":{}," BODY_MAC
            ",\"problems\":[{\"field\":\"a[1].b\",\"code\":"
            "\"invalid_field\",\"error\":\"a[1].b: \\\"x\\\"\\u000a is no y\"},{\"field\":\"\","
            "\"code\":\"unknown_endpoint\",\"error\":\"\\ufffd\"}],\"key\":\"xyz\"}");
     expect(&b, record_reject(&b, &HEAD, &x),
-           HEAD_TEXT "\"reject\",\"client\":{},\"status\":422,\"problems\":[{\"field\":"
+           HEAD_TEXT "\"reject\",\"client\":{\"vouched\":\"proxy\"},\"status\":422,\"problems\":[{\"field\":"
                      "\"a[1].b\",\"code\":\"invalid_field\",\"error\":"
                      "\"a[1].b: \\\"x\\\"\\u000a is no y\"}]}");
 }

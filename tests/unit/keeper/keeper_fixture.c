@@ -111,6 +111,29 @@ void put(const struct proxy *p, const struct wire_message *m)
     buf_deinit(&out);
 }
 
+/* A SIGN with the client's socket. */
+void put_with(const struct proxy *p, const struct wire_message *m, int socket)
+{
+    struct buf out = BUF_INIT(WIRE_MESSAGE_MAX + 64);
+    struct wire_message with = *m;
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {.header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+    struct iovec data;
+    struct msghdr message = {.msg_iov = &data,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof(control)};
+
+    with.sign.client.has_socket = 1;
+    memcpy(CMSG_DATA(&control.header), &socket, sizeof(socket));
+    CU_ASSERT_EQUAL_FATAL(codec_encode(&out, &with), 0);
+    data = (struct iovec){out.data, buf_len(&out)};
+    CU_ASSERT_EQUAL(sendmsg(p->fd, &message, MSG_NOSIGNAL), (ssize_t)buf_len(&out));
+    buf_deinit(&out);
+}
+
 /* The next message, or NULL when there is none now. Valid until the next call. */
 const struct wire_message *next(struct proxy *p)
 {

@@ -36,6 +36,7 @@ void setup(struct fixture *f);
 void cleanup(struct fixture *f);
 void turn(const struct fixture *f);
 void put(const struct proxy *p, const struct wire_message *m);
+void put_with(const struct proxy *p, const struct wire_message *m, int socket);
 const struct wire_message *next(struct proxy *p);
 bool ended(struct proxy *p);
 struct proxy *arrive(const struct fixture *f);

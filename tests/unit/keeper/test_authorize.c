@@ -6,8 +6,11 @@
 #include "unit/keeper/keeper_fixture.h"
 #include "unit/policy/policy_fixture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 static struct wire_message ask(uint64_t id, uint32_t uid, const char *token)
 {
@@ -55,16 +58,20 @@ static void test_rules(void)
     expect_signed(p, 4);
     CU_ASSERT_EQUAL(syncs, 1);
     CU_ASSERT_EQUAL(logged(&f, "\"type\":\"intent\""), 1);
-    CU_ASSERT_EQUAL(logged(&f, "\"client\":{\"name\":\"site\",\"via\":\"tcp\"},\"method\":\"PUT\""),
+    CU_ASSERT_EQUAL(logged(&f, "\"client\":{\"name\":\"site\",\"via\":\"tcp\",\"vouched\":"
+                               "\"proxy\"},\"method\":\"PUT\""),
                     1);
-    CU_ASSERT_EQUAL(logged(&f, "\"client\":{\"name\":\"crm\",\"uid\":7,\"via\":\"tcp\"},\"method\":"
+    CU_ASSERT_EQUAL(logged(&f, "\"client\":{\"name\":\"crm\",\"uid\":7,\"via\":\"tcp\",\"vouched\":"
+                               "\"proxy\"},\"method\":"
                                "\"PUT\",\"workspace\":\"space\",\"path\":\"/v1/agent/1\","
                                "\"status\":403,\"code\":\"forbidden\",\"error\":\"" MAY "\""),
                     1);
-    CU_ASSERT_EQUAL(logged(&f, "\"client\":{\"uid\":8,\"via\":\"tcp\"},\"method\":\"PUT\","
-                               "\"workspace\":\"space\",\"path\":\"/v1/agent/1\",\"status\":401,"
-                               "\"code\":\"unknown_client\",\"error\":\""),
-                    1);
+    CU_ASSERT_EQUAL(
+        logged(&f,
+               "\"client\":{\"uid\":8,\"via\":\"tcp\",\"vouched\":\"proxy\"},\"method\":\"PUT\","
+               "\"workspace\":\"space\",\"path\":\"/v1/agent/1\",\"status\":401,"
+               "\"code\":\"unknown_client\",\"error\":\""),
+        1);
     CU_ASSERT_EQUAL(logged(&f, "\"status\":401"), 2);
     CU_ASSERT_EQUAL(logged(&f, "forged"), 0);
     CU_ASSERT_EQUAL(logged(&f, "cpt_"), 0);
@@ -103,14 +110,16 @@ static void test_rejects(void)
     /* Nobody's client learns nothing of its body, and gets no list of problems. */
     expect_refused(p, 3, WIRE_REASON_UNKNOWN_CLIENT);
     expect_refused(p, 2, WIRE_REASON_MALFORMED);
-    CU_ASSERT_EQUAL(logged(&f, "\"id\":\"bad-1\",\"client\":{\"name\":\"crm\",\"uid\":7}"), 1);
     CU_ASSERT_EQUAL(
-        logged(
-            &f,
-            "\"id\":\"bad-1\",\"client\":{\"uid\":8},\"status\":401,\"code\":\"unknown_client\""),
+        logged(&f,
+               "\"id\":\"bad-1\",\"client\":{\"name\":\"crm\",\"uid\":7,\"vouched\":\"proxy\"}"),
         1);
+    CU_ASSERT_EQUAL(logged(&f, "\"id\":\"bad-1\",\"client\":{\"uid\":8,\"vouched\":\"proxy\"},"
+                               "\"status\":401,\"code\":\"unknown_client\""),
+                    1);
     CU_ASSERT_EQUAL(logged(&f, "bad_json"), 1);
-    CU_ASSERT_EQUAL(logged(&f, "\"client\":{\"name\":\"crm\",\"uid\":7,\"via\":\"tcp\"},\"method\":"
+    CU_ASSERT_EQUAL(logged(&f, "\"client\":{\"name\":\"crm\",\"uid\":7,\"via\":\"tcp\",\"vouched\":"
+                               "\"proxy\"},\"method\":"
                                "\"PUT\",\"workspace\":\"space\",\"path\":\"/v2/x\",\"status\":400"),
                     1);
     CU_ASSERT_EQUAL(logged(&f, "forged"), 0);
@@ -188,11 +197,90 @@ static void test_none(void)
     policy_free(policy);
 }
 
+/* What a proxy passes, and whose it is: the test's own user and process, or nobody the kernel
+ * knows.
+ */
+static void test_vouched(void)
+{
+    static const char CONF[] = "clients = ( { name = \"root\"; uid = %u; vouched = \"kernel\"; },\n"
+                               "{ name = \"seven\"; uid = 7; } );";
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char conf[256], own[128];
+    struct policy *policy;
+    struct fixture f;
+    struct proxy *p;
+    struct wire_message m;
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0), client = socket(AF_UNIX, SOCK_STREAM, 0),
+        server;
+
+    (void)snprintf(conf, sizeof(conf), CONF, (unsigned)geteuid());
+    (void)snprintf(own, sizeof(own),
+                   "\"uid\":%u,\"pid\":%d,\"via\":\"unix\",\"vouched\":\"kernel\"}",
+                   (unsigned)geteuid(), (int)getpid());
+    policy = policy_of(conf);
+    setup(&f);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/http.sock", f.folder);
+    CU_ASSERT_EQUAL(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    CU_ASSERT_EQUAL(listen(listener, 1), 0);
+    CU_ASSERT_EQUAL(connect(client, (struct sockaddr *)&address, sizeof(address)), 0);
+    server = accept(listener, NULL, NULL);
+    keeper_policy(f.keeper, policy);
+    p = greet(&f);
+    /* Whatever the proxy says: another user, another process, what that one runs. */
+    m = ask(1, 7, NULL);
+    m.sign.client.via = SLICE_LIT("unix");
+    m.sign.client.pid = 1;
+    m.sign.client.exe = SLICE_LIT("/bin/forged");
+    m.sign.client.unit = SLICE_LIT("forged.service");
+    put_with(p, &m, server);
+    turn(&f);
+    expect_signed(p, 1);
+    CU_ASSERT_EQUAL(logged(&f, own), 1);
+    /* What it tells of the right one is kept. */
+    m = ask(2, geteuid(), NULL);
+    m.sign.client.via = SLICE_LIT("unix");
+    m.sign.client.pid = (uint32_t)getpid();
+    m.sign.client.exe = SLICE_LIT("/bin/right");
+    put_with(p, &m, server);
+    turn(&f);
+    expect_signed(p, 2);
+    CU_ASSERT_EQUAL(logged(&f, "\"exe\":\"/bin/right\",\"via\":\"unix\",\"vouched\":\"kernel\"}"),
+                    1);
+    /* Its own word, or a connection of its own making. */
+    m = ask(3, geteuid(), NULL);
+    put(p, &m);
+    put_with(p, &m, client);
+    put_with(p, &m, 0);
+    turn(&f);
+    for (int i = 0; i < 3; i++)
+        expect_text(p, 3, WIRE_REASON_UNKNOWN_CLIENT,
+                    "it is a known client only over the Unix socket, where the kernel vouches for "
+                    "its uid");
+    m = ask(4, 7, NULL);
+    put_with(p, &m, client);
+    turn(&f);
+    expect_signed(p, 4);
+    CU_ASSERT_EQUAL(
+        logged(&f, "\"name\":\"seven\",\"uid\":7,\"via\":\"tcp\",\"vouched\":\"proxy\"}"), 1);
+    /* One that has left. */
+    (void)close(client);
+    m = ask(5, 7, NULL);
+    put_with(p, &m, server);
+    turn(&f);
+    expect_signed(p, 5);
+    CU_ASSERT_EQUAL(logged(&f, "\"vouched\":\"kernel\""), 2);
+    CU_ASSERT_EQUAL(logged(&f, "forged"), 0);
+    (void)close(server);
+    (void)close(listener);
+    (void)unlink(address.sun_path);
+    leave(p);
+    cleanup(&f);
+    policy_free(policy);
+}
+
 static const struct unit_case CASES[] = {
-    {"rules", test_rules},
-    {"rejects have names", test_rejects},
-    {"limits", test_limit},
-    {"no policy", test_none},
+    {"vouched", test_vouched}, {"rules", test_rules},    {"rejects have names", test_rejects},
+    {"limits", test_limit},    {"no policy", test_none},
 };
 
 UNIT_MAIN("authorize", CASES)

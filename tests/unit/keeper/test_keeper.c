@@ -26,7 +26,8 @@ static void test_sign(void)
     expect_signed(p, 10);
     CU_ASSERT_EQUAL(syncs, 1);
     CU_ASSERT_EQUAL(
-        logged(&f, "\"type\":\"intent\",\"id\":\"req-1\",\"client\":{\"via\":\"tcp\"},\"method\":"
+        logged(&f, "\"type\":\"intent\",\"id\":\"req-1\",\"client\":{\"via\":\"tcp\",\"vouched\":"
+                   "\"proxy\"},\"method\":"
                    "\"PUT\",\"workspace\":\"space\",\"path\":\"/v1/agent/1\",\"fields\":{"
                    "\"login_name\":\"admin\",\"user_name\":\"myusername\"},\"body_mac\":\""),
         1);
@@ -252,7 +253,8 @@ static void test_no_key(void)
     CU_ASSERT(
         slice_eq(p->m.refused.text, SLICE_LIT("no key is configured for workspace \"elsewhere\"")));
     CU_ASSERT_EQUAL(
-        logged(&f, "\"type\":\"reject\",\"id\":\"req-1\",\"client\":{\"via\":\"tcp\"},\"method\":"
+        logged(&f, "\"type\":\"reject\",\"id\":\"req-1\",\"client\":{\"via\":\"tcp\",\"vouched\":"
+                   "\"proxy\"},\"method\":"
                    "\"PUT\",\"workspace\":\"elsewhere\",\"path\":\"/v1/agent/1\",\"status\":403,"
                    "\"code\":\"forbidden\",\"error\":\"no key is configured for workspace "
                    "\\\"elsewhere\\\"\""),
@@ -280,7 +282,8 @@ static void test_reject_and_ping(void)
     put(p, &reject);
     turn(&f);
     expect_recorded(p, 8, 1);
-    CU_ASSERT_EQUAL(logged(&f, "\"type\":\"reject\",\"id\":\"r\",\"client\":{\"uid\":7},\"status\":"
+    CU_ASSERT_EQUAL(logged(&f, "\"type\":\"reject\",\"id\":\"r\",\"client\":{\"uid\":7,\"vouched\":"
+                               "\"proxy\"},\"status\":"
                                "404,\"code\":\"unknown_endpoint\",\"error\":\"no\""),
                     1);
     put(p, &ping);

@@ -55,6 +55,48 @@ static void test_order(void)
     policy_free(p);
 }
 
+/* Of a client as well as of a rule. */
+static void test_vouched(void)
+{
+    struct policy *p = policy_of("clients = ( { name = \"a\"; uid = 1; vouched = \"kernel\"; },\n"
+                                 "{ name = \"b\"; uid = 2; vouched = \"proxy\"; },\n"
+                                 "{ name = \"c\"; uid = 3; vouched = \"kernel\"; },\n"
+                                 "{ name = \"d\"; uid = 3; } );\n"
+                                 "rules = ( { client = ( \"a\", \"d\" ); },\n"
+                                 "{ client = \"b\"; vouched = \"kernel\"; } );");
+    static const struct {
+        uint32_t uid;
+        bool vouched;
+        enum policy_verdict is;
+    } CASES[] = {{1, true, POLICY_ALLOWED},   {1, false, POLICY_UNKNOWN_CLIENT},
+                 {2, true, POLICY_ALLOWED},   {2, false, POLICY_FORBIDDEN},
+                 {3, true, POLICY_FORBIDDEN}, {3, false, POLICY_ALLOWED}};
+    char text[POLICY_TEXT_MAX];
+
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct client_identity who = {.uid = CASES[i].uid, .vouched = CASES[i].vouched};
+        struct policy_request r = put_area();
+        struct policy_decision d;
+        int client = policy_client(p, &who);
+
+        r.vouched = who.vouched;
+        d = policy_decide(p, client, &r);
+        CU_ASSERT_EQUAL(d.verdict, CASES[i].is);
+        if (who.uid == 2 && !who.vouched) {
+            CU_ASSERT_EQUAL(d.miss, POLICY_MISS_VOUCHED);
+            policy_say_forbidden(text, p, client, &r, &d);
+            CU_ASSERT_PTR_NOT_NULL(strstr(text, "but over the Unix socket"));
+        }
+        if (who.uid == 1 && !who.vouched) {
+            policy_say_unknown(text, p, &who);
+            CU_ASSERT_PTR_NOT_NULL(strstr(text, "only over the Unix socket"));
+        }
+    }
+    policy_say_unknown(text, p, &(struct client_identity){.uid = 9});
+    CU_ASSERT_PTR_NULL(strstr(text, "Unix"));
+    policy_free(p);
+}
+
 /* Without a field the signature is a DELETE's, too. */
 static void test_bare(void)
 {
@@ -133,6 +175,7 @@ static void test_sentences(void)
     r.n_fields = 0;
     d = policy_decide(q, 0, &r);
     CU_ASSERT_EQUAL(d.verdict, POLICY_ALLOWED); /* an absent field is no wrong value */
+    test_vouched();
     test_bare();
     /* The longest of all still fits the wire. */
     memset(path, 'p', sizeof(path));
@@ -143,11 +186,12 @@ static void test_sentences(void)
     policy_say_limit(text, p, 0);
     CU_ASSERT_STRING_EQUAL(text,
                            "client crm is over its limit of 2.5 requests a second (4 at once)");
-    policy_say_unknown(text, &(struct client_identity){.uid = 5});
+    policy_say_unknown(text, NULL, &(struct client_identity){.uid = 5});
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "uid 5"));
-    policy_say_unknown(text, &(struct client_identity){.uid = 5, .token = SLICE_LIT("cpt_hidden")});
+    policy_say_unknown(text, NULL,
+                       &(struct client_identity){.uid = 5, .token = SLICE_LIT("cpt_hidden")});
     CU_ASSERT_PTR_NULL(strstr(text, "hidden"));
-    policy_say_unknown(text, &(struct client_identity){.uid = CLIENT_UID_UNKNOWN});
+    policy_say_unknown(text, NULL, &(struct client_identity){.uid = CLIENT_UID_UNKNOWN});
     CU_ASSERT_PTR_NULL(strstr(text, "4294967295"));
     policy_free(p);
     policy_free(q);

@@ -92,6 +92,15 @@ static void test_errors(void)
         {"clients = (\n{ name = \"a\"; token = \"" HASH_ONE
          "\"; },\n{ name = \"b\"; token = \"" HASH_ONE "\"; } );",
          "is known by the same as"},
+        {"clients = (\n{ name = \"a\"; uid = 1; vouched = \"no\"; } );",
+         ":2: clients[0].vouched: \"no\" is none of \"proxy\", \"kernel\""},
+        {"clients = (\n{ name = \"a\"; certificate = \"x\"; vouched = \"kernel\"; } );",
+         ":2: clients[0].vouched: client \"a\" can't have it and a certificate"},
+        {"clients = (\n{ name = \"a\"; uid = 1; },\n{ name = \"b\"; uid = 1; vouched = "
+         "\"kernel\"; } );",
+         ":3: clients[1].name: client \"b\" is known by the same as"},
+        {A "rules = ( { client = \"a\"; vouched = true; } );",
+         "rules[0].vouched: must be a string"},
         {"rules = ( { client = \"*\"; } );", ":1: rules: there are no `clients`"},
         {A "rules = ();", ":2: rules: must not be empty"},
         {A "rules = ( { methods = \"PUT\"; } );", ":2: rules[0].client: missing"},

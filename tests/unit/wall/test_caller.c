@@ -17,6 +17,7 @@ struct world {
     struct caller *caller;
     char folder[64];
     struct sockaddr_un address;
+    struct unix_users keepers;
     int listener, peer;
     struct buf in;
     size_t heard; /* bytes of `in` that the last message took */
@@ -76,7 +77,9 @@ static void begin(struct world *w, uint64_t timeout_us)
     w->address.sun_family = AF_UNIX;
     (void)snprintf(w->address.sun_path, sizeof(w->address.sun_path), "%s/k", w->folder);
     CU_ASSERT_EQUAL_FATAL(loop_new(&w->loop), 0);
-    CU_ASSERT_EQUAL_FATAL(caller_new(&w->caller, w->loop, w->address.sun_path, timeout_us), 0);
+    CU_ASSERT_EQUAL_FATAL(unix_users_set(&w->keepers, NULL, "nobody"), 0);
+    CU_ASSERT_EQUAL_FATAL(
+        caller_new(&w->caller, w->loop, w->address.sun_path, &w->keepers, timeout_us), 0);
 }
 
 static void keeper_goes(struct world *w)
@@ -139,6 +142,29 @@ static void greet(struct world *w)
     CU_ASSERT_EQUAL(hear(w).type, WIRE_HELLO);
     say(w, &welcome);
     CU_ASSERT_TRUE(caller_state(w->caller)->connected);
+}
+
+/* Whoever listens is asked of the kernel before the first byte goes. */
+static void a_keeper_of_another_user(void)
+{
+    struct world w;
+    char byte;
+
+    begin(&w, 5000000);
+    caller_free(w.caller);
+    CU_ASSERT_EQUAL(unix_users_set(&w.keepers, "4000000000", ""), 0);
+    CU_ASSERT_EQUAL_FATAL(caller_new(&w.caller, w.loop, w.address.sun_path, &w.keepers, 5000000),
+                          0);
+    keeper_listens(&w);
+    for (int i = 0; i < 400 && w.peer < 0; i++) {
+        run(&w, 5000);
+        w.peer = accept4(w.listener, NULL, NULL, SOCK_NONBLOCK);
+    }
+    CU_ASSERT_FATAL(w.peer >= 0);
+    CU_ASSERT_EQUAL(recv(w.peer, &byte, 1, 0), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(caller_state(w.caller)->reason, "not 4000000000"));
+    CU_ASSERT_FALSE(caller_state(w.caller)->connected);
+    finish(&w);
 }
 
 static void what_waits_for_receipts(void)
@@ -353,6 +379,7 @@ static void a_keeper_that_asks_is_no_keeper(void)
 }
 
 static const struct unit_case CASES[] = {
+    {"a keeper of another user", a_keeper_of_another_user},
     {"what waits for receipts", what_waits_for_receipts},
     {"a whole conversation", a_whole_conversation},
     {"the keeper goes and comes back", the_keeper_goes_and_comes_back},

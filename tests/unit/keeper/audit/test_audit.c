@@ -65,7 +65,7 @@ static void test_recovery(void)
     text = log_text("audit-1.jsonl");
     CU_ASSERT_STRING_EQUAL(
         text, "{\"seq\":2," TIME "," START "{\"seq\":3," TIME "," NEW_KEY "{\"seq\":4," TIME
-              ",\"type\":\"intent\",\"id\":\"x\",\"client\":{},"
+              ",\"type\":\"intent\",\"id\":\"x\",\"client\":{\"vouched\":\"proxy\"},"
               "\"fields\":{},\"body_mac\":\"" MAC_TEXT "\",\"key\":\"k\"}\n"
               "{\"seq\":5," TIME "," START "{\"seq\":6," TIME
               ",\"type\":\"recovery\",\"segment\":\"audit-1.jsonl\","

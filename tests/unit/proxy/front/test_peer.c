@@ -363,17 +363,6 @@ static void user_namespaces(void)
     }
 }
 
-static void maps(void)
-{
-    CU_ASSERT(peers_maps_all("         0          0 4294967295\n"));
-    CU_ASSERT_FALSE(peers_maps_all("         0          0 4294967294\n"));
-    CU_ASSERT_FALSE(peers_maps_all("         0       1000          1\n"));
-    CU_ASSERT_FALSE(peers_maps_all("0 0 1\n1 1 4294967294\n"));
-    CU_ASSERT_FALSE(peers_maps_all("0 0 4294967295\n1 1 1\n"));
-    CU_ASSERT_FALSE(peers_maps_all(""));
-    CU_ASSERT_EQUAL(peers_uid(NULL, 65534), 65534);
-}
-
 static const struct unit_case CASES[] = {
     {"tcp", tcp},
     {"tls", tls},
@@ -385,7 +374,6 @@ static const struct unit_case CASES[] = {
     {"without peers", without_peers},
     {"netlink refuses", netlink_refuses},
     {"user namespaces", user_namespaces},
-    {"maps", maps},
 };
 
 UNIT_MAIN("peer", CASES)

@@ -94,6 +94,8 @@ static void test_room(void)
 /* The one that went on least recently is given up, when another has waited a moment. */
 static void test_oldest_first(void)
 {
+    uint64_t began;
+
     setup(1000 * KIB);
     CU_ASSERT(take(0, 400 * KIB));
     run(2000);
@@ -102,9 +104,12 @@ static void test_oldest_first(void)
     CU_ASSERT(take(2, 200 * KIB));
     run(2000);
     CU_ASSERT(take(0, 400 * KIB)); /* goes on */
+    began = loop_now();
     CU_ASSERT(!take(3, 300 * KIB));
     run(UPLOAD_PATIENCE / 2);
-    CU_ASSERT_EQUAL(t.given_up[0] + t.given_up[1] + t.given_up[2], 0);
+    /* Unless the machine was away for longer. */
+    if (loop_now() - began < UPLOAD_PATIENCE)
+        CU_ASSERT_EQUAL(t.given_up[0] + t.given_up[1] + t.given_up[2], 0);
     for (unsigned i = 0; i < 200 && t.went[3] == 0; i++)
         run(10000);
     CU_ASSERT_EQUAL(t.went[3], 1);

@@ -5,8 +5,8 @@
  * loads none of its modules and waits for nobody, and so that a reload inside the sandbox finds the
  * same as a start. Users of a directory service are given by their uid.
  */
-#ifndef CENTION_POLICY_USERS_H
-#define CENTION_POLICY_USERS_H
+#ifndef CENTION_USERS_USERS_H
+#define CENTION_USERS_USERS_H
 
 #include "base/attributes.h"
 

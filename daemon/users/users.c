@@ -1,4 +1,4 @@
-#include "policy/users.h"
+#include "users/users.h"
 
 #include <errno.h>
 #include <grp.h>

@@ -1,5 +1,5 @@
-#include "policy/users.h"
 #include "unit/unit.h"
+#include "users/users.h"
 
 #include <errno.h>
 #include <stdio.h>
