@@ -1,8 +1,12 @@
 """cention-shipd with a NATS cluster: what a host's daemons record is in its stream, line by line."""
+import base64
 import collections
+import itertools
 import json
 import pathlib
+import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -165,3 +169,40 @@ def test_credentials_files(rig, tmp_path, shipd):
             seed = secret.read_text().splitlines()[5].encode()
             assert seed.startswith(b"SU")
             assert seed not in (denied.log + daemon.log).encode() + refused.stderr
+
+
+def nonce_of(user, zero):
+    """A nonce whose signature begins, or does not, with a byte that is 0."""
+    return next(n for n in ("nonce%d" % i for i in itertools.count())
+                if (user.private.sign(n.encode())[0] == 0) == zero)
+
+
+@needs_signatures
+def test_a_signature_that_begins_with_zero(tmp_path):
+    """The library leaves it out; the next connection, with another nonce, is asked for at once."""
+    user = nats_jwt.Operator().user("eve")
+    file = tmp_path / "eve.creds"
+    file.write_text(user.credentials())
+    seen = []
+
+    def server(listening):
+        for nonce in nonce_of(user, True), nonce_of(user, False):
+            with listening.accept()[0] as connection:
+                connection.settimeout(30)
+                connection.sendall(b"INFO %s\r\n" % json.dumps({
+                    "server_id": "s", "version": "2.9.10", "proto": 1, "auth_required": True,
+                    "max_payload": 1048576, "nonce": nonce}).encode())
+                with connection.makefile("rb") as lines:
+                    seen.append((nonce, json.loads(lines.readline()[len(b"CONNECT "):]).get("sig")))
+                    connection.sendall(b"-ERR 'Authorization Violation'\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(30)
+        thread = threading.Thread(target=server, args=(listening,))
+        thread.start()
+        subprocess.run([program("cention-proxyctl"), "audit", "show", "--from",
+                        "nats://127.0.0.1:%d?credentials=%s" % (listening.getsockname()[1], file)],
+                       capture_output=True, timeout=60)
+        thread.join()
+    assert seen[0][1] is None  # else a later library does better, and needs no second try
+    assert base64.urlsafe_b64decode(seen[1][1] + "==") == user.private.sign(seen[1][0].encode())

@@ -78,6 +78,19 @@ static natsStatus link_options(natsOptions *o, const struct js_server *server,
     return s;
 }
 
+/*
+ * libnats (3.4.1) takes a signature whose first byte is 0 for none, and sends a CONNECT without it: one
+ * of 256 connections with a credentials file is refused. The next has another nonce to sign.
+ */
+static natsStatus link_connect(natsConnection **out, natsOptions *o, bool signs)
+{
+    natsStatus s = natsConnection_Connect(out, o);
+
+    for (int i = 0; i < 2 && signs && s == NATS_CONNECTION_AUTH_FAILED; i++)
+        s = natsConnection_Connect(out, o);
+    return s;
+}
+
 int js_link_open(struct js_link *out, const struct js_server *server,
                  const struct js_link_options *options, char why[SHIP_WHY])
 {
@@ -90,7 +103,7 @@ int js_link_open(struct js_link *out, const struct js_server *server,
     if (s == NATS_OK)
         s = link_options(o, server, options);
     if (s == NATS_OK)
-        s = natsConnection_Connect(&out->nc, o);
+        s = link_connect(&out->nc, o, options->credentials != NULL);
     natsOptions_Destroy(o);
     (void)jsOptions_Init(&ask);
     ask.Wait = JS_ASK_MS;
