@@ -113,7 +113,7 @@ struct doc doc_element(const struct doc *at, size_t i)
     return to;
 }
 
-int doc_fail(const struct doc *at, const char *format, ...)
+void doc_say(const struct doc *at, const char *format, ...)
 {
     char text[384];
     va_list args;
@@ -121,7 +121,7 @@ int doc_fail(const struct doc *at, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    return err_set(at->err, -EINVAL, "%s: %s", at->pointer[0] ? at->pointer : "/", text);
+    err_text(at->err, "%s: %s", at->pointer[0] ? at->pointer : "/", text);
 }
 
 bool doc_is(const struct doc *at, enum json_type type)

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+#include <errno.h>
 #include <json-c/json.h>
 
 enum {
@@ -31,8 +32,15 @@ int doc_open(struct doc *out, struct slice json, struct err *err) MUST_CHECK;
 struct doc doc_member(const struct doc *at, const char *key);
 struct doc doc_element(const struct doc *at, size_t i);
 
-/* Fills err with the pointer and the sentence; -EINVAL. */
-int doc_fail(const struct doc *at, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Fills err with the pointer and the sentence. */
+void doc_say(const struct doc *at, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* doc_say(at, format, ...), and gives -EINVAL. */
+#define doc_fail(...)                                                                              \
+    __extension__({                                                                                \
+        doc_say(__VA_ARGS__);                                                                      \
+        -EINVAL;                                                                                   \
+    })
 
 /* True when the value is there and of that type; doc_want fails otherwise: 0 or -EINVAL. */
 bool doc_is(const struct doc *at, enum json_type type);

@@ -9,8 +9,9 @@
 
 enum {
     CHAIN_HASH = 32,
+    CHAIN_HASH_HEX = 2 * CHAIN_HASH,
     /* Every line ends with `,"h":"` 64 digits `"}`. */
-    CHAIN_TAIL = 6 + 2 * CHAIN_HASH + 2,
+    CHAIN_TAIL = 6 + CHAIN_HASH_HEX + 2,
 };
 
 struct chain_hash {

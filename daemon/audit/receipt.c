@@ -12,14 +12,14 @@ bool receipt_name(struct slice name)
 
 int receipt_write(struct buf *out, const struct receipt *r)
 {
-    char log[2 * SEAL_KEY + 1], hash[2 * CHAIN_HASH + 1];
+    char log[SEAL_KEY_HEX + 1], hash[CHAIN_HASH_HEX + 1];
 
     hex_put(log, r->log.bytes, SEAL_KEY);
     hex_put(hash, r->hash.bytes, CHAIN_HASH);
     return buf_printf(out,
                       "{\"sink\":\"%s\",\"log\":\"%.*s\",\"epoch\":%" PRIu64 ",\"seq\":%" PRIu64
                       ",\"hash\":\"%.*s\",\"time\":\"%.*s\"}\n",
-                      r->sink, 2 * SEAL_KEY, log, r->epoch, r->seq, 2 * CHAIN_HASH, hash, SEAL_TIME,
+                      r->sink, SEAL_KEY_HEX, log, r->epoch, r->seq, CHAIN_HASH_HEX, hash, SEAL_TIME,
                       r->time);
 }
 

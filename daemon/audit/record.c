@@ -221,7 +221,7 @@ int record_close(struct buf *out, const struct chain_hash *hash)
     char tail[CHAIN_TAIL + 1] = ",\"h\":\"";
 
     hex_put(tail + 6, hash->bytes, CHAIN_HASH);
-    memcpy(tail + 6 + 2 * CHAIN_HASH, "\"}\n", 3);
+    memcpy(tail + 6 + CHAIN_HASH_HEX, "\"}\n", 3);
     return buf_append(out, tail, sizeof(tail));
 }
 

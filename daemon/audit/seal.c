@@ -84,7 +84,7 @@ enum {
 
 void identity_text(char out[IDENTITY_TEXT], const struct seal_key *key)
 {
-    char digits[2 * SEAL_KEY];
+    char digits[SEAL_KEY_HEX];
     size_t n = 0;
 
     hex_put(digits, key->bytes, SEAL_KEY);
@@ -98,7 +98,7 @@ void identity_text(char out[IDENTITY_TEXT], const struct seal_key *key)
 
 bool identity_read(struct seal_key *out, const char *text)
 {
-    char digits[2 * SEAL_KEY];
+    char digits[SEAL_KEY_HEX];
     size_t n = 0;
 
     for (; *text; text++) {

@@ -11,7 +11,8 @@
 #include <stdint.h>
 
 enum {
-    SEAL_KEY = 32,       /* bytes of a public key */
+    SEAL_KEY = 32, /* bytes of a public key */
+    SEAL_KEY_HEX = 2 * SEAL_KEY,
     SEAL_SIGNATURE = 64, /* bytes */
     SEAL_TIME = 27,      /* bytes of a time, as in a record */
     SEAL_MESSAGE_MAX = 256,
@@ -44,7 +45,7 @@ bool seal_verify(const struct seal_verifier *verifier, const struct seal *seal,
                  const unsigned char signature[SEAL_SIGNATURE]) MUST_CHECK;
 
 enum {
-    IDENTITY_TEXT = 2 * SEAL_KEY + 7 + 1, /* bytes, terminator included */
+    IDENTITY_TEXT = SEAL_KEY_HEX + 7 + 1, /* bytes, terminator included */
 };
 
 void identity_text(char out[IDENTITY_TEXT], const struct seal_key *key);

@@ -63,7 +63,7 @@ int buf_grow(struct buf *b, size_t n)
     data = malloc(cap);
     if (!data)
         return -ENOMEM;
-    if (len)
+    if (b->data)
         memcpy(data, b->data + b->head, len);
     buf_release(b);
     b->data = data;

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int err_set(struct err *err, int code, const char *format, ...)
+void err_text(struct err *err, const char *format, ...)
 {
     va_list args;
 
@@ -14,5 +14,4 @@ int err_set(struct err *err, int code, const char *format, ...)
     for (char *p = err->text; *p; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
             *p = '?';
-    return code;
 }

@@ -17,7 +17,18 @@ struct err {
 
 #define ERR_INIT ((struct err){{0}})
 
-/* Sets the text (cut to fit) and returns `code`, so that a caller can `return err_set(...)`. */
-int err_set(struct err *err, int code, const char *format, ...) PRINTF_LIKE(3, 4);
+/* Sets the text, cut to fit. */
+void err_text(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/*
+ * err_text, and gives `code`, so that a caller can `return err_set(...)`. A macro, so that
+ * compilers and analysers see which code it is.
+ */
+#define err_set(err, code, ...)                                                                    \
+    __extension__({                                                                                \
+        int err_code_ = (code);                                                                    \
+        err_text((err), __VA_ARGS__);                                                              \
+        err_code_;                                                                                 \
+    })
 
 #endif

@@ -10,6 +10,7 @@
 
 enum {
     STEP = 4,
+    STEP_HEX = 2 * STEP,
 };
 
 /* The digits of four bytes; in memory's order, as they were. */
@@ -37,9 +38,9 @@ static void step(char *out, const unsigned char *in)
 void hex_put(char *out, const unsigned char *in, size_t n)
 {
     unsigned char last[STEP] = {0};
-    char digits[2 * STEP];
+    char digits[STEP_HEX];
 
-    for (; n >= STEP; in += STEP, out += 2 * STEP, n -= STEP)
+    for (; n >= STEP; in += STEP, out += STEP_HEX, n -= STEP)
         step(out, in);
     if (n == 0)
         return;

@@ -206,11 +206,12 @@ static void describe(config_setting_t *node, char *out, size_t room)
         (void)snprintf(out + len, room - len, "[%d]", config_setting_index(node));
 }
 
-PRINTF_LIKE(5, 0)
-static int fail_at(struct settings_node group, config_setting_t *at, const char *name,
-                   struct err *err, const char *format, va_list args)
+void settings_say(struct settings_node group, const char *name, struct err *err, const char *format,
+                  ...)
 {
+    config_setting_t *at = member(group, name);
     char where[192] = "", text[400];
+    va_list args;
     size_t len;
 
     if (at) {
@@ -221,25 +222,16 @@ static int fail_at(struct settings_node group, config_setting_t *at, const char 
         len = strlen(where);
         (void)snprintf(where + len, sizeof(where) - len, "%s%s", len ? "." : "", name);
     }
+    va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
     at = at ? at : group.node;
     /* The root group has no line of its own. */
     if (at && config_setting_parent(at))
-        return err_set(err, -EINVAL, "%s:%u: %s: %s", group.file->shown,
-                       config_setting_source_line(at), where, text);
-    return err_set(err, -EINVAL, "%s: %s: %s", group.file->shown, where, text);
-}
-
-int settings_fail(struct settings_node group, const char *name, struct err *err, const char *format,
-                  ...)
-{
-    va_list args;
-    int r;
-
-    va_start(args, format);
-    r = fail_at(group, member(group, name), name, err, format, args);
-    va_end(args);
-    return r;
+        err_text(err, "%s:%u: %s: %s", group.file->shown, config_setting_source_line(at), where,
+                 text);
+    else
+        err_text(err, "%s: %s: %s", group.file->shown, where, text);
 }
 
 bool settings_is_string(struct settings_node group, const char *name)

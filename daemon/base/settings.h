@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -98,8 +99,16 @@ unsigned settings_line(struct settings_node node); /* where it stands in the fil
 int settings_known(struct settings_node group, const char *const *known,
                    struct err *err) MUST_CHECK;
 
-/* Fills err with "FILE:LINE: NAME: " and the message, for checks of the caller's own. -EINVAL. */
-int settings_fail(struct settings_node group, const char *name, struct err *err, const char *format,
+/* Fills err with "FILE:LINE: NAME: " and the message. */
+void settings_say(struct settings_node group, const char *name, struct err *err, const char *format,
                   ...) PRINTF_LIKE(4, 5);
+
+/* settings_say(group, name, err, format, ...), and gives -EINVAL: for checks of the caller's own.
+ */
+#define settings_fail(...)                                                                         \
+    __extension__({                                                                                \
+        settings_say(__VA_ARGS__);                                                                 \
+        -EINVAL;                                                                                   \
+    })
 
 #endif

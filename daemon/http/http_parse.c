@@ -318,7 +318,7 @@ static enum http_result read_framing(struct http_head *head, const char **why)
 
 static bool host_ok(struct slice host)
 {
-    struct slice name = host, port = SLICE_NULL;
+    struct slice name = host, port;
     const char *end;
 
     if (host.data[0] == '[') {

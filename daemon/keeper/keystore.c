@@ -127,7 +127,7 @@ static int read_keys(struct settings_node root, struct keystore_key *keys, unsig
                      struct err *err)
 {
     static const char *const KNOWN[] = {"keys", NULL};
-    struct settings_node list;
+    struct settings_node list = {0};
     int r = settings_known(root, KNOWN, err);
 
     if (r == 0)

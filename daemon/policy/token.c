@@ -19,11 +19,11 @@ _Static_assert((int)TOKEN_HASH == SHA256_DIGEST_LENGTH, "the hash is SHA-256");
 
 bool token_hash_read(struct token_hash *out, const char *text)
 {
-    const char *salt = text + strlen(PREFIX), *hash = salt + 2 * TOKEN_SALT + 1;
+    const char *salt = text + strlen(PREFIX), *hash = salt + TOKEN_SALT_HEX + 1;
 
     return strlen(text) == TOKEN_HASH_TEXT && strncmp(text, PREFIX, strlen(PREFIX)) == 0 &&
-           hash[-1] == ':' && hex_get(out->salt, TOKEN_SALT, slice_of(salt, 2 * TOKEN_SALT)) &&
-           hex_get(out->hash, TOKEN_HASH, slice_of(hash, 2 * TOKEN_HASH));
+           hash[-1] == ':' && hex_get(out->salt, TOKEN_SALT, slice_of(salt, TOKEN_SALT_HEX)) &&
+           hex_get(out->hash, TOKEN_HASH, slice_of(hash, TOKEN_HASH_HEX));
 }
 
 void token_hash_text(char out[TOKEN_HASH_TEXT + 1], const struct token_hash *hash)
@@ -32,7 +32,7 @@ void token_hash_text(char out[TOKEN_HASH_TEXT + 1], const struct token_hash *has
 
     memcpy(out, PREFIX, strlen(PREFIX));
     hex_put(p, hash->salt, TOKEN_SALT);
-    p += 2 * TOKEN_SALT;
+    p += TOKEN_SALT_HEX;
     *p++ = ':';
     hex_put(p, hash->hash, TOKEN_HASH);
     out[TOKEN_HASH_TEXT] = '\0';

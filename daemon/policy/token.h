@@ -11,9 +11,11 @@
 enum {
     TOKEN_SALT = 16, /* bytes */
     TOKEN_HASH = 32,
+    TOKEN_SALT_HEX = 2 * TOKEN_SALT,
+    TOKEN_HASH_HEX = 2 * TOKEN_HASH,
     TOKEN_MAX = 256,     /* bytes; a longer one is nobody's */
     TOKEN_TEXT = 4 + 43, /* "cpt_" and base64url (RFC 4648, 5) of 32 bytes, without padding */
-    TOKEN_HASH_TEXT = 7 + 2 * TOKEN_SALT + 1 + 2 * TOKEN_HASH, /* bytes, without a terminator */
+    TOKEN_HASH_TEXT = 7 + TOKEN_SALT_HEX + 1 + TOKEN_HASH_HEX, /* bytes, without a terminator */
 };
 
 struct token_hash {

@@ -61,7 +61,7 @@ static void set_defaults(struct proxy_conf *c)
                      .max_connections = 64,
                      .queue = 1024,
                      .http2 = true,
-                     .head_bytes = 64 * 1024},
+                     .head_bytes = 65536},
         .limits = {.header_bytes = 16384,
                    .body_bytes = 1048576,
                    .header_timeout_us = 10 * S,
@@ -69,7 +69,7 @@ static void set_defaults(struct proxy_conf *c)
                    .idle_timeout_us = 60 * S,
                    .write_timeout_us = 30 * S},
         .connections = 1024,
-        .memory = 128 * 1024 * 1024,
+        .memory = (size_t)128 * 1024 * 1024,
         .drain_timeout_us = 30 * S,
         .workers = 1,
         .log_level = LOG_LEVEL_INFO,
@@ -162,7 +162,7 @@ static int read_listener(struct settings_node g, const char *name, struct listen
 
 static int read_listeners(struct proxy_conf *c, struct settings_node root, struct err *err)
 {
-    struct settings_node list, admin;
+    struct settings_node list, admin = {0};
     unsigned n;
     int r = settings_list(root, "listen", &list, &n, err);
 
@@ -262,7 +262,7 @@ static int read_limits(struct proxy_conf *c, struct settings_node root, struct e
     int r = settings_group(root, "limits", &g, err);
 
     if (r < 0 || (r = settings_known(g, LIMITS, err)) < 0 ||
-        (r = read_size(g, "header_bytes", 256, 1024 * 1024, &l->header_bytes, err)) < 0 ||
+        (r = read_size(g, "header_bytes", 256, INT64_C(1024) * 1024, &l->header_bytes, err)) < 0 ||
         (r = read_size(g, "body_bytes", 1, REQUEST_BODY_MAX, &l->body_bytes, err)) < 0 ||
         (r = settings_seconds(g, "header_timeout", 10 * MS, 3600 * S, &l->header_timeout_us, err)) <
             0 ||
@@ -276,7 +276,7 @@ static int read_limits(struct proxy_conf *c, struct settings_node root, struct e
         return r;
     r = read_unsigned(g, "connections", 1, 100000, &c->connections, err);
     if (r == 0)
-        r = read_size(g, "memory", 1024 * 1024, SIZE_MAX / 2, &c->memory, err);
+        r = read_size(g, "memory", INT64_C(1024) * 1024, SIZE_MAX / 2, &c->memory, err);
     if (r == 0 && c->memory < 2 * l->body_bytes)
         r = settings_fail(g, "memory", err, "must be at least twice body_bytes");
     return r;

@@ -38,6 +38,7 @@ static int look_in(struct newest *out, int fd)
     int r = fstat(fd, &st) < 0 ? -errno : -ENOENT;
 
     for (bool all = false; r == -ENOENT && !all; want *= 2) {
+        char *text;
         ssize_t n;
 
         size = (uint64_t)st.st_size < want ? (size_t)st.st_size : want;
@@ -45,15 +46,16 @@ static int look_in(struct newest *out, int fd)
         buf_reset(&in, 0);
         if (buf_reserve(&in, size + 1) < 0)
             break;
+        text = buf_space(&in);
         /* A newline before the first line, so that it is seen as one. */
-        buf_space(&in)[0] = '\n';
-        n = pread(fd, buf_space(&in) + 1, size, st.st_size - (off_t)size);
+        text[0] = '\n';
+        n = pread(fd, text + 1, size, st.st_size - (off_t)size);
         if (n < 0)
             r = -errno;
         else if (size == (uint64_t)st.st_size)
-            r = last_line(out, buf_space(&in), (size_t)n + 1);
+            r = last_line(out, text, (size_t)n + 1);
         else
-            r = last_line(out, buf_space(&in) + 1, (size_t)n);
+            r = last_line(out, text + 1, (size_t)n);
     }
     buf_deinit(&in);
     return r;

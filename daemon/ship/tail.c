@@ -346,7 +346,7 @@ static int find_next(struct tail *t, bool surely, uint64_t *next)
 /* The segment is complete, and all of it has been read. */
 static int move_on(struct tail *t)
 {
-    struct record_segment header;
+    struct record_segment header = {0};
     struct line line;
     uint64_t next = t->next;
     bool gap;

@@ -70,7 +70,7 @@ static bool has_name(socklen_t len)
  */
 bool unix_peer_is_accepted(int fd)
 {
-    struct sockaddr_un address;
+    struct sockaddr_un address = {0};
     struct pollfd ends = {.fd = fd};
     socklen_t len = sizeof(address);
     int kind = 0;

@@ -53,7 +53,7 @@ static int next_group(struct entries *e, struct group *out)
 int users_uid(const char *passwd, const char *name, uint32_t *out)
 {
     struct entries e;
-    struct passwd user;
+    struct passwd user = {0};
     int r = entries_open(&e, passwd);
 
     while (r == 0 && (r = next_user(&e, &user)) == 1) {
@@ -94,7 +94,7 @@ static bool named_in(const struct group *group, const char *user)
 static int add_members(struct members *m, const char *passwd, const struct group *group)
 {
     struct entries e;
-    struct passwd user;
+    struct passwd user = {0};
     int r = entries_open(&e, passwd);
 
     while (r == 0 && (r = next_user(&e, &user)) == 1)

@@ -52,7 +52,7 @@ static void drive_record(struct drive *d, uint64_t seq, struct buf *out)
 {
     size_t before = buf_len(out);
     int filler = d->longer == 0 || d->longer == seq ? d->bytes : 0;
-    char hash[2 * CHAIN_HASH];
+    char hash[CHAIN_HASH_HEX];
     struct slice covered;
 
     if (buf_printf(out,
@@ -70,7 +70,7 @@ static void drive_record(struct drive *d, uint64_t seq, struct buf *out)
     if (chain_hash(d->chain, &d->hashes[seq - 1], covered, &d->hashes[seq]) < 0)
         die("record", "no hash");
     hex_put(hash, d->hashes[seq].bytes, CHAIN_HASH);
-    if (buf_printf(out, ",\"h\":\"%.*s\"}", 2 * CHAIN_HASH, hash) < 0)
+    if (buf_printf(out, ",\"h\":\"%.*s\"}", CHAIN_HASH_HEX, hash) < 0)
         die("record", "no memory");
 }
 
@@ -297,11 +297,11 @@ static int read_record(void *arg, const struct archive_record *record)
 
 static int read_log(void *arg, const struct archive_log *log)
 {
-    char digits[2 * SEAL_KEY];
+    char digits[SEAL_KEY_HEX];
 
     (void)arg;
     hex_put(digits, log->log.bytes, SEAL_KEY);
-    (void)printf("log %.*s %s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", 2 * SEAL_KEY, digits,
+    (void)printf("log %.*s %s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", SEAL_KEY_HEX, digits,
                  log->host, log->records, log->first, log->last);
     return 0;
 }

@@ -42,7 +42,7 @@ struct drive {
 
 static const char *digits(const struct chain_hash *hash)
 {
-    static char text[2][2 * CHAIN_HASH + 1];
+    static char text[2][CHAIN_HASH_HEX + 1];
     static unsigned turn;
 
     turn ^= 1;

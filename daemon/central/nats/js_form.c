@@ -40,7 +40,7 @@ bool js_stream_read(const char *prefix, const char *name, struct seal_key *log)
 static void form_subject(char out[JS_SUBJECT], const char *before, const struct seal_key *log,
                          size_t bytes)
 {
-    char digits[2 * SEAL_KEY];
+    char digits[SEAL_KEY_HEX];
 
     hex_put(digits, log->bytes, bytes);
     (void)snprintf(out, JS_SUBJECT, "%s%.*s", before, (int)(2 * bytes), digits);
@@ -65,20 +65,20 @@ void js_reply_prefix(char out[JS_SUBJECT], const struct seal_key *log)
 
 void js_id_write(char out[JS_ID], const struct seal_key *log, const struct ship_place *place)
 {
-    char digits[2 * SEAL_KEY], hash[2 * CHAIN_HASH];
+    char digits[SEAL_KEY_HEX], hash[CHAIN_HASH_HEX];
 
     hex_put(digits, log->bytes, SEAL_KEY);
     hex_put(hash, place->hash.bytes, CHAIN_HASH);
-    (void)snprintf(out, JS_ID, "%.*s/%" PRIu64 "/%" PRIu64 "/%.*s", 2 * SEAL_KEY, digits,
-                   place->epoch, place->seq, 2 * CHAIN_HASH, hash);
+    (void)snprintf(out, JS_ID, "%.*s/%" PRIu64 "/%" PRIu64 "/%.*s", SEAL_KEY_HEX, digits,
+                   place->epoch, place->seq, CHAIN_HASH_HEX, hash);
 }
 
 bool js_id_read(const char *id, struct seal_key *log, struct ship_place *place)
 {
     struct slice s = slice_str(id);
 
-    return s.len > 2 * SEAL_KEY && hex_get(log->bytes, SEAL_KEY, slice_cut(s, 2 * SEAL_KEY)) &&
-           (s = slice_of(s.data + 2 * SEAL_KEY, s.len - 2 * SEAL_KEY),
+    return s.len > SEAL_KEY_HEX && hex_get(log->bytes, SEAL_KEY, slice_cut(s, SEAL_KEY_HEX)) &&
+           (s = slice_of(s.data + SEAL_KEY_HEX, s.len - SEAL_KEY_HEX),
             parse_literal(&s, SLICE_LIT("/"))) &&
            parse_number(&s, &place->epoch) && parse_literal(&s, SLICE_LIT("/")) &&
            parse_number(&s, &place->seq) && parse_literal(&s, SLICE_LIT("/")) &&
@@ -108,13 +108,13 @@ void js_host_write(char out[JS_HOST], const char *host)
 void js_alarm_subject(char out[JS_SUBJECT], const struct seal_key *log,
                       const struct ship_alarm *alarm)
 {
-    char digits[2 * SEAL_KEY], here[SHORT], there[SHORT];
+    char digits[SEAL_KEY_HEX], here[SHORT], there[SHORT];
 
     hex_put(digits, log->bytes, SEAL_KEY);
     hex_put(here, alarm->here.hash.bytes, SHORT / 2);
     hex_put(there, alarm->there.hash.bytes, SHORT / 2);
     (void)snprintf(out, JS_SUBJECT, JS_ALARM "%.*s.%s.%" PRIu64 "-%.*s.%" PRIu64 "-%.*s",
-                   2 * SEAL_KEY, digits, ship_alarm_name(alarm->kind), alarm->here.seq, SHORT, here,
+                   SEAL_KEY_HEX, digits, ship_alarm_name(alarm->kind), alarm->here.seq, SHORT, here,
                    alarm->there.seq, SHORT, there);
 }
 
@@ -122,15 +122,15 @@ bool js_alarm_subject_read(const char *subject, struct seal_key *log)
 {
     struct slice s = slice_str(subject);
 
-    return parse_literal(&s, SLICE_LIT(JS_ALARM)) && s.len >= 2 * SEAL_KEY &&
-           hex_get(log->bytes, SEAL_KEY, slice_cut(s, 2 * SEAL_KEY)) &&
-           (s.len == 2 * SEAL_KEY || s.data[2 * SEAL_KEY] == '.');
+    return parse_literal(&s, SLICE_LIT(JS_ALARM)) && s.len >= SEAL_KEY_HEX &&
+           hex_get(log->bytes, SEAL_KEY, slice_cut(s, SEAL_KEY_HEX)) &&
+           (s.len == SEAL_KEY_HEX || s.data[SEAL_KEY_HEX] == '.');
 }
 
 int js_alarm_write(struct buf *out, const struct seal_key *log, const char *host,
                    const struct ship_alarm *alarm)
 {
-    char digits[2 * SEAL_KEY], here[2 * CHAIN_HASH], there[2 * CHAIN_HASH];
+    char digits[SEAL_KEY_HEX], here[CHAIN_HASH_HEX], there[CHAIN_HASH_HEX];
     char name[JS_HOST], why[SHIP_WHY];
 
     hex_put(digits, log->bytes, SEAL_KEY);
@@ -142,9 +142,9 @@ int js_alarm_write(struct buf *out, const struct seal_key *log, const char *host
                       "{\"log\":\"%.*s\",\"host\":\"%s\",\"kind\":\"%s\",\"here_epoch\":%" PRIu64
                       ",\"here_seq\":%" PRIu64 ",\"here_hash\":\"%.*s\",\"there_epoch\":%" PRIu64
                       ",\"there_seq\":%" PRIu64 ",\"there_hash\":\"%.*s\",\"why\":\"%s\"}",
-                      2 * SEAL_KEY, digits, name, ship_alarm_name(alarm->kind), alarm->here.epoch,
-                      alarm->here.seq, 2 * CHAIN_HASH, here, alarm->there.epoch, alarm->there.seq,
-                      2 * CHAIN_HASH, there, why);
+                      SEAL_KEY_HEX, digits, name, ship_alarm_name(alarm->kind), alarm->here.epoch,
+                      alarm->here.seq, CHAIN_HASH_HEX, here, alarm->there.epoch, alarm->there.seq,
+                      CHAIN_HASH_HEX, there, why);
 }
 
 /* Text that another may have written: one line of printable ASCII that fits. */

@@ -24,7 +24,7 @@ enum {
     JS_PREFIX_MAX = 64,
     JS_STREAM = JS_PREFIX_MAX + 1 + 16 + 1, /* with the terminator, as all below */
     JS_SUBJECT = 256,
-    JS_ID = 2 * SEAL_KEY + 1 + 20 + 1 + 20 + 1 + 2 * CHAIN_HASH + 1,
+    JS_ID = SEAL_KEY_HEX + 1 + 20 + 1 + 20 + 1 + CHAIN_HASH_HEX + 1,
     JS_HOST = 256,
     JS_ALARM_MAX = 2048, /* bytes of an alarm's text */
 };

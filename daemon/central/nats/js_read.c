@@ -145,7 +145,7 @@ static int js_archive_log(struct js_archive *c, const char *stream, struct archi
                           char host[JS_HOST], struct err *err)
 {
     jsStreamInfo *info = NULL;
-    jsStreamState state;
+    jsStreamState state = {0};
     jsErrCode code = 0;
     char other[JS_HOST];
     natsStatus s = js_GetStreamInfo(&info, c->link.js, stream, NULL, &code);
@@ -354,7 +354,7 @@ static int js_archive_records(struct archive *archive, const struct seal_key *lo
                                  .first = first,
                                  .record = each,
                                  .arg = arg};
-    jsStreamState state;
+    jsStreamState state = {0};
     uint64_t start = 0;
     int r;
 
@@ -411,7 +411,7 @@ static int js_archive_alarms(struct archive *archive,
                                  .each = js_reading_alarm,
                                  .alarm = each,
                                  .arg = arg};
-    jsStreamState state;
+    jsStreamState state = {0};
     int r;
 
     js_alarm_stream_name(stream, js_archive_prefix(c));

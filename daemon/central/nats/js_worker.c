@@ -246,9 +246,9 @@ static void worker_wait(struct js_worker *w, unsigned ms)
 
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ms / 1000;
-    until.tv_nsec += (long)(ms % 1000) * 1000 * 1000;
-    if (until.tv_nsec >= 1000 * 1000 * 1000) {
-        until.tv_nsec -= 1000 * 1000 * 1000;
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
         until.tv_sec++;
     }
     (void)pthread_cond_timedwait(&w->changed, &w->lock, &until);

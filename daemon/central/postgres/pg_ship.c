@@ -9,7 +9,7 @@
 enum {
     KEEP = 2 * 1024 * 1024, /* bytes that an empty buffer may go on holding */
     ALARM_PARAMS = 10,
-    HASH_BYTES = 2 + 2 * CHAIN_HASH, /* as text */
+    HASH_BYTES = 2 + CHAIN_HASH_HEX, /* as text */
 };
 
 const char PG_HEAD_QUERY[] = "SELECT epoch, seq, hash FROM cention_audit.head($1)";

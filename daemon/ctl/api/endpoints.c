@@ -54,10 +54,10 @@ static void print_fields(const struct schema *body)
 static void put_json(const char *text)
 {
     char encoded[6 * 256];
-    struct slice s = slice_cut(slice_str(text), 256);
+    size_t n = json_encode(encoded, slice_cut(slice_str(text), 256));
 
     (void)putchar('"');
-    (void)fwrite(encoded, 1, json_encode(encoded, s), stdout);
+    (void)fwrite(encoded, 1, n, stdout);
     (void)putchar('"');
 }
 

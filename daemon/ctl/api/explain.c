@@ -217,7 +217,7 @@ static int work_out(struct explain *e)
 static int load_description(struct explain *e)
 {
     struct err err = ERR_INIT;
-    char place[PATH_MAX];
+    char place[PATH_MAX] = "";
 
     if (e->unchecked)
         return CTL_DONE;

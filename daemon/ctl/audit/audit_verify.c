@@ -228,7 +228,7 @@ static int print_end(const struct verify *v)
             "The log is whole: it ends with the checkpoint that the head was taken from.\n");
         return CTL_DONE;
     }
-    if (v->head_seen) {
+    if (v->head && v->head_seen) {
         (void)printf("Proved to be whole up to seq %" PRIu64
                      " by the head. Of what followed, seq %" PRIu64 " to %" PRIu64
                      " are sound, but\nnothing proves that none were cut off after "

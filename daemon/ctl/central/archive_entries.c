@@ -8,7 +8,7 @@
 
 bool archive_entry_matches(const struct seal_key *log, struct slice digits)
 {
-    char all[2 * SEAL_KEY];
+    char all[SEAL_KEY_HEX];
     size_t n = 0;
 
     hex_put(all, log->bytes, SEAL_KEY);

@@ -35,7 +35,7 @@ static size_t scheme_length(const char *url)
 {
     size_t n = strspn(url, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
 
-    return url[n] == ':' && n <= 32 ? n : 0;
+    return n <= 32 && url[n] == ':' ? n : 0;
 }
 
 int archive_open(struct archive **out, const char *url, struct err *err)

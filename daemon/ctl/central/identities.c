@@ -172,7 +172,7 @@ static int lacks_newline(int fd)
 static int append_line(const char *path, const struct identity *one, struct err *err)
 {
     struct buf line = BUF_INIT(4096);
-    char log[IDENTITY_TEXT], hash[2 * CHAIN_HASH + 1] = {0};
+    char log[IDENTITY_TEXT], hash[CHAIN_HASH_HEX + 1] = {0};
     int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644), r;
 
     if (fd < 0)

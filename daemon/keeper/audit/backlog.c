@@ -83,7 +83,7 @@ static void note_moment(struct backlog *b, uint64_t seq)
         return;
     if (b->n_moments == BACKLOG_MOMENTS) {
         b->n_moments = BACKLOG_MOMENTS / 2;
-        for (unsigned i = 1; i < b->n_moments; i++)
+        for (size_t i = 1; i < b->n_moments; i++)
             b->moments[i] = b->moments[2 * i];
     }
     b->moments[b->n_moments++] = (struct backlog_moment){seq, loop_now()};

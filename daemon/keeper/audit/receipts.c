@@ -74,7 +74,8 @@ void receipts_init(struct receipts *r, const struct receipts_paths *paths)
         struct slice name = name_of(paths->list[i]);
 
         one->path = paths->list[i];
-        memcpy(one->name, name.data, name.len);
+        if (name.len)
+            memcpy(one->name, name.data, name.len);
     }
 }
 

@@ -291,7 +291,7 @@ static int sock_diag_try(struct sock_diag *d)
     union ip a = {.in = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}}};
     socklen_t len = sizeof(a);
     struct sock_diag_pair pair = {.ours = mapped(0)};
-    struct inet_diag_msg m;
+    struct inet_diag_msg m = {0};
     int r, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0)

@@ -190,7 +190,8 @@ static void answer_head(struct h2_session *s, struct h2_stream *stream, bool end
     struct http_head head;
     const char *at = buf_slice(&s->text).data, *why = NULL;
 
-    head.method = head.target = SLICE_NULL;
+    head.method = SLICE_NULL;
+    head.target = SLICE_NULL;
     head.status = s->status;
     head.reason = http_reason(s->status);
     head.expect_continue = false;

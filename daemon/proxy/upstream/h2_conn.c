@@ -340,7 +340,7 @@ static bool on_more(void *arg)
         return false;
     }
     call->h2_conn = m;
-    call->body = BUF_INIT(2 * H2_STREAM_WINDOW);
+    call->body = BUF_INIT((size_t)2 * H2_STREAM_WINDOW);
     call->deadline = loop_time(m->loop) + m->limits.response_timeout_us;
     call_ring_add(call->paused ? &m->paused : &m->waiting, call);
     m->n_calls++;

@@ -7,7 +7,7 @@ static void test_hash(void)
 {
     struct chain *chain = NULL;
     struct chain_hash hash = {{0}};
-    char text[2 * CHAIN_HASH];
+    char text[CHAIN_HASH_HEX];
 
     CU_ASSERT_EQUAL_FATAL(chain_new(&chain), 0);
     CU_ASSERT_EQUAL(chain_hash(chain, &hash, SLICE_LIT("{\"seq\":1"), &hash), 0);
