@@ -79,8 +79,8 @@ static natsStatus link_options(natsOptions *o, const struct js_server *server,
 }
 
 /*
- * libnats (3.4.1) takes a signature whose first byte is 0 for none, and sends CONNECT without it: one
- * of 256 connections with a credentials file is refused. The next has another nonce to sign.
+ * libnats (3.4.1) takes a signature whose first byte is 0 for none, and sends CONNECT without it:
+ * one of 256 connections with a credentials file is refused. The next has another nonce to sign.
  */
 static natsStatus link_connect(natsConnection **out, natsOptions *o, bool signs)
 {

@@ -73,26 +73,30 @@ static void test_intent(void)
     struct buf b = BUF_INIT(65536);
 
     expect(&b, record_intent(&b, &HEAD, &sign, &REDACTION, SLICE_LIT("xyz")),
-           HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{\"name\":\"crm\",\"uid\":1000,\"user\":"
-                     "\"eva\",\"pid\":42,\"exe\":\"/usr/bin/curl\",\"via\":\"unix\",\"address\":"
-                     "\"/run/x.sock\",\"unit\":\"crm.service\",\"certificate\":\"site-1\",\"vouched\":\"kernel\"},"
-                     "\"method\":\"PUT\",\"workspace\":\"space\",\"path\":"
-                     "\"/v1/org/1\",\"fields\":{\"active\":\"true\",\"name\":"
-                     "\"G\xc3\xb6teborg \\\"1\\\"\\\\\\u000a\\u007f\xf0\x9f\x98\x80\"}," BODY_MAC
-                     ",\"key\":"
-                     "\"xyz\"}");
+           HEAD_TEXT
+           "\"intent\",\"id\":\"a-1\",\"client\":{\"name\":\"crm\",\"uid\":1000,\"user\":"
+           "\"eva\",\"pid\":42,\"exe\":\"/usr/bin/curl\",\"via\":\"unix\",\"address\":"
+           "\"/run/"
+           "x.sock\",\"unit\":\"crm.service\",\"certificate\":\"site-1\",\"vouched\":\"kernel\"},"
+           "\"method\":\"PUT\",\"workspace\":\"space\",\"path\":"
+           "\"/v1/org/1\",\"fields\":{\"active\":\"true\",\"name\":"
+           "\"G\xc3\xb6teborg \\\"1\\\"\\\\\\u000a\\u007f\xf0\x9f\x98\x80\"}," BODY_MAC ",\"key\":"
+           "\"xyz\"}");
     sign.client = nobody();
     sign.client.uid = 0;
     sign.n_fields = 0;
-    expect(&b, record_intent(&b, &HEAD, &sign, &REDACTION, SLICE_LIT("xyz")),
-           HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{\"uid\":0,\"vouched\":\"proxy\"},\"method\":\"PUT\","
-                     "\"workspace\":\"space\",\"path\":\"/v1/org/1\",\"fields\":{}," BODY_MAC
-                     ",\"key\":\"xyz\"}");
+    expect(
+        &b, record_intent(&b, &HEAD, &sign, &REDACTION, SLICE_LIT("xyz")),
+        HEAD_TEXT
+        "\"intent\",\"id\":\"a-1\",\"client\":{\"uid\":0,\"vouched\":\"proxy\"},\"method\":\"PUT\","
+        "\"workspace\":\"space\",\"path\":\"/v1/org/1\",\"fields\":{}," BODY_MAC
+        ",\"key\":\"xyz\"}");
     sign.client = nobody();
     fields[0] = (struct request_field){SLICE_LIT(""), SLICE_LIT(""), REQUEST_STRING};
     sign.n_fields = 1;
     expect(&b, record_intent(&b, &HEAD, &sign, &REDACTION, SLICE_LIT("xyz")),
-           HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{\"vouched\":\"proxy\"},\"method\":\"PUT\",\"workspace\":"
+           HEAD_TEXT "\"intent\",\"id\":\"a-1\",\"client\":{\"vouched\":\"proxy\"},\"method\":"
+                     "\"PUT\",\"workspace\":"
                      "\"space\",\"path\":\"/v1/org/1\",\"fields\":{\"\":\"\"}," BODY_MAC
                      ",\"key\":\"xyz\"}");
 }
@@ -143,8 +147,10 @@ static void test_reject(void)
     struct reject_request x = {.client = nobody(), .status = 400, .code = SLICE_LIT("bad_request")};
     struct buf b = BUF_INIT(65536);
 
-    expect(&b, record_reject(&b, &HEAD, &x),
-           HEAD_TEXT "\"reject\",\"client\":{\"vouched\":\"proxy\"},\"status\":400,\"code\":\"bad_request\"}");
+    expect(
+        &b, record_reject(&b, &HEAD, &x),
+        HEAD_TEXT
+        "\"reject\",\"client\":{\"vouched\":\"proxy\"},\"status\":400,\"code\":\"bad_request\"}");
     x.request_id = SLICE_LIT("q\"1");
     x.client.via = SLICE_LIT("tcp");
     x.method = SLICE_LIT("POST");
@@ -153,10 +159,10 @@ static void test_reject(void)
     x.error = SLICE_LIT("no");
     x.field = SLICE_LIT("name");
     expect(&b, record_reject(&b, &HEAD, &x),
-           HEAD_TEXT
-           "\"reject\",\"id\":\"q\\\"1\",\"client\":{\"via\":\"tcp\",\"vouched\":\"proxy\"},\"method\":\"POST\","
-           "\"workspace\":\"space\",\"path\":\"/v1/org\",\"status\":400,"
-           "\"code\":\"bad_request\",\"error\":\"no\",\"field\":\"name\"}");
+           HEAD_TEXT "\"reject\",\"id\":\"q\\\"1\",\"client\":{\"via\":\"tcp\",\"vouched\":"
+                     "\"proxy\"},\"method\":\"POST\","
+                     "\"workspace\":\"space\",\"path\":\"/v1/org\",\"status\":400,"
+                     "\"code\":\"bad_request\",\"error\":\"no\",\"field\":\"name\"}");
 }
 
 static void test_problems(void)
@@ -178,15 +184,17 @@ static void test_problems(void)
 
     expect(&b, record_intent(&b, &HEAD, &sign, &REDACTION, SLICE_LIT("xyz")),
            HEAD_TEXT
-           "\"intent\",\"id\":\"a-1\",\"client\":{\"vouched\":\"proxy\"},\"method\":\"PUT\",\"workspace\":\"s\","
+           "\"intent\",\"id\":\"a-1\",\"client\":{\"vouched\":\"proxy\"},\"method\":\"PUT\","
+           "\"workspace\":\"s\","
            "\"path\":\"/v1/org/1\",\"fields\":{}," BODY_MAC
            ",\"problems\":[{\"field\":\"a[1].b\",\"code\":"
            "\"invalid_field\",\"error\":\"a[1].b: \\\"x\\\"\\u000a is no y\"},{\"field\":\"\","
            "\"code\":\"unknown_endpoint\",\"error\":\"\\ufffd\"}],\"key\":\"xyz\"}");
     expect(&b, record_reject(&b, &HEAD, &x),
-           HEAD_TEXT "\"reject\",\"client\":{\"vouched\":\"proxy\"},\"status\":422,\"problems\":[{\"field\":"
-                     "\"a[1].b\",\"code\":\"invalid_field\",\"error\":"
-                     "\"a[1].b: \\\"x\\\"\\u000a is no y\"}]}");
+           HEAD_TEXT
+           "\"reject\",\"client\":{\"vouched\":\"proxy\"},\"status\":422,\"problems\":[{\"field\":"
+           "\"a[1].b\",\"code\":\"invalid_field\",\"error\":"
+           "\"a[1].b: \\\"x\\\"\\u000a is no y\"}]}");
 }
 
 static void test_others(void)
