@@ -138,5 +138,6 @@ for round in $rounds; do
     # shellcheck disable=SC2046,SC2086 # words
     [ "$round" != plain ] || e2e "$round" 2 $(files $with_workers)
     [ "$round" != plain ] || step "fuzzing, 4 s for each target" fuzz
+    [ "$round" != plain ] || step "static analysis" sh tests/analyze.sh
 done
 finish

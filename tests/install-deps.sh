@@ -14,7 +14,7 @@ for set in $sets; do
         libjson-c-dev libpcre2-dev libunistring-dev libconfig-dev libsystemd-dev libzstd-dev libseccomp-dev libpq-dev libnats-dev libcunit1-dev ca-certificates openssl curl python3" ;;
     test) wanted="$wanted python3-pytest python3-pytest-xdist python3-cryptography clang clang-format libclang-rt-14-dev strace systemd tinyproxy zstd man-db wrk nginx libnginx-mod-http-js haproxy
         postgresql-15 nats-server rsyslog rsyslog-openssl rsyslog-relp"
-        optional="$optional chromium" services="$services nginx haproxy postgresql nats-server rsyslog" ;;
+        optional="$optional chromium clang-tidy cppcheck" services="$services nginx haproxy postgresql nats-server rsyslog" ;;
     central) wanted="$wanted postgresql-15 nats-server python3 python3-pytest openssl zstd" # for demo-central.sh
         services="$services postgresql nats-server" ;;
     bench) wanted="$wanted nginx libnginx-mod-http-js haproxy wrk openssl python3"

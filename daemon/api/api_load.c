@@ -263,6 +263,7 @@ static int load_path(struct api *api, const char *template, const struct doc *at
     if (r < 0)
         return r;
     path->template = strdup(template);
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): api_free has it by `path` */
     path->normal = slice_str(strndup(normal, api_normalize(slice_str(out), normal)));
     if (!path->template || !path->normal.data)
         return -ENOMEM;

@@ -372,7 +372,7 @@ static void unknown(struct walk *w, const struct schema *schema, const struct fr
     if (n >= sizeof(list)) {
         list[sizeof(list) - 4] = '\0';
         mend(list, sizeof(list) - 3);
-        strcat(list, "...");
+        memcpy(list + strlen(list), "...", 4);
     }
     complain(w, frame, "unknown_field", "is not known here; expected one of %s", list);
 }

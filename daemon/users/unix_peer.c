@@ -31,6 +31,7 @@ bool user_map_is_whole(const char *uid_map)
     unsigned inside, outside, count;
     int end = 0;
 
+    /* NOLINTNEXTLINE(cert-err34-c): the kernel wrote it */
     return sscanf(uid_map, "%u %u %u %n", &inside, &outside, &count, &end) == 3 && inside == 0 &&
            outside == 0 && count == UINT32_MAX && uid_map[end] == '\0';
 }

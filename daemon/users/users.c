@@ -37,8 +37,12 @@ static void entries_close(struct entries *e)
 static int next_user(struct entries *e, struct passwd *out)
 {
     struct passwd *found;
-    int r = fgetpwent_r(e->file, out, e->text, ENTRY_MAX, &found);
+    int r;
 
+    if (!e->file ||
+        !e->text) /* never: entries_open has failed then, which gcc's analyser can't see */
+        return -EINVAL;
+    r = fgetpwent_r(e->file, out, e->text, ENTRY_MAX, &found);
     return r == 0 ? 1 : r == ENOENT ? 0 : -r;
 }
 
@@ -85,7 +89,7 @@ static int add(struct members *m, uint32_t uid)
 
 static bool named_in(const struct group *group, const char *user)
 {
-    for (char *const *name = group->gr_mem; *name; name++)
+    for (char *const *name = group->gr_mem; name && *name; name++)
         if (strcmp(*name, user) == 0)
             return true;
     return false;
@@ -115,7 +119,7 @@ int users_members(const char *passwd, const char *group_file, const char *name, 
 {
     struct members m = {0};
     struct entries e;
-    struct group group;
+    struct group group = {0};
     size_t kept = 0;
     int r = entries_open(&e, group_file);
 

@@ -104,6 +104,7 @@ static bool link_deliver(struct link *link)
             link_die(link, r == CODEC_BAD ? why : "a message came without its descriptor");
             return false;
         }
+        /* cppcheck-suppress autoVariables ; reset below, unless the link is gone */
         link->freed = &freed;
         link->events->message(link->arg, &m);
         drop(&socket);

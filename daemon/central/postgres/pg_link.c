@@ -152,6 +152,7 @@ static bool take_results(struct pg_link *l)
 {
     bool gone = false, between = false;
 
+    /* cppcheck-suppress autoVariables ; reset below, unless the link is gone */
     l->gone = &gone;
     while (!l->failed && !PQisBusy(l->conn)) {
         PGresult *result = PQgetResult(l->conn);

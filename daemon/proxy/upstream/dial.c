@@ -322,6 +322,7 @@ static void dial_resolved(void *arg, const struct resolve_list *list, const char
     struct dial *d = arg;
 
     if (!list) {
+        /* cppcheck-suppress nullPointer ; without a list there is a reason */
         (void)snprintf(d->why, sizeof(d->why), "look-up: %s", why);
         dial_finish(d, false);
         return;

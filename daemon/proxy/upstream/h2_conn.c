@@ -77,6 +77,7 @@ static struct upstream_call *call_of(struct h2_stream *stream)
 static void call_wait(struct h2_conn *m, struct upstream_call *call)
 {
     call_ring_leave(call);
+    /* cppcheck-suppress nullPointerRedundantCheck ; `telling` is asked again behind a callback */
     call->deadline = loop_time(m->loop) + m->limits.response_timeout_us;
     call_ring_add(&m->waiting, call);
 }
