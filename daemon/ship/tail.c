@@ -118,7 +118,7 @@ static int read_header(struct tail *t, uint64_t first, struct line *line,
 int tail_identity(struct seal_key *out, int directory)
 {
     struct tail t = {.directory = directory, .reader = SEGMENT_READER_INIT};
-    struct record_segment header;
+    struct record_segment header = {0};
     struct segments all;
     struct line line;
     int r = segments_list(&all, directory);
@@ -136,7 +136,7 @@ int tail_identity(struct seal_key *out, int directory)
 static int check_header(struct tail *t, const struct line *line, struct ship_place *before,
                         uint64_t *epoch)
 {
-    struct record_segment header;
+    struct record_segment header = {0};
     const char *why = line->type == LINE_SEGMENT ? line_segment(line, &header)
                                                  : "the segment doesn't begin with its header";
 
@@ -198,7 +198,7 @@ void tail_seek(struct tail *t, const struct ship_place *place)
 /* The record isn't there, but segments behind it are: the first of these. */
 static int beyond(struct tail *t, uint64_t first)
 {
-    struct record_segment header;
+    struct record_segment header = {0};
     struct line line;
     int r = read_header(t, first, &line, &header);
 
@@ -371,7 +371,7 @@ static int move_on(struct tail *t)
 /* Nothing more is in the file. */
 static int at_end(struct tail *t, bool partial)
 {
-    struct record_segment header;
+    struct record_segment header = {0};
     enum segment_trouble trouble;
     struct line line;
     uint64_t next;
