@@ -54,7 +54,7 @@ needs_not "$proxy" 'libcunit' 'a test library'
 # It parses records' fixed forms and the administrator's requests; it verifies, and makes no signature.
 symbols "$shipper" | grep -q '^tail_next' || { echo "wall: no tail in $shipper?" >&2; exit 1; }
 none "$shipper" '^(signer|signing|keystore|keyfile|audit|keeper|epoch|ledger|recover|restore|retention|redact|redaction|fields|authorize|pending|group_commit|mac)_' 'code of the keeper'
-none "$shipper" '^(policy|token|rate|users)_' 'code of the policy'
+none "$shipper" '^(policy|token|rate)_' 'code of the policy'
 none "$shipper" '^(upstream|pool|conn|dial|h2_conn|h2_pool|call|client|clients|listener|exchange|forward|answer|workers|canon|json|api|schema|h2|caller|codec|tls)_' 'code of the proxy'
 none "$shipper" '^(EVP_MAC|HMAC|EVP_DigestSign|EVP_PKEY_sign)' 'the means to sign'
 needs_not "$shipper" 'libnghttp2|libjson|libevent-|libcunit' 'a library from beyond the wall'
@@ -94,7 +94,7 @@ central: base audit
 central/folders: base audit central
 central/postgres: base audit central
 central/nats: base audit central
-ship: base http audit sandbox central central/postgres central/nats
+ship: base users http audit sandbox central central/postgres central/nats
 ctl/command: base
 ctl/api: base http api ctl/command
 ctl/central: base audit central central/folders central/postgres central/nats ctl/command

@@ -51,6 +51,7 @@ struct exchange {
     bool chunked;             /* the relayed body */
     bool failed;              /* the upstream failed after its head was here */
     uint64_t began;           /* monotonic microseconds */
+    uint64_t user;            /* who asks: client_user */
     unsigned status;          /* the upstream's, 0 before */
 };
 
@@ -219,6 +220,7 @@ static void exchange_start(struct proxy *proxy, struct client *client, const str
                            struct slice body, const struct exchange_form *form)
 {
     struct exchange *x = exchange_new(proxy, client, head);
+    struct client_identity who;
     struct target target;
     struct sign_request sign;
     int r;
@@ -229,14 +231,19 @@ static void exchange_start(struct proxy *proxy, struct client *client, const str
         x->form = *form;
     proxy->metrics.requests++;
     if (!forward_check(x->setup, head, &target, &x->refusal) || !ready_for(proxy, &x->refusal) ||
-        !body_check(proxy, x->setup, head, &target, body, x->form.nested, &x->refusal) ||
-        (upstream_full(x->setup->upstream) &&
-         !refuse(&x->refusal, 503, "overloaded", "too many requests wait for the upstream"))) {
+        !body_check(proxy, x->setup, head, &target, body, x->form.nested, &x->refusal)) {
+        exchange_reject(x, head);
+        return;
+    }
+    who = identify_client(x->client, head);
+    x->user = client_user(x->client, who.uid);
+    if (upstream_full(x->setup->upstream, x->user)) {
+        refuse(&x->refusal, 503, "overloaded", "too many requests wait for the upstream");
         exchange_reject(x, head);
         return;
     }
     sign = (struct sign_request){.request_id = slice_str(x->id),
-                                 .client = identify_client(x->client, head),
+                                 .client = who,
                                  .method = head->method,
                                  .workspace = target.workspace,
                                  .path = target.path,
@@ -309,7 +316,7 @@ static void exchange_signed(struct exchange *x, const struct wire_signed *s)
     }
     r = forward_signed(&x->request, x->form.literal, s, client_body(x->client));
     if (r == 0)
-        r = upstream_call(x->setup->upstream, &x->request, &UPSTREAM_EVENTS, x, &x->call);
+        r = upstream_call(x->setup->upstream, &x->request, x->user, &UPSTREAM_EVENTS, x, &x->call);
     if (r == 0) {
         x->state = EXCHANGE_SENDING;
         return;

@@ -3,6 +3,7 @@
 #include "base/unix_listener.h"
 #include "http/http_parse.h"
 #include "http/http_reason.h"
+#include "users/unix_peer.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,6 +22,8 @@ enum {
 struct caller {
     struct admin_socket *admin_socket;
     int fd; /* -1: the place is free */
+    uint32_t uid;
+    uint64_t began;
     struct event *event;
     struct loop_timer timer;
     struct http_progress progress;
@@ -175,20 +178,47 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
         read_on(c);
 }
 
-/* When all places are taken the newcomer goes: those who are there have seconds only. */
+static unsigned count_of(const struct admin_socket *d, uint32_t uid)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < ADMIN_SOCKET_CALLERS; i++)
+        n += d->callers[i].fd >= 0 && d->callers[i].uid == uid;
+    return n;
+}
+
+/* A free place; else that of the oldest caller of the user who has the most. */
+static struct caller *place_for(struct admin_socket *d)
+{
+    struct caller *goes = d->callers;
+    unsigned most = 0;
+
+    for (unsigned i = 0; i < ADMIN_SOCKET_CALLERS; i++) {
+        struct caller *c = &d->callers[i];
+        unsigned n;
+
+        if (c->fd < 0)
+            return c;
+        n = count_of(d, c->uid);
+        if (n > most || (n == most && c->began < goes->began)) {
+            most = n;
+            goes = c;
+        }
+    }
+    hang_up(goes);
+    return goes;
+}
+
 static void on_arrived(void *arg, int fd)
 {
     struct admin_socket *d = arg;
-    struct caller *c = NULL;
+    struct caller *c = place_for(d);
+    struct ucred cred;
 
-    for (unsigned i = 0; i < ADMIN_SOCKET_CALLERS && !c; i++)
-        if (d->callers[i].fd < 0)
-            c = &d->callers[i];
-    if (!c) {
-        (void)close(fd);
-        return;
-    }
+    unix_peer(fd, &cred);
     c->fd = fd;
+    c->uid = cred.uid;
+    c->began = loop_now();
     c->in = BUF_INIT(ADMIN_SOCKET_HEAD);
     c->out = BUF_INIT(ADMIN_SOCKET_PAGE + 1024);
     loop_timer_init(&c->timer, d->loop, on_late, c);

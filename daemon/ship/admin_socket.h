@@ -1,7 +1,8 @@
 /*
  * The admin socket: a Unix socket (mode 0660) that answers GET /healthz, /readyz and /metrics,
  * HTTP/1.1, one request for each connection. A few connections at a time, a head of a few kilobytes
- * and some seconds for each; no body, nothing that changes anything.
+ * and some seconds for each; no body, nothing that changes anything. When all places are taken, the
+ * user with the most loses the oldest.
  */
 #ifndef CENTION_SHIP_ADMIN_SOCKET_H
 #define CENTION_SHIP_ADMIN_SOCKET_H

@@ -159,6 +159,25 @@ def test_a_user_whose_requests_all_hang(make_rig, lookalike, objects, authority)
     assert slow.end()[0] == {"200 ": 40}
 
 
+def test_a_user_who_fills_the_queue(make_rig, lookalike, objects, authority):
+    """Others find a place in the full queue, and are served in their turn, not behind it."""
+    clients = {"clients": [{"name": "good", "uid": GOOD}, {"name": "much", "uid": FLOOD}]}
+    rig = make_rig(keeper=clients, proxy={"upstream": {
+        "url": lookalike.url, "ca_file": str(authority.file), "max_connections": 2, "queue": 8,
+        "queue_timeout": 60.0, "http2": False}}).start()
+    lookalike.order(delay=0.05, times=100000)
+    much = Sender(rig, FLOOD, 40, 0, 10, "much")
+    until(lambda: rig.metric("cention_upstream_queued") >= 8, what="a full queue")
+    began = time.monotonic()
+    good = Sender(rig, GOOD, 2, 10, 10, "good").end()[0]
+    took = time.monotonic() - began
+    seen, retry = much.end()
+    print("20 requests in %.2f s; the other: %s" % (took, seen))
+    assert good == {"200 ": 20}, good
+    assert set(seen) <= {"200 ", "503 overloaded"} and retry == seen["503 overloaded"], seen
+    assert seen["200 "] > 10  # it is served too
+
+
 @pytest.mark.parametrize("seconds", [WAY] if WAY else [3, 9])
 def test_a_flood_while_the_keeper_is_stopped(make_rig, lookalike, authority, objects, seconds):
     """Changes of others are all recorded and answered 200, those under way and those that come."""

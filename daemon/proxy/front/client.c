@@ -151,11 +151,9 @@ static void client_turn(void *arg)
 /* The keeper doesn't read for now: the request waits, if its user hasn't its share waiting. */
 static void client_wait(struct client *c, const struct http_head *head)
 {
-    uint32_t uid = client_uid(c);
-    uint64_t user = uid != PEER_UID_UNKNOWN ? uid : UINT64_C(1) << 63 | (uintptr_t)c;
     struct refusal no;
 
-    if (turns_wait(c->owner.turns, &c->turn, user, c->request.len) == 0)
+    if (turns_wait(c->owner.turns, &c->turn, client_user(c, client_uid(c)), c->request.len) == 0)
         return;
     refuse(&no, 503, "overloaded",
            "too many requests of this user wait for the keeper; try again later");

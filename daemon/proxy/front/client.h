@@ -109,6 +109,13 @@ void client_attach(struct client *client, void *exchange);
 
 const struct client_peer *client_peer(const struct client *client);
 
+/* A number for whoever sends on it: the uid, or where that isn't known one of the connection's own.
+ */
+static inline uint64_t client_user(const struct client *client, uint32_t uid)
+{
+    return uid != PEER_UID_UNKNOWN ? uid : UINT64_C(1) << 63 | (uintptr_t)client;
+}
+
 /* The peer's uid as it is known now (peer_uid): asked before each record and signature. */
 uint32_t client_uid(struct client *client);
 

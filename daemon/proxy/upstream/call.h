@@ -21,6 +21,8 @@ struct upstream_call {
     bool paused;
     unsigned tries;  /* connections that turned out dead before a byte was written */
     uint64_t queued; /* monotonic microseconds */
+    uint64_t user;   /* who asks: they take turns in the queue */
+    uint64_t round;  /* as call_queue */
     struct upstream_call *next, *prev; /* in the queue, or in one of its h2_conn's rings */
     /* In HTTP/2 only: */
     struct h2_stream stream;

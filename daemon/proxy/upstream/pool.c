@@ -3,6 +3,7 @@
  * idle one that was used last is used first, so that the others grow old and close.
  */
 #include "base/log.h"
+#include "proxy/upstream/call_queue.h"
 #include "proxy/upstream/conn.h"
 #include "proxy/upstream/dial.h"
 #include "proxy/upstream/h2_pool.h"
@@ -46,8 +47,8 @@ struct upstream {
     struct h2_pool h2_pool;      /* in HTTP/2 */
     struct h2_pool landed;       /* closed, but answers on them wait to be taken */
     struct dialing dialing;      /* ring */
-    struct upstream_call queue;  /* ring; only next and prev are used */
-    unsigned n_idle, n_busy, n_dialing, n_queued;
+    struct call_queue queue;
+    unsigned n_idle, n_busy, n_dialing;
     struct upstream_counters counters;
     struct loop_hook serve;
     struct loop_hook bury; /* frees it after upstream_free */
@@ -75,20 +76,13 @@ static void ring_enter(struct upstream *u, struct conn_link *l, bool idle)
     *(idle ? &u->n_idle : &u->n_busy) += 1;
 }
 
-static void queue_out(struct upstream *u, struct upstream_call *call)
-{
-    call_ring_leave(call);
-    u->n_queued--;
-}
-
-/* At the end; one that is tried again goes to the front. */
+/* In its user's turn; one that is tried again goes to the front. */
 static void queue_in(struct upstream *u, struct upstream_call *call, bool front)
 {
     if (front)
-        call_ring_add_first(&u->queue, call);
+        call_queue_add_first(&u->queue, call);
     else
-        call_ring_add(&u->queue, call);
-    u->n_queued++;
+        call_queue_add(&u->queue, call);
     if (!loop_timer_armed(&u->queue_timer))
         loop_timer_set(&u->queue_timer, u->conf.queue_timeout_us);
     loop_defer(u->loop, &u->serve);
@@ -97,7 +91,7 @@ static void queue_in(struct upstream *u, struct upstream_call *call, bool front)
 static void call_fail(struct upstream *u, struct upstream_call *call, enum upstream_failure why,
                       const char *text)
 {
-    queue_out(u, call);
+    call_queue_leave(&u->queue, call);
     u->counters.failures++;
     call->events->failed(call->arg, why, WIRE_SENT_NONE, text);
     upstream_call_free(call);
@@ -113,7 +107,7 @@ static void on_idle(void *arg, struct conn *c)
     ring_enter(u, conn_link(c), true);
     if (u->closing)
         conn_free(c);
-    else if (u->n_queued)
+    else if (u->queue.n)
         loop_defer(u->loop, &u->serve);
 }
 
@@ -122,7 +116,7 @@ static void on_gone(void *arg, struct conn *c)
     struct upstream *u = arg;
 
     ring_leave(u, conn_link(c));
-    if (u->n_queued)
+    if (u->queue.n)
         loop_defer(u->loop, &u->serve);
 }
 
@@ -184,14 +178,14 @@ static void fail_waiting(struct upstream *u, const char *why)
 {
     unsigned hopeful = count_coming(u) * per_connection(u) + u->n_busy +
                        h2_pool_calls(&u->h2_pool) + h2_pool_room(&u->h2_pool);
-    unsigned n = u->n_queued;
+    unsigned n = u->queue.n;
     char text[400];
 
     (void)snprintf(text, sizeof(text), "%s: %s", u->url.authority, why);
     log_warning("upstream_unreachable", "why=%s", log_quote(slice_str(text)).text);
     /* Counted before: a call that comes from within `failed` has not tried yet. */
-    for (; n > hopeful && u->n_queued; n--)
-        call_fail(u, u->queue.next, UPSTREAM_UNREACHABLE, text);
+    for (; n > hopeful && u->queue.n; n--)
+        call_fail(u, call_queue_last(&u->queue), UPSTREAM_UNREACHABLE, text);
 }
 
 /* ---- HTTP/2 ---- */
@@ -199,11 +193,11 @@ static void fail_waiting(struct upstream *u, const char *why)
 static struct upstream_call *on_next(void *arg, struct h2_conn *m)
 {
     struct upstream *u = arg;
-    struct upstream_call *call = u->queue.next;
+    struct upstream_call *call = call_queue_first(&u->queue);
 
-    if (call == &u->queue || u->closing)
+    if (!call || u->closing)
         return NULL;
-    queue_out(u, call);
+    call_queue_leave(&u->queue, call);
     u->counters.reused += h2_conn_used(m);
     return call;
 }
@@ -214,7 +208,7 @@ static void on_changed(void *arg, struct h2_conn *m)
 
     if (!h2_conn_opening(m) && h2_conn_streams(m))
         u->streams = h2_conn_streams(m);
-    if (u->n_queued)
+    if (u->queue.n)
         loop_defer(u->loop, &u->serve);
 }
 
@@ -224,7 +218,7 @@ static void on_landed(void *arg, struct h2_conn *m)
 
     h2_pool_remove(&u->h2_pool, m);
     h2_pool_add(&u->landed, m);
-    if (u->n_queued)
+    if (u->queue.n)
         loop_defer(u->loop, &u->serve);
 }
 
@@ -233,12 +227,12 @@ static void on_h2_conn_gone(void *arg, struct h2_conn *m, bool opened, const cha
     struct upstream *u = arg;
 
     h2_pool_remove(h2_conn_landed(m) ? &u->landed : &u->h2_pool, m);
-    if (u->closing || u->n_queued == 0)
+    if (u->closing || u->queue.n == 0)
         return;
     if (!opened)
         fail_waiting(u, why);
     else if (!h2_conn_used(m))
-        call_retry(u, u->queue.next);
+        call_retry(u, call_queue_first(&u->queue));
     loop_defer(u->loop, &u->serve);
 }
 
@@ -278,8 +272,8 @@ static void on_dialed(void *arg, struct stream stream, const char *why)
         return;
     }
     ring_enter(u, conn_link(c), true);
-    if (!conn_clean(c) && u->queue.next != &u->queue)
-        call_retry(u, u->queue.next);
+    if (!conn_clean(c) && u->queue.n)
+        call_retry(u, call_queue_first(&u->queue));
     upstream_serve(u);
 }
 
@@ -332,7 +326,7 @@ static unsigned wanted_dials(const struct upstream *u, unsigned unserved)
     return wanted > coming ? wanted - coming : 0;
 }
 
-/* Those that came last and have no place in the queue beside calls that wait for a dial. */
+/* Those that are last and have no place in the queue beside calls that wait for a dial. */
 static void fail_surplus(struct upstream *u, unsigned served)
 {
     /* Until it is known whether the upstream speaks HTTP/2, calls wait for one dial instead of
@@ -340,14 +334,15 @@ static void fail_surplus(struct upstream *u, unsigned served)
     size_t dials = u->speaks == SPEAKS_UNKNOWN ? u->conf.max_connections : count_coming(u);
     size_t places = served + dials * per_connection(u) + u->conf.queue;
 
-    for (unsigned n = u->n_queued; n > places && u->n_queued; n--)
-        call_fail(u, u->queue.prev, UPSTREAM_OVERLOADED, "too many requests wait for the upstream");
+    for (unsigned n = u->queue.n; n > places && u->queue.n; n--)
+        call_fail(u, call_queue_last(&u->queue), UPSTREAM_OVERLOADED,
+                  "too many requests wait for the upstream");
 }
 
 static void fail_closing(struct upstream *u)
 {
-    for (unsigned n = u->n_queued; n > 0 && u->n_queued; n--)
-        call_fail(u, u->queue.next, UPSTREAM_CLOSING, "the proxy is shutting down");
+    for (unsigned n = u->queue.n; n > 0 && u->queue.n; n--)
+        call_fail(u, call_queue_first(&u->queue), UPSTREAM_CLOSING, "the proxy is shutting down");
 }
 
 /* Gives waiting calls the idle connections, and dials for the rest as far as the limit goes. */
@@ -361,17 +356,17 @@ static void upstream_serve(void *arg)
         h2_pool_drain(&u->h2_pool);
         return;
     }
-    room = h2_pool_wake(&u->h2_pool, u->n_queued);
-    while (u->n_queued > room) {
-        struct upstream_call *call = u->queue.next;
+    room = h2_pool_wake(&u->h2_pool, u->queue.n);
+    while (u->queue.n > room) {
+        struct upstream_call *call = call_queue_first(&u->queue);
         struct conn *c = take_idle(u);
 
         if (!c)
             break;
-        queue_out(u, call);
+        call_queue_leave(&u->queue, call);
         conn_carry(c, call);
     }
-    while (u->n_queued > room && wanted_dials(u, u->n_queued - room) &&
+    while (u->queue.n > room && wanted_dials(u, u->queue.n - room) &&
            u->n_idle + u->n_busy + u->h2_pool.n + u->n_dialing < u->conf.max_connections) {
         unsigned before = u->n_dialing;
 
@@ -387,24 +382,20 @@ static void upstream_serve(void *arg)
 static void queue_late(void *arg)
 {
     struct upstream *u = arg;
-    uint64_t now = loop_now();
+    struct upstream_call late, *call;
+    uint64_t now = loop_now(), timeout = u->conf.queue_timeout_us, oldest;
 
-    while (u->queue.next != &u->queue) {
-        struct upstream_call *call = u->queue.next;
-
-        if (now < call->queued + u->conf.queue_timeout_us) {
-            loop_timer_set(&u->queue_timer, call->queued + u->conf.queue_timeout_us - now);
-            return;
-        }
-        /* One that waits for a connection that is being made has the connect timeout's time. */
-        if (count_coming(u) && now < call->queued + u->conf.connect_timeout_us &&
-            u->n_busy + u->n_idle + u->h2_pool.n == count_coming(u) - u->n_dialing) {
-            loop_timer_set(&u->queue_timer, call->queued + u->conf.connect_timeout_us - now);
-            return;
-        }
+    /* Who waits for the first connection has the connect timeout's time. */
+    if (count_coming(u) && u->conf.connect_timeout_us > timeout &&
+        u->n_busy + u->n_idle + u->h2_pool.n == count_coming(u) - u->n_dialing)
+        timeout = u->conf.connect_timeout_us;
+    call_ring_init(&late);
+    oldest = call_queue_late(&u->queue, now > timeout ? now - timeout : 0, &late);
+    while ((call = call_ring_first(&late)))
         call_fail(u, call, UPSTREAM_OVERLOADED,
                   "no connection to the upstream became free in time");
-    }
+    if (u->queue.n && oldest != UINT64_MAX)
+        loop_timer_set(&u->queue_timer, oldest + timeout - now);
 }
 
 /* ---- the public functions ---- */
@@ -455,7 +446,7 @@ int upstream_new(struct upstream **out, struct loop *loop, const struct upstream
     h2_pool_init(&u->h2_pool);
     h2_pool_init(&u->landed);
     u->dialing.next = u->dialing.prev = &u->dialing;
-    call_ring_init(&u->queue);
+    call_queue_init(&u->queue);
     u->limits =
         (struct conn_limits){conf->response_timeout_us, conf->idle_timeout_us, conf->head_bytes};
     u->owner = (struct conn_owner){on_idle, on_gone, on_unsent, on_ended, u};
@@ -501,10 +492,10 @@ void upstream_free(struct upstream *u)
 {
     if (!u)
         return;
-    while (u->queue.next != &u->queue) {
-        struct upstream_call *call = u->queue.next;
+    while (u->queue.n) {
+        struct upstream_call *call = call_queue_first(&u->queue);
 
-        queue_out(u, call);
+        call_queue_leave(&u->queue, call);
         upstream_call_free(call);
     }
     u->closing = true;
@@ -532,14 +523,15 @@ struct slice upstream_host(const struct upstream *u)
     return slice_str(u->url.authority);
 }
 
-int upstream_call(struct upstream *u, struct buf *request, const struct upstream_events *events,
-                  void *arg, struct upstream_call **out)
+int upstream_call(struct upstream *u, struct buf *request, uint64_t user,
+                  const struct upstream_events *events, void *arg, struct upstream_call **out)
 {
     struct upstream_call *call = calloc(1, sizeof(*call));
 
     if (!call)
         return -ENOMEM;
     call->upstream = u;
+    call->user = user;
     call->events = events;
     call->arg = arg;
     call->request = *request;
@@ -551,12 +543,13 @@ int upstream_call(struct upstream *u, struct buf *request, const struct upstream
     return 0;
 }
 
-bool upstream_full(const struct upstream *u)
+bool upstream_full(const struct upstream *u, uint64_t user)
 {
     size_t more = u->conf.max_connections - u->n_busy - u->h2_pool.n;
 
     more = (more + h2_pool_opening(&u->h2_pool)) * per_connection(u);
-    return u->n_queued >= u->conf.queue + more + h2_pool_room(&u->h2_pool);
+    return u->queue.n >= u->conf.queue + more + h2_pool_room(&u->h2_pool) &&
+           call_queue_is_last(&u->queue, user);
 }
 
 static void call_update(struct upstream_call *call)
@@ -595,7 +588,7 @@ void upstream_cancel(struct upstream_call *call)
     else if (call->h2_conn)
         h2_conn_drop_call(call);
     else if (call->next)
-        queue_out(call->upstream, call);
+        call_queue_leave(&call->upstream->queue, call);
     upstream_call_free(call);
 }
 
@@ -604,5 +597,5 @@ void upstream_counters(const struct upstream *u, struct upstream_counters *out)
     *out = u->counters;
     out->open = u->n_idle + u->n_busy + u->h2_pool.n;
     out->idle = u->n_idle + h2_pool_idle(&u->h2_pool);
-    out->queued = u->n_queued;
+    out->queued = u->queue.n;
 }

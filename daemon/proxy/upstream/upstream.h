@@ -76,13 +76,19 @@ struct slice upstream_host(const struct upstream *u);
  * `request`, whose bytes are taken over: *request is left empty; the bytes are wiped once they were
  * sent). Events come later, never from within this call. `changes`: the request changes something,
  * so a pooled connection is used only when it was just seen clean, and nothing is sent twice.
- * -ENOMEM, or 0 with *out set.
+ * `user` is any number for whoever asks: users take turns where calls wait. -ENOMEM, or 0 with *out
+ * set.
  */
-int upstream_call(struct upstream *u, struct buf *request, const struct upstream_events *events,
-                  void *arg, struct upstream_call **out) MUST_CHECK;
+int upstream_call(struct upstream *u, struct buf *request, uint64_t user,
+                  const struct upstream_events *events, void *arg,
+                  struct upstream_call **out) MUST_CHECK;
 
-/* True when a call made now would neither find a connection nor a place in the queue. */
-bool upstream_full(const struct upstream *u);
+/*
+ * True when a call of this user made now would neither find a connection nor a place in the queue.
+ * In a full queue there is one for a user with fewer calls than others have: then the last one of
+ * those fails.
+ */
+bool upstream_full(const struct upstream *u, uint64_t user);
 
 /* Backpressure: between these no `body` or `end` comes and nothing is read. May be called from
  * within head and body; resume delivers later, never from within itself. */

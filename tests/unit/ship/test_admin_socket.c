@@ -156,34 +156,64 @@ static void byte_by_byte(void)
     cleanup();
 }
 
+static void turns(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        (void)event_base_loop(loop_base(loop), EVLOOP_NONBLOCK);
+}
+
+/* The oldest goes for a newcomer of the same user. */
 static void a_few_at_a_time(void)
 {
-    int fds[16], another;
+    int fds[16];
 
     setup();
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < 16; i++) {
         fds[i] = dial();
-    for (int i = 0; i < 4; i++)
-        (void)event_base_loop(loop_base(loop), EVLOOP_NONBLOCK);
-    another = dial();
-    CU_ASSERT(listen_to(another, answer, sizeof(answer)));
-    CU_ASSERT_STRING_EQUAL(answer, "");
-    close(another);
-    close(fds[3]);
-    for (int i = 0; i < 4; i++)
-        (void)event_base_loop(loop_base(loop), EVLOOP_NONBLOCK);
+        turns(2);
+    }
     ask("GET /healthz" HOST "\r\n", "200 ", "alive");
+    CU_ASSERT(listen_to(fds[0], answer, sizeof(answer)));
+    CU_ASSERT_STRING_EQUAL(answer, "");
+    CU_ASSERT_EQUAL(recv(fds[1], answer, 1, MSG_DONTWAIT), -1);
     for (int i = 0; i < 16; i++)
-        if (i != 3)
-            close(fds[i]);
+        close(fds[i]);
+    cleanup();
+}
+
+/* One user's many connections cost another nothing. */
+static void another_user(void)
+{
+    int fds[40], mine;
+
+    if (geteuid() != 0) {
+        unit_skip("only root can become another user");
+        return;
+    }
+    setup();
+    CU_ASSERT_EQUAL(chmod(folder, 0755), 0);
+    CU_ASSERT_EQUAL(chmod(path, 0666), 0);
+    mine = dial();
+    turns(2);
+    CU_ASSERT_EQUAL(seteuid(12345), 0);
+    for (int i = 0; i < 40; i++) {
+        fds[i] = dial();
+        turns(2);
+    }
+    CU_ASSERT_EQUAL(seteuid(0), 0);
+    CU_ASSERT_EQUAL(recv(mine, answer, 1, MSG_DONTWAIT), -1); /* it is still there */
+    ask("GET /healthz" HOST "\r\n", "200 ", "alive");
+    CU_ASSERT_EQUAL(recv(mine, answer, 1, MSG_DONTWAIT), -1);
+    for (int i = 0; i < 40; i++)
+        close(fds[i]);
+    close(mine);
     cleanup();
 }
 
 static const struct unit_case CASES[] = {
-    {"its pages", its_pages},
-    {"nothing else", nothing_else},
-    {"byte by byte", byte_by_byte},
-    {"a few at a time", a_few_at_a_time},
+    {"its pages", its_pages},       {"nothing else", nothing_else},
+    {"byte by byte", byte_by_byte}, {"a few at a time", a_few_at_a_time},
+    {"another user", another_user},
 };
 
 UNIT_MAIN("admin_socket", CASES)

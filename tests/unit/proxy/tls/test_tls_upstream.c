@@ -166,7 +166,7 @@ static void call(struct world *w, size_t pad)
     CU_ASSERT_EQUAL_FATAL(buf_reserve(&request, pad), 0);
     memset(buf_space(&request), 'x', pad);
     buf_commit(&request, pad);
-    CU_ASSERT_EQUAL_FATAL(upstream_call(w->upstream, &request, &EVENTS, w, &w->call), 0);
+    CU_ASSERT_EQUAL_FATAL(upstream_call(w->upstream, &request, 0, &EVENTS, w, &w->call), 0);
     CU_ASSERT_EQUAL(loop_run(w->loop), 0);
 }
 

@@ -224,7 +224,7 @@ static struct upstream_call *call(struct world *w)
     struct upstream_call *c = NULL;
 
     CU_ASSERT_EQUAL_FATAL(buf_printf(&request, "DELETE /x HTTP/1.1\r\nHost: h\r\n\r\n"), 0);
-    CU_ASSERT_EQUAL_FATAL(upstream_call(w->upstream, &request, &EVENTS, w, &c), 0);
+    CU_ASSERT_EQUAL_FATAL(upstream_call(w->upstream, &request, 0, &EVENTS, w, &c), 0);
     CU_ASSERT_EQUAL(buf_len(&request), 0);
     w->wanted++;
     return c;
@@ -302,12 +302,12 @@ static void full_and_late(void)
 
     begin(&w, 1, 2);
     w.server.mute = true;
-    CU_ASSERT_FALSE(upstream_full(w.upstream));
+    CU_ASSERT_FALSE(upstream_full(w.upstream, 0));
     (void)call(&w);
     rest(&w, 20 * MS); /* the first one has the connection now */
     (void)call(&w);
     (void)call(&w);
-    CU_ASSERT_TRUE(upstream_full(w.upstream));
+    CU_ASSERT_TRUE(upstream_full(w.upstream, 0));
     w.wanted = 2;
     run(&w);
     CU_ASSERT_EQUAL(w.fails, 2);
@@ -463,7 +463,7 @@ static void the_queue_is_bounded(void)
     begin(&w, 2, 3);
     w.server.mute = true;
     for (unsigned i = 0; i < 9; i++) {
-        CU_ASSERT_EQUAL(upstream_full(w.upstream), i >= 5);
+        CU_ASSERT_EQUAL(upstream_full(w.upstream, 0), i >= 5);
         (void)call(&w);
     }
     rest(&w, 20 * MS);
@@ -533,7 +533,7 @@ static void on_failed_again(void *arg, enum upstream_failure why, enum wire_sent
         return;
     }
     CU_ASSERT_EQUAL_FATAL(buf_printf(&request, "DELETE /x HTTP/1.1\r\nHost: h\r\n\r\n"), 0);
-    CU_ASSERT_EQUAL_FATAL(upstream_call(w->upstream, &request, &AGAIN, w, &c), 0);
+    CU_ASSERT_EQUAL_FATAL(upstream_call(w->upstream, &request, 0, &AGAIN, w, &c), 0);
 }
 
 static void called_again_from_failed(void)
@@ -546,7 +546,7 @@ static void called_again_from_failed(void)
     begin(&w, 1, 16);
     server_close(&w.server);
     CU_ASSERT_EQUAL_FATAL(buf_printf(&request, "DELETE /x HTTP/1.1\r\nHost: h\r\n\r\n"), 0);
-    CU_ASSERT_EQUAL_FATAL(upstream_call(w.upstream, &request, &AGAIN, &w, &c), 0);
+    CU_ASSERT_EQUAL_FATAL(upstream_call(w.upstream, &request, 0, &AGAIN, &w, &c), 0);
     (void)event_base_loop(loop_base(w.loop), EVLOOP_NONBLOCK);
     rest(&w, 0);
     CU_ASSERT(w.fails < 10);
