@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <event2/dns.h>
 #include <event2/util.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,8 +28,33 @@ struct resolve {
     bool asking;
     struct resolve_wait waiting; /* ring */
     struct loop_hook settle;     /* calls those who wait, from the loop */
-    const char *why;
+    char why[400];
 };
+
+/* Why there is no address, and which servers said so. */
+static void explain(struct resolve *r, int result)
+{
+    char servers[200] = "";
+    size_t n = 0;
+
+    for (int i = 0; r->dns && i < 3 && i < evdns_base_count_nameservers(r->dns); i++) {
+        struct sockaddr_storage a;
+        char text[64] = "";
+        int len = evdns_base_get_nameserver_addr(r->dns, i, (struct sockaddr *)&a, sizeof(a));
+        const void *ip = a.ss_family == AF_INET6 ? (void *)&((struct sockaddr_in6 *)&a)->sin6_addr
+                                                 : (void *)&((struct sockaddr_in *)&a)->sin_addr;
+
+        if (len > 0 && inet_ntop(a.ss_family, ip, text, sizeof(text)))
+            n += (size_t)snprintf(servers + n, sizeof(servers) - n, "%s%s", n ? ", " : "", text);
+    }
+    if (!servers[0])
+        (void)snprintf(r->why, sizeof(r->why), "%.255s: no name server is configured", r->host);
+    else if (result == 0 || result == EVUTIL_EAI_NONAME || result == EVUTIL_EAI_NODATA)
+        (void)snprintf(r->why, sizeof(r->why), "no such host %.128s (asked %s)", r->host, servers);
+    else
+        (void)snprintf(r->why, sizeof(r->why), "no answer for the host %.128s (asked %s): %s",
+                       r->host, servers, evutil_gai_strerror(result));
+}
 
 static void list_add(struct resolve_list *l, const struct sockaddr *a, socklen_t len)
 {
@@ -114,7 +140,7 @@ static void resolve_answer(int result, struct evutil_addrinfo *found, void *arg)
         r->until = loop_now() + RESOLVE_FRESH_US;
     } else {
         /* Old addresses are used when there are no new ones. */
-        r->why = result ? evutil_gai_strerror(result) : "the name has no address";
+        explain(r, result);
     }
     loop_defer(r->loop, &r->settle);
 }
@@ -130,7 +156,7 @@ static void resolve_ask(struct resolve *r)
         r->dns = evdns_base_new(loop_base(r->loop), EVDNS_BASE_INITIALIZE_NAMESERVERS |
                                                         EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     if (!r->dns) {
-        r->why = "no name server is configured";
+        explain(r, 0);
         loop_defer(r->loop, &r->settle);
         return;
     }
@@ -151,7 +177,6 @@ int resolve_new(struct resolve **out, struct loop *loop, const char *host, unsig
     }
     r->loop = loop;
     r->port = port;
-    r->why = "the name has no address";
     r->waiting.next = r->waiting.prev = &r->waiting;
     r->settle = (struct loop_hook){.run = resolve_settle, .arg = r};
     resolve_at_once(r);

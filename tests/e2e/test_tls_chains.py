@@ -15,6 +15,7 @@ from rig import BUILD
 
 pytest.importorskip("cryptography")
 from cryptography import x509  # noqa: E402
+from cryptography.x509 import ocsp  # noqa: E402
 from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa  # noqa: E402
 from cryptography.x509.oid import NameOID  # noqa: E402
@@ -310,6 +311,78 @@ def test_chains(kind, tmp_path):
             wrong.append("%s: %s, expected %s %s" % (case.name, said, "done" if case.good else "failed",
                                                      case.words))
     print("%s: %d cases" % (kind.__name__, n))
+    assert not wrong, "\n".join(wrong)
+
+
+# -- stapled OCSP responses
+
+
+def staple(leaf, issuer, status="GOOD", days=(-1, 1), signer=None, hash=hashes.SHA1, more=()):
+    """A response of the issuer's, or of another signer's, about the leaf."""
+    signer = signer or issuer
+    at = [NOW + datetime.timedelta(d) for d in days]
+    builder = ocsp.OCSPResponseBuilder().add_response(
+        cert=leaf.it, issuer=issuer.it, algorithm=hash(), cert_status=ocsp.OCSPCertStatus[status],
+        this_update=at[0], next_update=at[1], revocation_time=at[0] if status == "REVOKED" else None,
+        revocation_reason=None).responder_id(ocsp.OCSPResponderEncoding.HASH, signer.it)
+    if more:
+        builder = builder.certificates([c.it for c in more])
+    return builder.sign(signer.key, hashes.SHA256())
+
+
+def staples():
+    r = root()
+    leaf, other = (r.issue("x", names=["example.com"]) for _ in "12")
+    middle = r.issue("Middle", n=2, ca=True)
+    below = middle.issue("y", n=3, names=["example.com"])
+    delegated = r.issue("Responder", n=4, usage=x509.ExtendedKeyUsageOID.OCSP_SIGNING)
+    plain = r.issue("Responder", n=4)
+    stranger = root(cn="Root", n=5)
+    yield "none", True, [leaf], r, None, ""
+    yield "good", True, [leaf], r, staple(leaf, r), ""
+    yield "good, by SHA-256", True, [leaf], r, staple(leaf, r, hash=hashes.SHA256), ""
+    yield "good, of a delegate", True, [leaf], r, staple(leaf, r, signer=delegated, more=[delegated]), ""
+    yield "good, of the intermediate", True, [below, middle], r, staple(below, middle), ""
+    yield "try later", True, [leaf], r, ocsp.OCSPResponseBuilder.build_unsuccessful(
+        ocsp.OCSPResponseStatus.TRY_LATER), ""
+    yield "revoked", False, [leaf], r, staple(leaf, r, "REVOKED"), "says that it is revoked"
+    yield "revoked, and old", False, [leaf], r, staple(leaf, r, "REVOKED", (-9, -8)), "revoked"
+    yield "unknown", False, [leaf], r, staple(leaf, r, "UNKNOWN"), "doesn't know it"
+    yield "old", False, [leaf], r, staple(leaf, r, days=(-9, -8)), "too old"
+    yield "of the future", False, [leaf], r, staple(leaf, r, days=(1, 2)), "of the future"
+    yield "of another certificate", False, [leaf], r, staple(other, r), "about another one"
+    yield "of a stranger", False, [leaf], r, staple(leaf, r, signer=stranger), "not signed by its CA"
+    yield "of a stranger that comes along", False, [leaf], r, staple(
+        leaf, r, signer=stranger, more=[stranger]), "not signed by its CA"
+    yield "of a delegate without the right", False, [leaf], r, staple(
+        leaf, r, signer=plain, more=[plain]), "not signed by its CA"
+    yield "of the root, not of the intermediate", False, [below, middle], r, staple(
+        below, middle, signer=r), "not signed by its CA"
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_staples(version, tmp_path):
+    wrong = []
+    for name, good, chain, anchor, response, words in staples():
+        server, more = tmp_path / "server.pem", []
+        server.write_bytes(chain[0].key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption()) + pem(chain[0]))
+        if chain[1:]:
+            (tmp_path / "more.pem").write_bytes(pem(*chain[1:]))
+            more += ["-cert_chain", tmp_path / "more.pem"]
+        if response:
+            (tmp_path / "staple").write_bytes(response.public_bytes(serialization.Encoding.DER))
+            more += ["-status_file", tmp_path / "staple"]
+        with subprocess.Popen(["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", server,
+                               version, "-naccept", "1", *more], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            port = next(int(line.rsplit(":", 1)[1]) for line in process.stdout
+                        if re.match(r"ACCEPT .*:\d+", line))
+            said, _ = drive("example.com", port, pem(anchor), tmp_path)
+            process.kill()
+        if said.startswith("done") is not good or words not in said:
+            wrong.append("%s: %s" % (name, said))
     assert not wrong, "\n".join(wrong)
 
 

@@ -110,7 +110,7 @@ int tls_context_new(struct tls_context **out, const char *host, bool literal, co
         r = err_set(err, -ENOMEM, "TLS can't be set up: %s", tls_library_error());
     else
         r = load_ca(c->ssl, ca_file, err);
-    if (r == 0 && tls_verify_init(c->ssl, *ca_file != '\0') < 0)
+    if (r == 0 && (tls_verify_init(c->ssl, *ca_file != '\0') < 0 || tls_staple_init(c->ssl) < 0))
         r = err_set(err, -ENOMEM, "TLS can't be set up: %s", tls_library_error());
     if (r < 0) {
         tls_context_free(c);
@@ -196,6 +196,8 @@ static int tls_result(struct tls *t, int r)
                        "the peer keeps sending TLS messages without a meaning");
         return TLS_FAILED;
     }
+    if (t->refused)
+        return TLS_FAILED;
     switch (SSL_get_error(t->ssl, r)) {
     case SSL_ERROR_WANT_READ:
         return TLS_WANT_READ;

@@ -27,6 +27,7 @@ struct tls {
     size_t turn;             /* bytes that this call may still read */
     unsigned empty, tickets; /* messages without a meaning, and those that offer to resume */
     bool flooded;            /* by such: it is given up */
+    bool refused;            /* for its OCSP response; `error` says why */
     char names[200];         /* that a certificate has which is for another host */
     char error[384];
 };
@@ -43,6 +44,9 @@ void tls_guard_turn(struct tls *tls); /* another call */
 
 /* What a chain must be, once the CAs are read; own_store: they are not the system's. 0 or -1. */
 int tls_verify_init(SSL_CTX *ssl, bool own_store) MUST_CHECK;
+
+/* Asks for an OCSP response with the certificate, and checks the one that comes. 0 or -1. */
+int tls_staple_init(SSL_CTX *ssl) MUST_CHECK;
 
 /* Sentences: why a chain is not accepted (X509_V_ERR_*); why the library failed. */
 void tls_explain_verify(const struct tls *tls, long verify, char *out, size_t size);

@@ -172,7 +172,7 @@ static void dial_late(void *arg)
             dial_resolved(d, old, NULL);
             return;
         }
-        (void)snprintf(d->why, sizeof(d->why), "the name could not be looked up in time");
+        (void)snprintf(d->why, sizeof(d->why), "the host's name could not be looked up in time");
         dial_finish(d, false);
         return;
     }
@@ -220,7 +220,7 @@ static void dial_hear(struct dial *d)
     struct http_progress progress = {0};
     struct http_head head;
     const char *why = NULL;
-    char text[80];
+    char text[320];
 
     if (n == -EAGAIN) {
         dial_wait(d, EV_READ);
@@ -239,7 +239,8 @@ static void dial_hear(struct dial *d)
         dial_failed(d, "proxy", why);
         break;
     case HTTP_DONE:
-        (void)snprintf(text, sizeof(text), "it answered %u to CONNECT", head.status);
+        (void)snprintf(text, sizeof(text), "the proxy %.255s answered %u to CONNECT", d->conf.proxy,
+                       head.status);
         if (head.status != 200)
             dial_failed(d, "proxy", text);
         else if (buf_len(&d->io) > head.head_len)

@@ -12,6 +12,7 @@
 struct dial_conf {
     struct loop *loop;
     struct resolve *resolve;   /* of the upstream, or of the proxy */
+    const char *proxy;         /* its host, for messages; NULL: none */
     struct tls_context *tls;   /* NULL: plain */
     const struct url *through; /* the upstream, when a proxy is asked to CONNECT; else NULL */
     uint64_t timeout_us;

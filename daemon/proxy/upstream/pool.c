@@ -281,6 +281,7 @@ static void upstream_dial(struct upstream *u)
 {
     struct dial_conf conf = {.loop = u->loop,
                              .resolve = u->resolve,
+                             .proxy = u->has_proxy ? u->proxy.host : NULL,
                              .tls = u->tls,
                              .through = u->has_proxy ? &u->url : NULL,
                              .timeout_us = u->conf.connect_timeout_us};

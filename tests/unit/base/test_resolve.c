@@ -219,6 +219,7 @@ static void look_ups(struct loop *loop, struct resolve *r, struct name_server *s
     run(loop, 200000);
     CU_ASSERT_EQUAL(h.times, 3);
     CU_ASSERT_EQUAL(h.addresses, 1);
+    CU_ASSERT_STRING_EQUAL(h.why, "no such host api.example (asked 127.0.0.1)");
     CU_ASSERT(s->queries >= 4);
 }
 

@@ -115,6 +115,7 @@ static void ask_a_proxy(const char *answer, bool good, const char *why)
 
     begin(&w, "127.0.0.1");
     w.conf.through = &to;
+    w.conf.proxy = "p.example";
     start(&w);
     run(&w, 20000);
     peer = accept(w.listener, NULL, NULL);
@@ -139,8 +140,9 @@ static void ask_a_proxy(const char *answer, bool good, const char *why)
 static void through_a_proxy(void)
 {
     ask_a_proxy("HTTP/1.1 200 Connection established\r\nX: y\r\n\r\n", true, "");
-    ask_a_proxy("HTTP/1.1 204 No Content\r\n\r\n", false, "it answered 204 to CONNECT");
-    ask_a_proxy("HTTP/1.1 403 No\r\n\r\n", false, "it answered 403 to CONNECT");
+    ask_a_proxy("HTTP/1.1 204 No Content\r\n\r\n", false,
+                "the proxy p.example answered 204 to CONNECT");
+    ask_a_proxy("HTTP/1.1 403 No\r\n\r\n", false, "the proxy p.example answered 403 to CONNECT");
     ask_a_proxy("HTTP/1.1 200 OK\r\n\r\nsurplus", false, "more than its answer");
     ask_a_proxy("nonsense\r\n\r\n", false, "proxy 127.0.0.1");
     ask_a_proxy(NULL, false, "it closed the connection");
@@ -156,6 +158,7 @@ static void cancelled(void)
     dial_cancel(w.dial);
     start(&w);
     w.conf.through = &(struct url){.host = "h", .port = 1};
+    w.conf.proxy = "p.example";
     dial_cancel(w.dial);
     start(&w);
     run(&w, 20000);
