@@ -5,6 +5,7 @@
  */
 #include "proxy/tls/tls_inner.h"
 
+#include <openssl/err.h>
 #include <openssl/ocsp.h>
 #include <stdio.h>
 
@@ -66,35 +67,46 @@ static STACK_OF(X509) * issuer_of(SSL *ssl)
     return NULL;
 }
 
+/* NULL, or what is wrong with the response, when it is one about the certificate. */
+static const char *read_response(SSL *ssl, const unsigned char *data, long len)
+{
+    OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &data, len);
+    OCSP_BASICRESP *basic = NULL;
+    STACK_OF(X509) *issuer = NULL;
+    const char *why = "can't be read";
+
+    if (response && OCSP_response_status(response) != OCSP_RESPONSE_STATUS_SUCCESSFUL)
+        why = NULL; /* as "try later": nothing is said of the certificate */
+    else if (response)
+        basic = OCSP_response_get1_basic(response);
+    if (basic && (issuer = issuer_of(ssl)))
+        why = judge(ssl, basic, issuer, SSL_get0_peer_certificate(ssl));
+    sk_X509_free(issuer);
+    OCSP_BASICRESP_free(basic);
+    OCSP_RESPONSE_free(response);
+    return why;
+}
+
 /* 1: go on; 0: the handshake ends with an alert. */
 static int on_status(SSL *ssl, void *arg)
 {
     struct tls *t = SSL_get_app_data(ssl);
     const unsigned char *data = NULL;
     long len = SSL_get_tlsext_status_ocsp_resp(ssl, &data);
-    STACK_OF(X509) *issuer = len > 0 ? issuer_of(ssl) : NULL;
-    OCSP_RESPONSE *response = len > 0 ? d2i_OCSP_RESPONSE(NULL, &data, len) : NULL;
-    OCSP_BASICRESP *basic = response ? OCSP_response_get1_basic(response) : NULL;
     const char *why = NULL;
 
     (void)arg;
-    if (len <= 0)
-        return 1;
-    /* Of another status, as "try later": nothing is said of the certificate. */
-    if (!response ||
-        (OCSP_response_status(response) == OCSP_RESPONSE_STATUS_SUCCESSFUL && (!basic || !issuer)))
-        why = "can't be read";
-    else if (basic)
-        why = judge(ssl, basic, issuer, SSL_get0_peer_certificate(ssl));
+    /* What the library notes as an error here is none of the connection's. */
+    (void)ERR_set_mark();
+    if (len > 0)
+        why = read_response(ssl, data, len);
+    (void)ERR_pop_to_mark();
     if (why) {
         t->refused = true;
         (void)snprintf(t->error, sizeof(t->error),
                        "the certificate is not accepted: the OCSP response that came with it %s",
                        why);
     }
-    sk_X509_free(issuer);
-    OCSP_BASICRESP_free(basic);
-    OCSP_RESPONSE_free(response);
     return why == NULL;
 }
 
