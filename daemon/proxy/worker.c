@@ -78,6 +78,15 @@ unsigned worker_part(unsigned all, unsigned number, unsigned workers)
     return part ? part : 1;
 }
 
+/*
+ * Requests of one user that may wait: of a quarter of all connections, and bodies (WORKER_WAITING)
+ * for some seconds of a keeper that doesn't read.
+ */
+static unsigned turns_share(const struct proxy_conf *conf)
+{
+    return conf->connections / 4 + 1;
+}
+
 void worker_use(struct worker *w, struct setup *fresh)
 {
     const struct proxy_conf *conf = &fresh->conf;
@@ -87,6 +96,7 @@ void worker_use(struct worker *w, struct setup *fresh)
     clients_set(w->api, &conf->limits, conf->connections);
     clients_hosts(w->api, &conf->hosts);
     uploads_set(w->uploads, conf->memory / conf->workers);
+    turns_set(w->turns, turns_share(conf));
 }
 
 /* setup_load has checked them. */
@@ -126,9 +136,8 @@ int worker_open(struct worker *w, struct setup *setup, struct err *err)
                          &w->proxy)) < 0 ||
         (r = peers_new(&w->peers)) < 0)
         return err_set(err, r, "%s", strerror(-r));
-    /* A quarter of all connections, and bodies for some seconds of a keeper that doesn't read. */
-    if ((r = turns_new(&w->turns, w->loop, conf->connections / 4 + 1, WORKER_WAITING,
-                       link_takes_work, w->proxy.keeper)) < 0)
+    if ((r = turns_new(&w->turns, w->loop, turns_share(conf), WORKER_WAITING, link_takes_work,
+                       w->proxy.keeper)) < 0)
         return err_set(err, r, "%s", strerror(-r));
     if ((r = uploads_new(&w->uploads, w->loop, conf->memory / conf->workers)) < 0)
         return err_set(err, r, "%s", strerror(-r));

@@ -86,6 +86,11 @@ int turns_new(struct turns **out, struct loop *loop, unsigned requests, size_t b
     return 0;
 }
 
+void turns_set(struct turns *t, unsigned requests)
+{
+    t->requests = requests;
+}
+
 void turns_free(struct turns *t)
 {
     if (!t)

@@ -24,6 +24,7 @@ struct turn {
  * a single one of any length. -ENOMEM. */
 int turns_new(struct turns **out, struct loop *loop, unsigned requests, size_t bytes,
               bool (*open)(void *arg), void *arg) MUST_CHECK;
+void turns_set(struct turns *turns, unsigned requests); /* from now on */
 void turns_free(struct turns *turns); /* those that wait hear nothing; NULL is allowed */
 
 /* True when a request need not wait. */

@@ -127,6 +127,9 @@ static void test_shares(void)
     turns_drop(t.turns, &t.ones[6].turn);
     CU_ASSERT_EQUAL(wait_for(7, 3, 1), 0);
     CU_ASSERT_EQUAL(turns_count(t.turns), 6);
+    CU_ASSERT_EQUAL(wait_for(1, 1, 10), -EBUSY);
+    turns_set(t.turns, 4);
+    CU_ASSERT_EQUAL(wait_for(1, 1, 10), 0);
     cleanup(); /* with some that wait */
 }
 
