@@ -122,7 +122,8 @@ static unsigned daemon_limit(const struct daemon *d, struct setup *setup)
     unsigned others = d->workers ? workers_workers(d->workers) - 1 : conf->workers - 1;
     unsigned reserve =
         OTHER_DESCRIPTORS + setup_upstream_connections(setup) + others * WORKER_DESCRIPTORS;
-    unsigned limit = process_descriptors_allow(conf->connections + reserve);
+    /* Each connection may be on its way to the keeper once, too (wall/link). */
+    unsigned limit = process_descriptors_allow(2 * conf->connections + reserve);
     unsigned max = process_descriptors_share(limit, conf->connections, reserve);
 
     if (max < conf->connections)

@@ -37,6 +37,12 @@ def _length(n):
     return out + bytes([n])
 
 
+def entry(value, huffman=False):
+    """A literal of the name "a" that goes into the table (RFC 7541, 6.2.1)."""
+    length = _length(len(value))
+    return b"\x40\x01a" + bytes([length[0] | huffman << 7]) + length[1:] + value
+
+
 def block(status=200, fields=()):
     """A field section; status None leaves it out, 200 is a static index."""
     out = b""

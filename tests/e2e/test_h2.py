@@ -5,12 +5,13 @@ import signal
 import socket
 import struct
 import threading
+import time
 
 import pytest
 
 import h2peer
 from h2peer import (CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PUSH,
-                    REFUSED_STREAM, RST, SETTINGS, Peer, answer, block, frame, goaway, reset,
+                    REFUSED_STREAM, RST, SETTINGS, Peer, answer, block, entry, frame, goaway, reset,
                     settings)
 from rig import read_answer, sanitized, until
 
@@ -520,6 +521,26 @@ def test_a_client_that_leaves(start):
 
 # -- hostile peers
 
+@contextlib.contextmanager
+def slowest_look(rig):
+    """A list of one: the longest that /healthz took meanwhile, in seconds."""
+    slowest, over = [0.0], threading.Event()
+
+    def look():
+        while not over.is_set():
+            began = time.monotonic()
+            assert rig.admin("/healthz").status == 200
+            slowest[0] = max(slowest[0], time.monotonic() - began)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        looking = pool.submit(look)
+        try:
+            yield slowest
+        finally:
+            over.set()
+        looking.result(30)
+    assert slowest[0] > 0
+
+
 def endless(make):
     def handler(c, request):
         with contextlib.suppress(OSError):
@@ -531,7 +552,7 @@ def endless(make):
 
 
 @pytest.mark.parametrize("kind", ["ping", "settings", "priority", "empty", "interim", "unknown",
-                                  "continuation", "window"])
+                                  "continuation", "window", "indexed", "huffman", "table sizes"])
 def test_floods(start, kind):
     make = {"ping": lambda s: frame(PING, 0, 0, b"12345678"),
             "settings": lambda s: settings(streams=100),
@@ -541,10 +562,20 @@ def test_floods(start, kind):
             "unknown": lambda s: frame(0xfa, 0, s, b"x" * 16384),
             "continuation": lambda s: frame(HEADERS, 0, s, b"\x88") +
                             frame(CONTINUATION, 0, s, block(None, [("a", "v" * 1000)])) * 1000,
-            "window": lambda s: frame(8, 0, s, b"\0\0\0\1")}[kind]
+            "window": lambda s: frame(8, 0, s, b"\0\0\0\1"),
+            # One byte for 4,000 each time (RFC 7541, 6.1), codes to unpack, and a table that comes and goes.
+            "indexed": lambda s: frame(HEADERS, 0, s, b"\x88" + entry(b"v" * 4000)) +
+                       frame(CONTINUATION, 0, s, b"\xbe" * 16000) * 10,
+            "huffman": lambda s: frame(HEADERS, 0, s, b"\x88") +
+                       frame(CONTINUATION, 0, s, entry(b"\0" * 3900, huffman=True) * 4) * 10,
+            "table sizes": lambda s: frame(HEADERS, 0, s, b"\x20\x3f\xe1\x1f\x88") +
+                           frame(CONTINUATION, 0, s, entry(b"v" * 100) * 100) * 10}[kind]
     rig, peer = start(endless(make), upstream={"response_timeout": 20.0})
     before = rig.proxy.memory()
-    broken(rig, rig.call("POST", "/v1/org", BODY))
+    with slowest_look(rig) as slowest:
+        broken(rig, rig.call("POST", "/v1/org", BODY))
+    print("%s: the slowest /healthz took %.3f s" % (kind, slowest[0]))
+    assert slowest[0] < 2.0  # most of it the test's own work
     # One that only lost its stream has its connection for a moment still.
     until(lambda: rig.metric("cention_upstream_open") == 0, what="the connection was left")
     peer.handler = lambda c, r: c.send(answer(r.stream))
