@@ -177,14 +177,31 @@ static int by_letters(struct slice a, struct slice b)
     return (a.len > 0) - (b.len > 0);
 }
 
+/* Whether one of eight bytes is A-Z or not ASCII: then its sum's upper bit tells, without a carry.
+ */
+static bool word_has_case(const char *p)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t w, from_a, past_z;
+
+    memcpy(&w, p, sizeof(w));
+    from_a = (w & ones * 0x7f) + ones * (0x80 - 'A');
+    past_z = (w & ones * 0x7f) + ones * (0x7f - 'Z');
+    return ((from_a & ~past_z) | w) & ones * 0x80;
+}
+
 /* False when no other key can differ from this one in letter case only: it has no letters but a-z.
  */
 static bool has_case(struct slice key)
 {
-    for (size_t i = 0; i < key.len; i++)
-        if (((unsigned char)key.data[i] & 0x80) || (key.data[i] >= 'A' && key.data[i] <= 'Z'))
+    char last[8] = {0};
+
+    for (; key.len >= 8; key = slice_of(key.data + 8, key.len - 8))
+        if (word_has_case(key.data))
             return true;
-    return false;
+    if (key.len)
+        memcpy(last, key.data, key.len);
+    return word_has_case(last);
 }
 
 static void sift(struct canon_member *m, size_t root, size_t n, key_order *order)

@@ -46,7 +46,7 @@ static inline __attribute__((always_inline)) void bytes(struct cursor *c, void *
         memset(v, 0, n);
 }
 
-static void u32(struct cursor *c, uint32_t *v)
+static inline __attribute__((always_inline)) void u32(struct cursor *c, uint32_t *v)
 {
     uint32_t le = htole32(*v);
 

@@ -349,6 +349,18 @@ static void names_in_two_letter_cases(void)
             CU_ASSERT_STRING_EQUAL(b.why.text, "");
         }
     }
+    /* Wherever in the name the letter is, and whatever its length. */
+    for (size_t len = 1; len <= 20; len++)
+        for (size_t at = 0; at < len; at++) {
+            char lower[] = "abcdefghijklmnopqrstuvwxyz", upper[sizeof(lower)], body[128];
+
+            memcpy(upper, lower, sizeof(lower));
+            lower[len] = upper[len] = '\0';
+            upper[at] = (char)(upper[at] - 'a' + 'A');
+            (void)snprintf(body, sizeof(body), "{\"%s\":1,\"%s\":2}", lower, upper);
+            CU_ASSERT_EQUAL(bench_run(&b, body, strlen(body), CANON_FLATTEN), 0);
+            CU_ASSERT(b.canon.twins);
+        }
     bench_end(&b);
 }
 
