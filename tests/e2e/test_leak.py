@@ -68,7 +68,7 @@ def environment(search, text):
 def of_a_child(search, text):
     daemon = Daemon("sh", "-c", "read x <$0; X=$x sleep 60 & echo ready; wait", planted(search, text))
     daemon.wait_line("ready")
-    child = until(lambda: [pid for name, pid in children(daemon.pid) if name == "sleep"])[0]
+    child = until(lambda: [pid for pid in children(daemon.pid) if runs(pid, "sleep")])[0]
     leaks.look(daemon.pid)
     os.kill(int(child), signal.SIGKILL)
     daemon.stop()
@@ -76,7 +76,13 @@ def of_a_child(search, text):
 
 def children(pid):
     path = "/proc/%d/task/%d/children" % (pid, pid)
-    return [(open("/proc/%s/comm" % c).read().strip(), c) for c in open(path).read().split()]
+    return open(path).read().split()
+
+
+def runs(pid, name):
+    """Whether exec has ended: the kernel sets the name first, and the environment last."""
+    of = pathlib.Path("/proc/%s" % pid)
+    return (of / "comm").read_text() == name + "\n" and (of / "environ").read_bytes() != b""
 
 
 def audit(search, text):
