@@ -75,6 +75,23 @@ int process_harden(struct err *err)
     return 0;
 }
 
+int process_memory_limit(size_t bytes, struct err *err)
+{
+#if !CENTION_ASAN
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur > bytes) {
+        limit.rlim_cur = limit.rlim_max = bytes;
+        if (setrlimit(RLIMIT_DATA, &limit) < 0)
+            return err_set(err, -errno, "memory can't be limited: %s", strerror(errno));
+    }
+#else
+    (void)bytes;
+    (void)err;
+#endif
+    return 0;
+}
+
 /*
  * The usual soft limit, 1,024, exists for programs that use select(2); the hard limit is what the
  * administrator meant. Below both, accepting fewer clients is better than having no descriptor left

@@ -8,6 +8,7 @@
 #include "base/err.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum {
     EXIT_DONE = 0,
@@ -41,6 +42,13 @@ int process_fail(const struct process_program *program, const struct err *err, i
  * main. -errno with err filled when the kernel refuses: the caller must not go on then.
  */
 int process_harden(struct err *err) MUST_CHECK;
+
+/*
+ * No more than so many bytes of memory of its own from here on (RLIMIT_DATA of getrlimit(2)): what
+ * is over it, ENOMEM. For libraries that take what a peer says it will send. Builds with a
+ * sanitizer have no limit, since its shadow memory counts. -errno with err filled.
+ */
+int process_memory_limit(size_t bytes, struct err *err) MUST_CHECK;
 
 /* Raises the soft limit to `wanted` as far as the hard one allows; returns the limit in force. */
 unsigned process_descriptors_allow(unsigned wanted);

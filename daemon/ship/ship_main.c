@@ -29,6 +29,7 @@ enum {
     MEASURE_US = 1000000, /* microseconds between two looks at the log's end */
     DRAIN_US = 5000000,   /* what is under way may take so long at the end */
     DRAIN_LOOK_US = 20000,
+    MEMORY_MAX = 1024 * 1024 * 1024, /* bytes: libpq and libnats take what a centre says it sends */
 };
 
 static const char WAITING[] = "waiting for the audit log", SHIPPING[] = "shipping";
@@ -356,7 +357,7 @@ int main(int argc, char **argv)
 
     if (code != PROCESS_GO_ON)
         return code;
-    if (process_harden(&err) < 0)
+    if (process_harden(&err) < 0 || process_memory_limit(MEMORY_MAX, &err) < 0)
         return process_fail(&PROGRAM, &err, EXIT_FAILED);
     process_exit(serve(options.conf, options.test));
 }

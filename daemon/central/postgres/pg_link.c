@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 enum {
     PAUSE_FIRST_US = 100000,
     PAUSE_LAST_US = 5000000,
+    UNASKED_MAX = 128 * 1024, /* bytes of a login, or between two results; a result has some 500 */
 };
 
 enum state { PAUSE, LOOKUP, CONNECTING, OPEN, SETTLED };
@@ -28,6 +30,7 @@ struct pg_link {
     struct event read, write;
     struct loop_timer timer; /* of the state: pause, time to connect, time to answer */
     struct loop_hook end;    /* of the connection that failed */
+    size_t unasked;          /* bytes that came since the last result, or more */
     uint64_t pause_us;
     bool failed; /* `end` is due */
     bool more;   /* the name has another address */
@@ -147,6 +150,24 @@ static void on_notice(void *arg, const PGresult *result)
     l->events->warning(l->arg, line);
 }
 
+/*
+ * Whether libpq may read on. It keeps notifications, parameters and rows until there is no memory
+ * left, and goes through the parameters for each new one, so a server could stop the loop. What
+ * has not been read yet counts again each time: only a server that floods leaves so much.
+ */
+static bool may_read(struct pg_link *l)
+{
+    int n;
+
+    if (l->failed)
+        return false;
+    if (ioctl(PQsocket(l->conn), FIONREAD, &n) == 0 && n > 0)
+        l->unasked += (size_t)n;
+    if (l->unasked > UNASKED_MAX)
+        pg_link_fail(l, "the server sends more than was asked for");
+    return !l->failed;
+}
+
 /* Hands on all results that are whole; false when the link was freed meanwhile. */
 static bool take_results(struct pg_link *l)
 {
@@ -161,8 +182,10 @@ static bool take_results(struct pg_link *l)
         if (!result && between)
             break;
         between = !result;
-        if (result)
+        if (result) {
+            l->unasked = 0;
             l->events->result(l->arg, result);
+        }
         if (gone)
             return false;
     }
@@ -177,7 +200,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (l->failed)
+    if (!may_read(l))
         return;
     r = PQconsumeInput(l->conn);
     if (!take_results(l))
@@ -238,7 +261,7 @@ static void on_connecting(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (l->failed)
+    if (!may_read(l))
         return;
     /* The event is not pending now: libpq may close the socket here and take another. */
     switch (PQconnectPoll(l->conn)) {
@@ -263,6 +286,7 @@ static void connect_to(struct pg_link *l, const char *address)
 
     pg_target_keywords(l->target, &l->target->hosts[l->host], address, keywords, values);
     l->state = CONNECTING;
+    l->unasked = 0;
     l->conn = PQconnectStartParams(keywords, values, 1);
     if (!l->conn || PQstatus(l->conn) == CONNECTION_BAD) {
         pg_link_fail(l, l->conn ? PQerrorMessage(l->conn) : "no memory");

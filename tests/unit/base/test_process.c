@@ -1,8 +1,12 @@
 /* The limit of this very process, and how it is shared. */
+#include "base/asan.h"
 #include "base/process.h"
 #include "unit/unit.h"
 
+#include <stdlib.h>
 #include <sys/resource.h>
+
+static const size_t MIB = 1 << 20;
 
 static void shared(void)
 {
@@ -31,9 +35,26 @@ static void raised_as_far_as_the_hard_limit(void)
     CU_ASSERT_EQUAL(limit.rlim_cur, 128);
 }
 
+/* The last case: a limit can't be taken back. */
+static void memory_has_a_limit(void)
+{
+    struct err err = ERR_INIT;
+    void *small, *large;
+
+    CU_ASSERT_EQUAL(process_memory_limit(256 * MIB, &err), 0);
+    CU_ASSERT_EQUAL(process_memory_limit(512 * MIB, &err), 0); /* the lower one stays */
+    small = malloc(64 * MIB);
+    large = malloc(300 * MIB);
+    CU_ASSERT_PTR_NOT_NULL(small);
+    CU_ASSERT(CENTION_ASAN || !large);
+    free(small);
+    free(large);
+}
+
 static const struct unit_case CASES[] = {
     {"shared", shared},
     {"raised as far as the hard limit", raised_as_far_as_the_hard_limit},
+    {"memory has a limit", memory_has_a_limit},
 };
 
 UNIT_MAIN("process", CASES)
