@@ -106,6 +106,9 @@ const char *line_read(struct slice bytes, struct line *out)
             !record_request_id_ok(out->id))
             return "it has no request id";
     }
+    if (out->type == LINE_OUTCOME && parse_literal(&s, SLICE_LIT(",\"intent\":")) &&
+        !parse_number(&s, &out->intent))
+        return "its intent is no number";
     out->rest = s;
     return NULL;
 }
@@ -132,21 +135,55 @@ uint64_t line_time(const struct line *line)
            digits(t + 20, 6);
 }
 
+int line_open(struct slice *s, uint64_t before, uint64_t *seq)
+{
+    uint64_t last = *seq;
+
+    if (s->len == 0)
+        return 0;
+    if (last && !parse_literal(s, SLICE_LIT(",")))
+        return -1;
+    return parse_number(s, seq) && *seq > last && *seq < before ? 1 : -1;
+}
+
+/* How many requests are open: a number in format 1, the list of their intents in format 2. */
+static bool parse_open(struct slice *s, const struct line *line, struct record_segment *out)
+{
+    struct slice list;
+    uint64_t seq = 0;
+    int r;
+
+    if (out->format == 1)
+        return parse_number(s, &out->n_open);
+    if (s->len < 2 || s->data[0] != '[' || s->data[s->len - 1] != ']')
+        return false;
+    list = out->open_text = slice_of(s->data + 1, s->len - 2);
+    while ((r = line_open(&list, line->seq, &seq)) == 1)
+        out->n_open++;
+    s->len = 0;
+    return r == 0;
+}
+
 const char *line_segment(const struct line *line, struct record_segment *out)
 {
     struct slice s = line->rest;
+    uint64_t format;
 
     *out = (struct record_segment){0};
-    if (!parse_literal(&s, SLICE_LIT(",\"format\":1,\"log\":\"")) ||
-        !parse_hex(&s, out->log.bytes, SEAL_KEY) || !parse_literal(&s, SLICE_LIT(",\"epoch\":")) ||
-        !parse_number(&s, &out->epoch) || !parse_literal(&s, SLICE_LIT(",\"public_key\":\"")) ||
+    if (!parse_literal(&s, SLICE_LIT(",\"format\":")) || !parse_number(&s, &format) || format < 1 ||
+        format > RECORD_FORMAT)
+        return "it is no segment header of format 1 or 2";
+    out->format = (unsigned)format;
+    if (!parse_literal(&s, SLICE_LIT(",\"log\":\"")) || !parse_hex(&s, out->log.bytes, SEAL_KEY) ||
+        !parse_literal(&s, SLICE_LIT(",\"epoch\":")) || !parse_number(&s, &out->epoch) ||
+        !parse_literal(&s, SLICE_LIT(",\"public_key\":\"")) ||
         !parse_hex(&s, out->public_key.bytes, SEAL_KEY) ||
         !parse_literal(&s, SLICE_LIT(",\"previous_seq\":")) ||
         !parse_number(&s, &out->previous_seq) ||
         !parse_literal(&s, SLICE_LIT(",\"previous_hash\":\"")) ||
         !parse_hex(&s, out->previous.bytes, CHAIN_HASH) ||
-        !parse_literal(&s, SLICE_LIT(",\"open\":")) || !parse_number(&s, &out->open) || s.len)
-        return "it is no segment header of format 1";
+        !parse_literal(&s, SLICE_LIT(",\"open\":")) || !parse_open(&s, line, out) || s.len)
+        return "its members are not those of a segment header";
     return NULL;
 }
 

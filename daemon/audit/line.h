@@ -27,6 +27,7 @@ struct line {
     struct slice word;    /* the type as written, [a-z]+ */
     struct slice time;    /* SEAL_TIME bytes */
     struct slice id;      /* of an intent or outcome; empty in others */
+    uint64_t intent;      /* of an outcome of format 2: its intent's seq; 0: not said */
     struct slice rest;    /* what stands between the type (or the id) and the hash */
     struct slice covered; /* what the hash covers */
     struct chain_hash hash;
@@ -40,6 +41,9 @@ uint64_t line_time(const struct line *line);
 
 /* The members of a line of that type. NULL, or a static sentence. */
 const char *line_segment(const struct line *line, struct record_segment *out) MUST_CHECK;
+/* The next seq of a header's open_text, ascending and below `before`: 1; 0 at its end; -1: it is no
+ * such list. */
+int line_open(struct slice *open_text, uint64_t before, uint64_t *seq) MUST_CHECK;
 /* LINE_RETIRED: fills all but the reason. */
 const char *line_retired(const struct line *line, struct record_retired *out) MUST_CHECK;
 /* LINE_CHECKPOINT or LINE_EPOCH: fills epoch, hash, seq (of the record before) and time of *out,

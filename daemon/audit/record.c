@@ -229,13 +229,16 @@ int record_segment(struct buf *out, const struct record_head *head, const struct
 {
     struct writer w = begin(out, head, SLICE_LIT("segment"));
 
-    put_number(&w, SLICE_LIT(",\"format\":"), 1);
+    put_number(&w, SLICE_LIT(",\"format\":"), RECORD_FORMAT);
     put_hex(&w, SLICE_LIT(",\"log\":"), s->log.bytes, SEAL_KEY);
     put_number(&w, SLICE_LIT(",\"epoch\":"), s->epoch);
     put_hex(&w, SLICE_LIT(",\"public_key\":"), s->public_key.bytes, SEAL_KEY);
     put_number(&w, SLICE_LIT(",\"previous_seq\":"), s->previous_seq);
     put_hex(&w, SLICE_LIT(",\"previous_hash\":"), s->previous.bytes, CHAIN_HASH);
-    put_number(&w, SLICE_LIT(",\"open\":"), s->open);
+    PUT_LIT(&w, ",\"open\":[");
+    for (uint64_t i = 0; i < s->n_open; i++)
+        put_number(&w, i ? SLICE_LIT(",") : SLICE_LIT(""), s->open[i]);
+    PUT_LIT(&w, "]");
     return w.failed;
 }
 
@@ -350,6 +353,7 @@ int record_outcome(struct buf *out, const struct record_head *head, const struct
     struct writer w = begin(out, head, SLICE_LIT("outcome"));
 
     put_string(&w, SLICE_LIT(",\"id\":"), o->request_id);
+    put_number(&w, SLICE_LIT(",\"intent\":"), o->intent);
     if (o->status)
         put_number(&w, SLICE_LIT(",\"status\":"), o->status);
     put_string(&w, SLICE_LIT(",\"sent\":"), slice_str(o->sent));

@@ -14,6 +14,10 @@
 #include "base/buf.h"
 #include "base/request.h"
 
+enum {
+    RECORD_FORMAT = 2,
+};
+
 struct record_head {
     uint64_t seq;     /* from 1, without a gap */
     uint64_t time_us; /* since 1970, UTC, microseconds */
@@ -22,6 +26,7 @@ struct record_head {
 /* What is known of a request's end. */
 struct record_outcome {
     struct slice request_id;
+    uint64_t intent;      /* the seq of its intent */
     uint32_t status;      /* the answer's; 0 when there was none */
     const char *sent;     /* "none", "partial", "all", "unknown" */
     bool timed;           /* duration_us is known */
@@ -53,7 +58,10 @@ struct record_segment {
     struct seal_key public_key; /* of that epoch */
     uint64_t previous_seq;      /* the last record before; 0 in a new log */
     struct chain_hash previous; /* its hash; zeros in a new log */
-    uint64_t open;              /* requests without an outcome so far */
+    unsigned format;            /* of the segment: 1 or 2; new ones are of RECORD_FORMAT */
+    uint64_t n_open;            /* requests without an outcome so far */
+    const uint64_t *open;       /* written: the seqs of their intents, ascending */
+    struct slice open_text;     /* read, format 2: the same, for line_open */
 };
 
 /* A whole segment that is about to be removed. */

@@ -52,14 +52,31 @@ static const char *enter_epoch(struct verify *v, uint64_t epoch, const struct se
     return NULL;
 }
 
+/* Requests of which the header says that they are open, and which weren't seen. */
+static const char *open_unseen(struct verify *v, const struct record_segment *s)
+{
+    struct slice list = s->open_text;
+    uint64_t seq = 0;
+
+    v->unseen = 0;
+    v->strays = s->format == 1 ? s->n_open : 0;
+    while (line_open(&list, UINT64_MAX, &seq) == 1) {
+        if (!requests_open(&v->open, seq, SLICE_NULL, SLICE_NULL))
+            return VERIFY_NO_MEMORY;
+        v->unseen++;
+    }
+    return NULL;
+}
+
 /* The first header that is seen: all of it is given, but a new log has only one beginning. */
 static const char *begin(struct verify *v, const struct line *line, const struct record_segment *s)
 {
     static const struct chain_hash ZEROS;
+    const char *why;
 
     if (s->previous_seq != line->seq - 1)
         return "the header's previous_seq is not the record before";
-    if (line->seq == 1 && (s->epoch != 1 || !same_key(&s->log, &s->public_key) || s->open ||
+    if (line->seq == 1 && (s->epoch != 1 || !same_key(&s->log, &s->public_key) || s->n_open ||
                            !chain_same(&s->previous, &ZEROS)))
         return "the header is not that of a new log";
     if (v->chain_seq) {
@@ -79,18 +96,49 @@ static const char *begin(struct verify *v, const struct line *line, const struct
     v->first_seq = v->next_seq = line->seq;
     v->last = s->previous;
     v->before = s->previous;
-    v->strays = s->open;
-    return v->proved ? NULL : enter_epoch(v, s->epoch, &s->public_key);
+    why = open_unseen(v, s);
+    return why || v->proved ? why : enter_epoch(v, s->epoch, &s->public_key);
 }
 
 /* After verify_resume, a header is trusted about what was not read. */
 static const char *settle(struct verify *v, const struct record_segment *s)
 {
+    const char *why;
+
     requests_deinit(&v->open);
-    v->open = (struct requests){0};
-    v->strays = s->open;
+    why = open_unseen(v, s);
     v->adrift = false;
-    return v->verifier ? NULL : enter_epoch(v, s->epoch, &s->public_key);
+    return why || v->verifier ? why : enter_epoch(v, s->epoch, &s->public_key);
+}
+
+/*
+ * The header lists the open requests, no more and no less. Behind a segment of format 1 it may list
+ * some before the first record that was seen, of which only the number was known.
+ */
+static const char *same_open(struct verify *v, const struct record_segment *s)
+{
+    const struct open_request *o = v->open.first;
+    struct slice list = s->open_text;
+    uint64_t seq = 0;
+
+    if (s->format == 1)
+        return s->n_open == v->open.n + v->strays
+                   ? NULL
+                   : "the header counts other open requests than there are";
+    while (line_open(&list, UINT64_MAX, &seq) == 1) {
+        if (o && o->seq == seq) {
+            o = o->after;
+        } else if (v->strays == 0 || seq >= v->first_seq) {
+            return "the header lists a request that is not open";
+        } else {
+            if (!requests_open(&v->open, seq, SLICE_NULL, SLICE_NULL))
+                return VERIFY_NO_MEMORY;
+            v->unseen++;
+            v->strays--;
+        }
+    }
+    v->strays = 0;
+    return o ? "the header leaves out a request that is open" : NULL;
 }
 
 /* A header that follows a segment. */
@@ -106,11 +154,9 @@ static const char *follow(struct verify *v, const struct record_segment *s)
         return "the segment before it doesn't end with an epoch record";
     if (v->verifier && (s->epoch != v->epoch || !same_key(&s->public_key, &v->key)))
         return "the header's epoch and key are not those that the segment before handed over to";
-    if (v->adrift)
-        return settle(v, s);
-    if (s->open != v->open.n + v->strays)
-        return "the header counts other open requests than there are";
-    return NULL;
+    if (s->format < v->format)
+        return "the segment's format is older than that of the one before it";
+    return v->adrift ? settle(v, s) : same_open(v, s);
 }
 
 static const char *header(struct verify *v, const struct line *line)
@@ -126,6 +172,7 @@ static const char *header(struct verify *v, const struct line *line)
     if (why)
         return why;
     v->boundary = false;
+    v->format = s.format;
     v->segments++;
     v->segment_time = line_time(line);
     if (v->epoch_time == 0)
@@ -233,14 +280,22 @@ static const char *check_seal(struct verify *v, const struct line *line)
 
 static const char *check_outcome(struct verify *v, const struct line *line)
 {
-    struct open_request *open = requests_close(&v->open, line->id);
+    struct open_request *open;
+    const char *why = NULL;
 
-    if (!open && v->strays == 0 && !v->adrift)
-        return "an outcome without an intent";
-    if (!open && v->strays)
+    if (v->format != 1 && line->intent == 0)
+        return "an outcome that doesn't say of which intent";
+    open = requests_close(&v->open, v->format == 1 ? 0 : line->intent, line->id);
+    if (open && open->id.len == 0)
+        v->unseen--;
+    else if (open && !slice_eq(open->id, line->id))
+        why = "an outcome with another id than its intent";
+    else if (!open && v->strays)
         v->strays--;
+    else if (!open && !v->adrift)
+        why = "an outcome without an open intent";
     free(open);
-    return NULL;
+    return why;
 }
 
 static const char *check_retired(struct verify *v, const struct line *line)
@@ -266,7 +321,7 @@ static const char *by_type(struct verify *v, const struct line *line)
     case LINE_EPOCH:
         return check_seal(v, line);
     case LINE_INTENT:
-        return requests_open(&v->open, line->id, SLICE_NULL) ? NULL : VERIFY_NO_MEMORY;
+        return requests_open(&v->open, line->seq, line->id, SLICE_NULL) ? NULL : VERIFY_NO_MEMORY;
     case LINE_OUTCOME:
         return check_outcome(v, line);
     case LINE_RETIRED:

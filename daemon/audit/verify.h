@@ -1,9 +1,10 @@
 /*
  * Verifies an audit log line by line (doc/audit-format.md), in memory that does not grow with it:
  * the chain, the numbering, the segments' links, the signatures of checkpoints and epochs, and
- * that every outcome has an intent. It may begin at any segment; what is then taken on trust from
- * that segment's header (the hash before it, the epoch and its key) is `given` until a pin or a
- * head confirms it. Behind a place that is broken, the caller may let it go on (verify_resume).
+ * that every outcome has an intent, which one of format 2 names. It may begin at any segment; what
+ * is then taken on trust from that segment's header (the hash before it, the epoch and its key) is
+ * `given` until a pin or a head confirms it. Behind a place that is broken, the caller may let it
+ * go on (verify_resume).
  */
 #ifndef CENTION_AUDIT_VERIFY_H
 #define CENTION_AUDIT_VERIFY_H
@@ -38,8 +39,10 @@ struct verify {
     char last_time[SEAL_TIME];
     uint64_t segment_time; /* of the last header; microseconds since 1970, UTC */
     uint64_t epoch_time;   /* when the epoch began, or the first header seen of it */
+    unsigned format;       /* of the segment */
     struct requests open;
-    uint64_t strays; /* outcomes that may still come for intents before first_seq */
+    uint64_t unseen; /* of these, how many intents are before first_seq */
+    uint64_t strays; /* format 1: outcomes that may still come for such intents, beside `open` */
 
     bool sealed;      /* a signature was verified; `seal` and `signature` are the last one */
     struct seal seal; /* what it covers */

@@ -66,6 +66,7 @@ static void orphan(void *arg, const struct pending_request *request)
     struct keeper *k = arg;
     struct record_outcome o = {
         .request_id = request->request_id,
+        .intent = request->seq,
         .sent = "unknown",
         .error = k->stopped ? SLICE_LIT("the keeper stopped before the outcome was known")
                             : SLICE_LIT("the proxy went away"),
@@ -242,18 +243,6 @@ static void keeper_turn(void *arg)
     loop_defer_next(k->loop, &k->commit);
 }
 
-static uint64_t oldest(const struct keeper *k)
-{
-    uint64_t seq = UINT64_MAX;
-
-    for (const struct peer *p = k->peers; p; p = p->next) {
-        uint64_t its = pending_oldest(&p->pending);
-
-        seq = its < seq ? its : seq;
-    }
-    return seq;
-}
-
 /* Signatures over the log, new epochs and segments; no answer waits for them. */
 static void keeper_tend(void *arg)
 {
@@ -261,7 +250,7 @@ static void keeper_tend(void *arg)
     uint64_t due = audit_due(k->audit);
 
     if (due == 0)
-        due = audit_tend(k->audit, oldest(k)) < 0 ? UINT64_MAX : audit_due(k->audit);
+        due = audit_tend(k->audit) < 0 ? UINT64_MAX : audit_due(k->audit);
     report_trouble(k);
     if (due == UINT64_MAX)
         loop_timer_clear(&k->tend_time);
@@ -349,7 +338,7 @@ static void accept_sign(struct peer *p, int client, const struct sign_request *s
         refuse_unrecorded(p, sign->id);
         return;
     }
-    request->seq = audit_seq(k->audit);
+    request->seq = audit_last_intent(k->audit);
     a = answer_later(p, WIRE_SIGNED, sign->id);
     a->key = key;
     a->request = request;
@@ -402,6 +391,7 @@ static void on_outcome(struct peer *p, const struct wire_outcome *outcome)
         return;
     }
     o.request_id = request->request_id;
+    o.intent = request->seq;
     o.sent = SENT[outcome->sent]; /* in range: the codec sees to it */
     if (answers_reserve(&p->keeper->answers) < 0 || audit_outcome(p->keeper->audit, &o) < 0) {
         log_error("outcome_lost", "id=%.*s", (int)o.request_id.len, o.request_id.data);

@@ -88,6 +88,7 @@ static int add_pair(struct audit *a, uint64_t i)
 
     fields[4].value = filler();
     r = audit_intent(a, &sign, SLICE_LIT("AKID1234"));
+    outcome.intent = audit_last_intent(a);
     return r < 0 ? r : audit_outcome(a, &outcome);
 }
 
@@ -114,7 +115,7 @@ int main(int argc, char **argv)
     for (uint64_t i = 0; r == 0 && i < pairs; i++) {
         r = add_pair(a, i);
         if (r == 0 && (i + 1) % PAIRS == 0 && (r = audit_commit(a)) == 0 && audit_due(a) == 0)
-            r = audit_tend(a, UINT64_MAX);
+            r = audit_tend(a);
     }
     if (r == 0)
         r = audit_stop(a);

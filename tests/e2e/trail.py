@@ -1,5 +1,4 @@
 """A second verifier of the audit log, written from doc/audit-format.md and nothing else."""
-import collections
 import hashlib
 import pathlib
 import re
@@ -16,9 +15,9 @@ HEX32 = rb"([0-9a-f]{64})"
 NUMBER = rb"(0|[1-9][0-9]{0,19})"
 LINE = re.compile(rb'\{"seq":' + NUMBER + rb',"time":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)",'
                   rb'"type":"([a-z]+)"(.*),"h":"' + HEX32 + rb'"\}')
-HEADER = re.compile(rb',"format":1,"log":"' + HEX32 + rb'","epoch":' + NUMBER + rb',"public_key":"'
+HEADER = re.compile(rb',"format":([12]),"log":"' + HEX32 + rb'","epoch":' + NUMBER + rb',"public_key":"'
                     + HEX32 + rb'","previous_seq":' + NUMBER + rb',"previous_hash":"' + HEX32 +
-                    rb'","open":' + NUMBER)
+                    rb'","open":(' + NUMBER + rb'|\[(?:' + NUMBER + rb'(?:,' + NUMBER + rb')*)?\])')
 CHECKPOINT = re.compile(rb',"epoch":' + NUMBER + rb',"hash":"' + HEX32 +
                         rb'","signature":"([0-9a-f]{128})"')
 EPOCH = re.compile(rb',"epoch":' + NUMBER + rb',"hash":"' + HEX32 + rb'","next_key":"' + HEX32 +
@@ -28,6 +27,7 @@ RETIRED = re.compile(rb',"first":' + NUMBER + rb',"last":' + NUMBER + rb',"hash"
 START = re.compile(rb',"version":"[^"]*","pid":' + NUMBER + rb',"fields_key":"[0-9a-f]{16}",'
                    rb'"heartbeat":' + NUMBER)
 REQUEST = re.compile(rb',"id":"([A-Za-z0-9._:+/=@-]{1,128})"')
+OUTCOME = re.compile(REQUEST.pattern + rb',"intent":' + NUMBER)
 CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 
@@ -47,7 +47,8 @@ class Verifier:
         self.epoch = self.seq = self.strays = 0
         self.last = bytes(32)
         self.kind = None
-        self.open = collections.Counter()
+        self.format = 1
+        self.open = {}  # seq of an intent without an outcome, ascending: its id; None: not seen
         self.signed = 0  # the last seq that a signature covers, its own record included
         self.heads = []  # (seq, hash) of every checkpoint
         self.retired = 0  # the last seq that a retired record names
@@ -128,27 +129,48 @@ class Verifier:
         match = HEADER.fullmatch(rest)
         if not match:
             raise Broken("no header")
-        log, epoch, key, previous_seq, previous_hash, count = match.groups()
+        form, log, epoch, key, previous_seq, previous_hash, unended = match.groups()[:7]
         log, key, previous_hash = raw(log), raw(key), raw(previous_hash)
-        epoch, previous_seq, count = int(epoch), int(previous_seq), int(count)
+        epoch, previous_seq, form = int(epoch), int(previous_seq), int(form)
+        if (form == 1) == unended.startswith(b"["):
+            raise Broken("open in the other format")
+        count, listed = (int(unended), []) if form == 1 else (0, [int(n) for n in unended[1:-1].split(b",") if n])
+        if listed != sorted(set(listed)) or listed and not 0 < listed[0] <= listed[-1] < seq:
+            raise Broken("the open requests are no list")
         if self.first is None:
-            self.first, self.given = seq, previous_hash
+            self.first, self.given, self.format = seq, previous_hash, form
             if self.proof:
                 if (log, key, epoch, previous_seq, previous_hash) != (
                         self.log, self.key, self.epoch, *self.proof):
                     raise Broken("the header doesn't follow what was retired")
-                self.strays = count
+                self.strays, self.open = count, dict.fromkeys(listed)
                 return
         if self.log is None:
-            if seq == 1 and (epoch, key, previous_hash, count) != (1, log, bytes(32), 0):
+            if seq == 1 and (epoch, key, previous_hash, count, listed) != (1, log, bytes(32), 0, []):
                 raise Broken("not a new log's header")
             self.log, self.key, self.epoch = log, key, epoch
-            self.seq, self.last, self.strays = previous_seq, previous_hash, count
+            self.seq, self.last, self.strays, self.open = previous_seq, previous_hash, count, dict.fromkeys(listed)
             self.signed = previous_seq
-        elif (log, key, epoch, previous_seq, previous_hash, count, self.kind) != (
-                self.log, self.key, self.epoch, self.seq, self.last,
-                sum(self.open.values()) + self.strays, b"epoch"):
+            return
+        if (log, key, epoch, previous_seq, previous_hash, self.kind) != (
+                self.log, self.key, self.epoch, self.seq, self.last, b"epoch"):
             raise Broken("the header doesn't follow")
+        if form < self.format:
+            raise Broken("an older format")
+        self.unended(form, count, listed)
+
+    def unended(self, form, count, listed):
+        if form == 1:
+            if count != len(self.open) + self.strays:
+                raise Broken("the header counts other open requests")
+            return
+        unseen = [n for n in listed if n not in self.open]
+        if [n for n in listed if n in self.open] != list(self.open):
+            raise Broken("the header leaves out an open request")
+        if len(unseen) > self.strays or unseen and unseen[-1] >= self.first:
+            raise Broken("the header lists a request that isn't open")
+        self.open = {n: self.open.get(n) for n in listed}
+        self.strays, self.format = 0, 2
 
     def start(self, rest):
         match = START.fullmatch(rest)
@@ -188,14 +210,20 @@ class Verifier:
         if not match:
             raise Broken("no request id")
         if kind == b"intent":
-            self.open[match[1]] += 1
-        elif self.open[match[1]]:
-            self.open[match[1]] -= 1
-            self.open += collections.Counter()
-        elif self.strays:
-            self.strays -= 1
+            self.open[self.seq + 1] = match[1]
+            return
+        if self.format == 1:
+            intent = next((n for n, name in self.open.items() if name == match[1]), None)
+            if intent is None and self.strays:
+                self.strays -= 1
+                return
         else:
-            raise Broken("an outcome without an intent")
+            said = OUTCOME.match(rest)
+            intent = int(said[2]) if said else None
+        if intent not in self.open:
+            raise Broken("an outcome without an open intent")
+        if self.open.pop(intent) not in (None, match[1]):
+            raise Broken("an outcome with another id than its intent")
 
 
 def segments(folder):

@@ -42,10 +42,10 @@ static int find_intent(struct audit_found *d, const struct line *line, struct sl
     if (!slice_eq(line->id, d->id) ||
         (d->has_time && memcmp(line->time.data, d->time, SEAL_TIME) > 0))
         return 0;
-    open = requests_open(&d->open, line->id, SLICE_NULL);
+    open = requests_open(&d->open, line->seq, line->id, SLICE_NULL);
     if (!open)
         return -ENOMEM;
-    open->seq = d->seq = line->seq;
+    d->seq = line->seq;
     d->end = 0;
     free(d->outcome);
     d->outcome = NULL;
@@ -55,7 +55,7 @@ static int find_intent(struct audit_found *d, const struct line *line, struct sl
 
 static int find_outcome(struct audit_found *d, const struct line *line, struct slice bytes)
 {
-    struct open_request *open = requests_close(&d->open, line->id);
+    struct open_request *open = requests_close(&d->open, line->intent, line->id);
     bool ours = open && open->seq == d->seq;
 
     free(open);
@@ -125,11 +125,10 @@ static int other_intent(struct audit_found *d, const struct line *line, struct s
     if (ours && line->seq > d->seq && (d->end == 0 || line->seq < d->end))
         r = add_overlapping(d, &d->other, line->seq);
     ours = ours && line->seq < d->seq;
-    open = r == 0 ? requests_open(&d->open, line->id, ours ? bytes : SLICE_NULL) : NULL;
+    open = r == 0 ? requests_open(&d->open, line->seq, line->id, ours ? bytes : SLICE_NULL) : NULL;
     if (!open)
         return -ENOMEM;
     open->wanted = ours;
-    open->seq = line->seq;
     return 0;
 }
 
@@ -149,7 +148,7 @@ static int add_earlier(struct audit_found *d, const struct open_request *o,
 
 static int other_outcome(struct audit_found *d, const struct line *line, struct slice bytes)
 {
-    struct open_request *open = requests_close(&d->open, line->id);
+    struct open_request *open = requests_close(&d->open, line->intent, line->id);
     int r = 0;
 
     if (open && open->wanted) {

@@ -38,7 +38,7 @@ static int on_intent(struct audit_select *s, const struct line *line, struct sli
         text = audit_filter_text(f, line->covered);
     if (text < 0)
         return text;
-    open = requests_open(s->open, line->id, wanted ? bytes : SLICE_NULL);
+    open = requests_open(s->open, line->seq, line->id, wanted ? bytes : SLICE_NULL);
     if (!open)
         return -ENOMEM;
     open->wanted = wanted;
@@ -64,7 +64,7 @@ static int on_end(struct audit_select *s, const struct line *line, struct slice 
 
 static int on_outcome(struct audit_select *s, const struct line *line, struct slice bytes)
 {
-    struct open_request *open = requests_close(s->open, line->id);
+    struct open_request *open = requests_close(s->open, line->intent, line->id);
     int r = 0;
 
     if (!open)

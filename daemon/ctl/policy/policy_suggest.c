@@ -60,10 +60,10 @@ static int on_record(void *arg, const struct line *line, struct slice bytes)
     int r;
 
     if (line->type == LINE_INTENT)
-        return requests_open(&s->open, line->id, bytes) ? 0 : -ENOMEM;
+        return requests_open(&s->open, line->seq, line->id, bytes) ? 0 : -ENOMEM;
     if (line->type != LINE_OUTCOME)
         return 0;
-    open = requests_close(&s->open, line->id);
+    open = requests_close(&s->open, line->intent, line->id);
     if (!open)
         return 0; /* its intent is not at hand */
     r = on_outcome(s, bytes, open);

@@ -111,7 +111,10 @@ static int continue_log(struct audit *a, struct err *err)
                        strerror(-r));
     ledger_continue(l, v->next_seq, &v->last);
     l->log = v->log;
-    l->open = v->open.n + v->strays;
+    for (const struct open_request *o = v->open.first; r == 0 && o; o = o->after)
+        r = ledger_open(l, o->seq);
+    if (r < 0)
+        return err_set(err, r, "out of memory");
     l->uncovered = verify_unsigned(v);
     l->dirty_since = l->uncovered ? l->sealed_at : 0;
     a->segment_first = a->recovered.first;
@@ -233,6 +236,7 @@ static int add_header(struct audit *a)
         .public_key = *epoch_public(l->epoch),
         .previous_seq = l->seq - 1,
         .previous = l->last,
+        .n_open = l->n_open,
         .open = l->open,
     };
 
@@ -369,8 +373,9 @@ uint64_t audit_due(const struct audit *a)
 }
 
 /* A piece of the work on finished segments. */
-static int work(struct audit *a, uint64_t oldest_open)
+static int work(struct audit *a)
 {
+    uint64_t oldest_open = a->ledger.n_open ? a->ledger.open[0] : UINT64_MAX;
     bool busy = a->retention.state != RETENTION_IDLE;
     int r = retention_step(&a->retention, &a->ledger, a->segment_first, oldest_open,
                            a->backlog.covered);
@@ -380,7 +385,7 @@ static int work(struct audit *a, uint64_t oldest_open)
     return r;
 }
 
-int audit_tend(struct audit *a, uint64_t oldest_open)
+int audit_tend(struct audit *a)
 {
     struct ledger *l = &a->ledger;
 
@@ -397,7 +402,7 @@ int audit_tend(struct audit *a, uint64_t oldest_open)
         return -EIO;
     if (backlog_due(&a->backlog) == 0 && backlog_look(&a->backlog, l, a->segment_first))
         retention_wake(&a->retention);
-    if (work_due(a) == 0 && work(a, oldest_open) < 0)
+    if (work_due(a) == 0 && work(a) < 0)
         return -EIO;
     return ledger_commit(l);
 }
@@ -405,6 +410,11 @@ int audit_tend(struct audit *a, uint64_t oldest_open)
 uint64_t audit_seq(const struct audit *a)
 {
     return a->ledger.seq - 1;
+}
+
+uint64_t audit_last_intent(const struct audit *a)
+{
+    return a->ledger.n_open ? a->ledger.open[a->ledger.n_open - 1] : 0;
 }
 
 /* ---- records ---- */
@@ -424,10 +434,12 @@ int audit_intent(struct audit *a, const struct sign_request *sign, struct slice 
                                           : -EDQUOT;
 
     if (r == 0)
-        r = ledger_add(l, LEDGER_NEW, &d,
-                       record_intent(&l->batch, &d.head, &redacted, &how, key_id));
-    if (r == 0)
-        l->open++;
+        r = ledger_open(l, d.head.seq);
+    if (r < 0)
+        return r;
+    r = ledger_add(l, LEDGER_NEW, &d, record_intent(&l->batch, &d.head, &redacted, &how, key_id));
+    if (r < 0)
+        ledger_close(l, d.head.seq);
     return r;
 }
 
@@ -440,9 +452,8 @@ int audit_outcome(struct audit *a, const struct record_outcome *outcome)
 
     redacted.error = redact_text(outcome->error);
     r = ledger_add(l, LEDGER_END, &d, record_outcome(&l->batch, &d.head, &redacted));
-
-    if (r == 0 && l->open)
-        l->open--;
+    if (r == 0)
+        ledger_close(l, outcome->intent);
     return r;
 }
 
@@ -480,15 +491,16 @@ int audit_stop(struct audit *a)
     struct draft d = ledger_draft(l);
     /* A request whose outcome could not be recorded gets it at the next start; then no stop record
      * is written. */
-    int r = l->open ? 0 : ledger_add(l, LEDGER_END, &d, record_stop(&l->batch, &d.head));
+    int r = l->n_open ? 0 : ledger_add(l, LEDGER_END, &d, record_stop(&l->batch, &d.head));
 
     return r < 0 ? r : ledger_seal(l, NULL);
 }
 
-static int add_unknown_outcome(struct audit *a, struct slice request_id)
+static int add_unknown_outcome(struct audit *a, const struct open_request *open)
 {
     struct record_outcome o = {
-        .request_id = request_id,
+        .request_id = open->id,
+        .intent = open->seq,
         .sent = "unknown",
         .error = SLICE_LIT("the keeper stopped before the outcome was known"),
     };
@@ -513,14 +525,14 @@ static int record_truncated_tail(void *arg, const struct truncated_tail *tail)
 static int begin_recovered(struct audit *a)
 {
     const struct recover *rec = &a->recovered;
-    uint64_t orphans = rec->verify.open.n;
+    uint64_t orphans = rec->verify.open.n - rec->verify.unseen;
     int r = truncated_tail_each(a->directory, record_truncated_tail, a);
 
     if (r == 0 && orphans) {
         log_warning("audit_recovered", "segment=%s/%s requests_without_outcome=%" PRIu64, a->path,
                     a->ledger.active.name, orphans);
         for (const struct open_request *o = rec->verify.open.first; r == 0 && o; o = o->after)
-            r = add_unknown_outcome(a, o->id);
+            r = o->id.len ? add_unknown_outcome(a, o) : 0;
     }
     return r;
 }
@@ -562,6 +574,8 @@ int audit_begin(struct audit *a, const char *version, uint32_t pid, struct err *
 {
     int r = a->recovered.fresh ? begin_fresh(a) : 0;
 
+    if (r == 0 && !a->recovered.fresh && a->recovered.verify.format < RECORD_FORMAT)
+        r = change_segment(a);
     if (r == 0)
         r = begin_start(a, version, pid);
     if (r == 0 && redact_key_created(a->redaction))

@@ -88,16 +88,18 @@ int audit_stop(struct audit *audit) MUST_CHECK;
 /* The seq of the record added last; 0: none yet. */
 uint64_t audit_seq(const struct audit *audit);
 
+/* The seq of the intent that was added last, while it is open; a checkpoint may have come since. */
+uint64_t audit_last_intent(const struct audit *audit);
+
 /* Makes everything added durable: 0 (also when there was nothing), or -EIO, then and for good. */
 int audit_commit(struct audit *audit) MUST_CHECK;
 
 /*
  * What is due by time or size: a signature, a new epoch, a new segment, a piece of the work on
  * finished ones; commits it. For the end of a turn, after the answers have left. Of finished
- * segments none is touched that holds records from seq `oldest_open` on: intents without an outcome
- * yet (UINT64_MAX: there is none). 0, or -EIO as audit_commit.
+ * segments none is touched that an open intent is in, or comes after. 0, or -EIO as audit_commit.
  */
-int audit_tend(struct audit *audit, uint64_t oldest_open) MUST_CHECK;
+int audit_tend(struct audit *audit) MUST_CHECK;
 /* Microseconds until audit_tend has something to do, 0 when it has now. */
 uint64_t audit_due(const struct audit *audit);
 

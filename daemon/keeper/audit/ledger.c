@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -44,6 +45,7 @@ void ledger_deinit(struct ledger *l)
     if (l->active.io)
         active_close(&l->active);
     buf_deinit(&l->batch);
+    free(l->open);
 }
 
 void ledger_continue(struct ledger *l, uint64_t next_seq, const struct chain_hash *last)
@@ -119,7 +121,7 @@ static int admit(struct ledger *l)
     if (l->state == LEDGER_FULL)
         return -ENOSPC;
     r = active_reserve(&l->active, buf_len(&l->batch) + CHAIN_TAIL + LEDGER_AHEAD +
-                                       (l->open + 1) * LEDGER_AHEAD_OUTCOME);
+                                       (l->n_open + 1) * LEDGER_AHEAD_OUTCOME);
     return r < 0 ? ledger_full(l, -r) : 0;
 }
 
@@ -146,6 +148,36 @@ int ledger_seal(struct ledger *l, const struct seal_key *next)
         l->sealed_at = loop_now();
     }
     return r;
+}
+
+int ledger_open(struct ledger *l, uint64_t seq)
+{
+    if (l->n_open == l->open_room) {
+        size_t room = l->open_room ? 2 * l->open_room : 64;
+        uint64_t *more = reallocarray(l->open, room, sizeof(*more));
+
+        if (!more)
+            return -ENOMEM;
+        l->open = more;
+        l->open_room = room;
+    }
+    l->open[l->n_open++] = seq;
+    return 0;
+}
+
+static int compare_seq(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+void ledger_close(struct ledger *l, uint64_t seq)
+{
+    uint64_t *at = bsearch(&seq, l->open, l->n_open, sizeof(seq), compare_seq);
+
+    if (at)
+        memmove(at, at + 1, (size_t)(&l->open[--l->n_open] - at) * sizeof(seq));
 }
 
 /* ---- writing ---- */

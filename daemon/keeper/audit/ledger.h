@@ -39,7 +39,8 @@ struct ledger {
     uint64_t dirty_since; /* loop_now() of the first of them; 0: none */
     uint64_t sealed_at;   /* loop_now() of the last signature */
     uint64_t checked_at;  /* loop_now() of the last look at the active file's name */
-    uint64_t open;        /* requests without an outcome */
+    uint64_t *open;       /* the intents without an outcome: their seqs, ascending */
+    size_t n_open, open_room;
     struct buf batch;
     uint64_t records, syncs; /* since the keeper started */
 };
@@ -74,6 +75,10 @@ enum ledger_kind {
  */
 int ledger_add(struct ledger *l, enum ledger_kind kind, const struct draft *d,
                int formatted) MUST_CHECK;
+
+/* What the outcomes are owed to. ledger_open before its intent is added, as ledger_add, -ENOMEM. */
+int ledger_open(struct ledger *l, uint64_t seq) MUST_CHECK;
+void ledger_close(struct ledger *l, uint64_t seq); /* one that isn't open is left alone */
 
 /* Adds a signature over all records so far: a checkpoint, or with `next` the epoch's last act. */
 int ledger_seal(struct ledger *l, const struct seal_key *next) MUST_CHECK;

@@ -92,19 +92,3 @@ void pending_each(const struct pending *p,
 
     twalk_r(p->root, visit, &v);
 }
-
-static void older(void *arg, const struct pending_request *request)
-{
-    uint64_t *oldest = arg;
-
-    if (request->seq < *oldest)
-        *oldest = request->seq;
-}
-
-uint64_t pending_oldest(const struct pending *p)
-{
-    uint64_t oldest = UINT64_MAX;
-
-    pending_each(p, older, &oldest);
-    return oldest;
-}

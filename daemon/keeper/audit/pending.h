@@ -37,9 +37,6 @@ int pending_add(struct pending *p, uint64_t id, struct slice request_id, size_t 
 /* NULL when there is none. */
 struct pending_request *pending_find(const struct pending *p, uint64_t id);
 
-/* The least seq of all, UINT64_MAX when there is none. Looks at each. */
-uint64_t pending_oldest(const struct pending *p);
-
 /* Frees it. */
 void pending_remove(struct pending *p, struct pending_request *request);
 

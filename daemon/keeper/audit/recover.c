@@ -152,7 +152,7 @@ static int scan_all(struct scan *s)
     size_t from = s->segments.n - 1;
     int result = scan_from(s, from);
 
-    while (result == 0 && r->verify.begun && r->verify.strays && from > 0)
+    while (result == 0 && r->verify.begun && (r->verify.strays || r->verify.unseen) && from > 0)
         result = scan_from(s, --from);
     if (result == 0 && r->verify.begun && r->verify.first_seq != s->segments.first[from])
         result = err_set(s->err, -EINVAL, "%s: audit-%" PRIu64 ".jsonl begins with seq %" PRIu64,

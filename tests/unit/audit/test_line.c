@@ -95,26 +95,71 @@ static struct line line_of(const char *type, const char *rest)
     return line;
 }
 
-#define HEADER                                                                                     \
-    ",\"format\":1,\"log\":\"" LONG_HEX "\",\"epoch\":3,\"public_key\":\"" LONG_HEX                \
-    "\",\"previous_seq\":8,\"previous_hash\":\"" LONG_HEX "\",\"open\":2"
+#define HEADER(format, open)                                                                       \
+    ",\"format\":" format ",\"log\":\"" LONG_HEX "\",\"epoch\":3,\"public_key\":\"" LONG_HEX       \
+    "\",\"previous_seq\":8,\"previous_hash\":\"" LONG_HEX "\",\"open\":" open
 
 static void test_segment(void)
 {
-    static const char *const BAD[] = {"", HEADER ",\"x\":1", ",\"format\":2",
-                                      ",\"format\":1,\"log\":\"00\""};
-    struct line line = line_of("segment", HEADER);
+    static const char *const BAD[] = {"",
+                                      HEADER("1", "2,\"x\":1"),
+                                      HEADER("2", "[2],\"x\":1"),
+                                      ",\"format\":2",
+                                      ",\"format\":1,\"log\":\"00\"",
+                                      HEADER("0", "2"),
+                                      HEADER("3", "[]"),
+                                      HEADER("1", "[]"),
+                                      HEADER("2", "2"),
+                                      HEADER("2", "[2,2]"),
+                                      HEADER("2", "[3,2]"),
+                                      HEADER("2", "[0]"),
+                                      HEADER("2", "[02]"),
+                                      HEADER("2", "[2, 3]"),
+                                      HEADER("2", "[2,]"),
+                                      HEADER("2", "[,2]"),
+                                      HEADER("2", "[9]"), /* not before its own */
+                                      HEADER("2", "["),
+                                      HEADER("2", "]")};
+    struct line line = line_of("segment", HEADER("1", "2"));
     struct record_segment s;
+    uint64_t seq = 0;
 
     CU_ASSERT_EQUAL(line.type, LINE_SEGMENT);
     CU_ASSERT_PTR_NULL(line_segment(&line, &s));
-    CU_ASSERT(s.epoch == 3 && s.previous_seq == 8 && s.open == 2);
+    CU_ASSERT(s.epoch == 3 && s.previous_seq == 8 && s.n_open == 2 && s.format == 1);
     CU_ASSERT(s.log.bytes[1] == 0x23 && s.public_key.bytes[31] == 0xef);
     CU_ASSERT_EQUAL(s.previous.bytes[0], 0x01);
+    line = line_of("segment", HEADER("2", "[]"));
+    CU_ASSERT_PTR_NULL(line_segment(&line, &s));
+    CU_ASSERT(s.format == 2 && s.n_open == 0);
+    CU_ASSERT_EQUAL(line_open(&s.open_text, 9, &seq), 0);
+    line = line_of("segment", HEADER("2", "[2,7,8]"));
+    CU_ASSERT_PTR_NULL(line_segment(&line, &s));
+    CU_ASSERT_EQUAL(s.n_open, 3);
+    CU_ASSERT(line_open(&s.open_text, 9, &seq) == 1 && seq == 2);
+    CU_ASSERT(line_open(&s.open_text, 9, &seq) == 1 && seq == 7);
+    CU_ASSERT(line_open(&s.open_text, 9, &seq) == 1 && seq == 8);
+    CU_ASSERT_EQUAL(line_open(&s.open_text, 9, &seq), 0);
     for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
         line = line_of("segment", BAD[i]);
         CU_ASSERT_PTR_NOT_NULL(line_segment(&line, &s));
     }
+}
+
+static void test_outcome(void)
+{
+    struct line line = line_of("outcome", ",\"id\":\"a\",\"intent\":18446744073709551615,\"x\":1");
+
+    CU_ASSERT_EQUAL(line.intent, UINT64_MAX);
+    CU_ASSERT(slice_eq(line.rest, SLICE_LIT(",\"x\":1")));
+    line = line_of("outcome", ",\"id\":\"a\",\"status\":200,\"intent\":7"); /* format 1 */
+    CU_ASSERT_EQUAL(line.intent, 0);
+    line = line_of("intent", ",\"id\":\"a\",\"intent\":7");
+    CU_ASSERT_EQUAL(line.intent, 0);
+    CU_ASSERT_PTR_NOT_NULL(
+        line_read(SLICE_LIT("{\"seq\":9,\"time\":\"" T
+                            "\",\"type\":\"outcome\",\"id\":\"a\",\"intent\":\"7\"" H),
+                  &line));
 }
 
 static void test_seal(void)
@@ -145,6 +190,7 @@ static const struct unit_case CASES[] = {
     {"no records", test_read_bad},
     {"control characters", test_controls},
     {"a segment's header", test_segment},
+    {"an outcome's intent", test_outcome},
     {"checkpoints and epochs", test_seal},
 };
 

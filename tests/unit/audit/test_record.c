@@ -125,6 +125,7 @@ static void test_forms(void)
 static void test_outcome(void)
 {
     struct record_outcome o = {.request_id = SLICE_LIT("a-1"),
+                               .intent = 7,
                                .status = 201,
                                .sent = "all",
                                .timed = true,
@@ -132,14 +133,16 @@ static void test_outcome(void)
     struct buf b = BUF_INIT(65536);
 
     expect(&b, record_outcome(&b, &HEAD, &o),
-           HEAD_TEXT "\"outcome\",\"id\":\"a-1\",\"status\":201,\"sent\":\"all\","
+           HEAD_TEXT "\"outcome\",\"id\":\"a-1\",\"intent\":7,\"status\":201,\"sent\":\"all\","
                      "\"duration_us\":18446744073709551615}");
     o = (struct record_outcome){.request_id = SLICE_LIT("a-1"),
+                                .intent = UINT64_MAX,
                                 .sent = "unknown",
                                 .error = SLICE_LIT("the proxy went away")};
     expect(&b, record_outcome(&b, &HEAD, &o),
-           HEAD_TEXT "\"outcome\",\"id\":\"a-1\",\"sent\":\"unknown\","
-                     "\"error\":\"the proxy went away\"}");
+           HEAD_TEXT
+           "\"outcome\",\"id\":\"a-1\",\"intent\":18446744073709551615,\"sent\":\"unknown\","
+           "\"error\":\"the proxy went away\"}");
 }
 
 static void test_reject(void)

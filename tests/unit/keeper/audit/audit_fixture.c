@@ -16,8 +16,15 @@ const char *in_folder(const char *name)
     return path;
 }
 
+/* The intents so far whose outcome is owed, in their order. */
+static struct {
+    const char *id;
+    uint64_t seq;
+} owed[64];
+
 void setup(void)
 {
+    memset(owed, 0, sizeof(owed));
     strcpy(folder + strlen(folder) - 6, "XXXXXX");
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
 }
@@ -141,11 +148,27 @@ void intent(struct audit *a, const char *id)
     struct sign_request sign = {.request_id = slice_str(id), .client = {.uid = CLIENT_UID_UNKNOWN}};
 
     CU_ASSERT_EQUAL(audit_intent(a, &sign, SLICE_LIT("k")), 0);
+    memmove(owed, owed + 1, sizeof(owed) - sizeof(owed[0]));
+    owed[63].id = id;
+    owed[63].seq = audit_last_intent(a);
+}
+
+void outcome_of(struct audit *a, const char *id, uint64_t seq)
+{
+    struct record_outcome o = {
+        .request_id = slice_str(id), .intent = seq, .status = 200, .sent = "all"};
+
+    CU_ASSERT_EQUAL(audit_outcome(a, &o), 0);
 }
 
 void outcome(struct audit *a, const char *id)
 {
-    struct record_outcome o = {.request_id = slice_str(id), .status = 200, .sent = "all"};
-
-    CU_ASSERT_EQUAL(audit_outcome(a, &o), 0);
+    for (unsigned i = 0; i < 64; i++) {
+        if (!owed[i].id || strcmp(owed[i].id, id) != 0)
+            continue;
+        owed[i].id = NULL;
+        outcome_of(a, id, owed[i].seq);
+        return;
+    }
+    CU_FAIL("no such intent");
 }

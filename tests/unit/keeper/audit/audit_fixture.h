@@ -38,6 +38,7 @@ char *log_text(const char *name);
 /* Opened and begun. */
 struct audit *open_audit(const struct audit_options *options);
 void intent(struct audit *a, const char *id);
-void outcome(struct audit *a, const char *id);
+void outcome(struct audit *a, const char *id); /* the oldest of that id */
+void outcome_of(struct audit *a, const char *id, uint64_t seq);
 
 #endif

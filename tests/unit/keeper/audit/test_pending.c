@@ -22,7 +22,6 @@ static void none(void)
     struct pending p = {0};
 
     CU_ASSERT_PTR_NULL(pending_find(&p, 0));
-    CU_ASSERT_EQUAL(pending_oldest(&p), UINT64_MAX);
     CU_ASSERT_PTR_NULL(pending_refusal(&p, 0, 1));
     pending_deinit(&p);
     pending_deinit(&p);
@@ -104,25 +103,6 @@ static void why_not(void)
     pending_deinit(&p);
 }
 
-static void the_oldest(void)
-{
-    static const uint64_t SEQS[] = {40, 10, 30, 20};
-    struct pending p = {0};
-
-    for (uint64_t id = 0; id < 4; id++)
-        add(&p, id, "r")->seq = SEQS[id];
-    CU_ASSERT_EQUAL(pending_oldest(&p), 10);
-    pending_remove(&p, pending_find(&p, 1));
-    CU_ASSERT_EQUAL(pending_oldest(&p), 20);
-    pending_remove(&p, pending_find(&p, 0));
-    CU_ASSERT_EQUAL(pending_oldest(&p), 20);
-    pending_remove(&p, pending_find(&p, 3));
-    pending_remove(&p, pending_find(&p, 2));
-    CU_ASSERT_EQUAL(pending_oldest(&p), UINT64_MAX);
-    CU_ASSERT_EQUAL(p.n, 0);
-    pending_deinit(&p);
-}
-
 struct visits {
     uint64_t ids[MAX];
     size_t n;
@@ -161,7 +141,6 @@ static const struct unit_case CASES[] = {
     {"an id that is there", an_id_that_is_there},
     {"not more than the most", not_more_than_the_most},
     {"why not", why_not},
-    {"the oldest", the_oldest},
     {"each, in order", each_in_order},
 };
 UNIT_MAIN("pending", CASES)

@@ -19,20 +19,20 @@ static struct audit *open_small(void)
     return open_audit(&options);
 }
 
-static void settle(struct audit *a, uint64_t oldest_open)
+static void settle(struct audit *a)
 {
     for (int i = 0; i < 1000 && audit_due(a) == 0; i++)
-        CU_ASSERT_EQUAL(audit_tend(a, oldest_open), 0);
+        CU_ASSERT_EQUAL(audit_tend(a), 0);
     CU_ASSERT(audit_due(a) > 0);
 }
 
 /* Goes on until a new segment is begun and all work on the old ones is done. */
-static void rotate(struct audit *a, uint64_t oldest_open)
+static void rotate(struct audit *a)
 {
     for (int i = 0; i < 40; i++)
         CU_ASSERT_EQUAL(audit_config(a, "applied", SLICE_NULL), 0);
     CU_ASSERT_EQUAL(audit_commit(a), 0);
-    settle(a, oldest_open);
+    settle(a);
 }
 
 static void list(struct segments *s)
@@ -136,7 +136,7 @@ static void test_compress(void)
     a = open_small();
     pin = identity();
     for (int i = 0; i < 5; i++)
-        rotate(a, UINT64_MAX);
+        rotate(a);
     list(&s);
     CU_ASSERT_EQUAL(s.n, 6);
     for (size_t i = 0; i < s.n; i++) {
@@ -165,8 +165,8 @@ static void test_recovery(void)
     options = (struct audit_options){.retention = {.compress = true}};
     a = open_small();
     intent(a, "x");
-    rotate(a, 1);
-    rotate(a, 1);
+    rotate(a);
+    rotate(a);
     audit_free(a);
     a = open_small();
     CU_ASSERT_EQUAL(audit_state(a).records, 2); /* start, outcome */
@@ -190,7 +190,7 @@ static void test_keep_segments(void)
         a = open_small();
         pin = identity();
         for (int i = 0; i < 8; i++)
-            rotate(a, UINT64_MAX);
+            rotate(a);
         CU_ASSERT_EQUAL(count(), 3);
         CU_ASSERT_EQUAL(audit_stop(a), 0);
         CU_ASSERT_EQUAL(audit_commit(a), 0);
@@ -215,7 +215,7 @@ static void test_keep_segments(void)
         free(text);
         /* The next start goes on with it. */
         a = open_small();
-        rotate(a, UINT64_MAX);
+        rotate(a);
         audit_free(a);
         CU_ASSERT_EQUAL(count(), 3);
         expect_sound(&pin);
@@ -234,7 +234,7 @@ static void test_removed(void)
     options = (struct audit_options){.retention = {.keep_segments = 4}};
     a = open_small();
     for (int i = 0; i < 8; i++)
-        rotate(a, UINT64_MAX);
+        rotate(a);
     audit_free(a);
     expect_sound(NULL);
     list(&s);
@@ -258,7 +258,7 @@ static void test_keep_bytes(void)
     a = open_small();
     pin = identity();
     for (int i = 0; i < 8; i++)
-        rotate(a, UINT64_MAX);
+        rotate(a);
     CU_ASSERT(count() >= 3 && count() < 6);
     audit_free(a);
     expect_sound(&pin);
@@ -274,13 +274,13 @@ static void test_keep_age(void)
     options = (struct audit_options){.retention = {.keep_age_us = 1000000000}};
     a = open_small();
     pin = identity();
-    rotate(a, UINT64_MAX);
-    rotate(a, UINT64_MAX);
+    rotate(a);
+    rotate(a);
     CU_ASSERT_EQUAL(count(), 3);
     audit_free(a);
     options.retention.keep_age_us = 1;
     a = open_small();
-    rotate(a, UINT64_MAX);
+    rotate(a);
     CU_ASSERT_EQUAL(count(), 1);
     audit_free(a);
     expect_sound(&pin);
@@ -291,20 +291,18 @@ static void test_keep_age(void)
 static void test_open_requests(void)
 {
     struct audit *a;
-    uint64_t seq;
 
     setup();
     options = (struct audit_options){.retention = {.keep_segments = 1}};
     a = open_small();
-    rotate(a, UINT64_MAX);
+    rotate(a);
     CU_ASSERT_EQUAL(count(), 1);
     intent(a, "x");
-    seq = audit_seq(a);
-    rotate(a, seq);
-    rotate(a, seq);
+    rotate(a);
+    rotate(a);
     CU_ASSERT_EQUAL(count(), 3);
     outcome(a, "x");
-    rotate(a, UINT64_MAX);
+    rotate(a);
     CU_ASSERT_EQUAL(count(), 1);
     audit_free(a);
     expect_sound(NULL);
@@ -332,9 +330,9 @@ static void next_look(struct audit *a)
 
     for (int i = 0; i < 1000 && b->looked_at == before; i++) {
         usleep((useconds_t)backlog_due(b));
-        CU_ASSERT_EQUAL(audit_tend(a, UINT64_MAX), 0);
+        CU_ASSERT_EQUAL(audit_tend(a), 0);
     }
-    settle(a, UINT64_MAX);
+    settle(a);
 }
 
 /* No segment goes before the receipts cover its last record; compressing doesn't wait. */
@@ -354,7 +352,7 @@ static void test_receipts(void)
     pin = other = identity();
     other.bytes[0] ^= 1;
     for (int i = 0; i < 5; i++)
-        rotate(a, UINT64_MAX);
+        rotate(a);
     list(&s);
     CU_ASSERT_EQUAL_FATAL(s.n, 6);
     CU_ASSERT_TRUE(s.packed[4]);
@@ -380,7 +378,7 @@ static void test_receipts(void)
     /* The next start waits, too, from its first moment on. */
     CU_ASSERT_EQUAL(unlink(in_folder("a.receipt")), 0);
     a = open_small();
-    rotate(a, UINT64_MAX);
+    rotate(a);
     CU_ASSERT_EQUAL(count(), 3);
     audit_free(a);
     receipts_paths_deinit(&paths);
@@ -403,8 +401,8 @@ static void test_receipts_other_reasons(void)
         options = (struct audit_options){.retention = WAYS[i], .receipts = &paths};
         a = open_small();
         pin = identity();
-        rotate(a, UINT64_MAX);
-        rotate(a, UINT64_MAX);
+        rotate(a);
+        rotate(a);
         CU_ASSERT_EQUAL(count(), 3);
         write_receipt(&pin, audit_seq(a) - 1);
         next_look(a);
@@ -428,7 +426,7 @@ static void test_receipt_gone(void)
     setup();
     options = (struct audit_options){0};
     a = open_small();
-    rotate(a, UINT64_MAX);
+    rotate(a);
     audit_free(a);
     list(&s);
     directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -478,7 +476,7 @@ static void test_waiting(void)
                 next_look(a);
                 CU_ASSERT(waiting(a) < 4096);
             }
-            rotate(a, UINT64_MAX);
+            rotate(a);
             list(&s);
             bytes = 0;
             for (size_t k = 0; k < s.n; k++) {
@@ -508,14 +506,14 @@ static void test_trouble(void)
     put_file(SEGMENTS_RETIRED, "not a record\n");
     a = open_small();
     for (int i = 0; i < 3; i++)
-        rotate(a, UINT64_MAX);
+        rotate(a);
     CU_ASSERT_EQUAL(count(), 4);
     CU_ASSERT(audit_state(a).ok);
     audit_free(a);
     /* A truncated line of the proof is one that a crash left. */
     put_file(SEGMENTS_RETIRED, "not a rec");
     a = open_small();
-    rotate(a, UINT64_MAX);
+    rotate(a);
     CU_ASSERT_EQUAL(count(), 2);
     audit_free(a);
     expect_sound(NULL);
