@@ -16,6 +16,16 @@ enum {
 
 static const struct slice METHODS[API_METHODS] = {{"POST", 4}, {"PUT", 3}, {"DELETE", 6}};
 
+static void call_deinit(struct api_call *call)
+{
+    free(call->summary);
+    free(call->operation);
+    for (unsigned i = 0; i < call->n_answers; i++) {
+        free(call->answers[i].member);
+        free(call->answers[i].operation);
+    }
+}
+
 void api_free(struct api *api)
 {
     if (!api)
@@ -24,7 +34,7 @@ void api_free(struct api *api)
         free((char *)api->paths[i].normal.data);
         free((char *)api->paths[i].template);
         for (unsigned m = 0; m < API_METHODS; m++)
-            free(api->paths[i].calls[m].summary);
+            call_deinit(&api->paths[i].calls[m]);
     }
     schemas_free(&api->schemas);
     free(api);
@@ -119,6 +129,38 @@ static unsigned index_of(unsigned method)
 const struct schema *api_body(const struct api_path *path, unsigned method)
 {
     return path->calls[index_of(method)].body;
+}
+
+const struct api_answer *api_answer(const struct api_path *path, unsigned method, unsigned status)
+{
+    const struct api_call *call = &path->calls[index_of(method)];
+    const struct api_answer *any = NULL;
+
+    for (unsigned i = 0; i < call->n_answers; i++) {
+        if (call->answers[i].status == status)
+            return &call->answers[i];
+        if (call->answers[i].status == status / 100)
+            any = &call->answers[i];
+    }
+    return any;
+}
+
+size_t api_object(const struct api_answer *answer, struct slice value, char *out)
+{
+    const char *begin = answer->object ? strchr(answer->object, '{') : NULL;
+    size_t before, after;
+
+    if (!begin || !api_is_id(value.data, value.len))
+        return 0;
+    before = (size_t)(begin - answer->object);
+    begin = strchr(begin, '}') + 1;
+    after = strlen(begin);
+    if (before + value.len + after > TARGET_PATH_MAX)
+        return 0;
+    memcpy(out, answer->object, before);
+    memcpy(out + before, value.data, value.len);
+    memcpy(out + before + value.len, begin, after);
+    return before + value.len + after;
 }
 
 const char *api_summary(const struct api_path *path, unsigned method)

@@ -50,6 +50,24 @@ unsigned api_methods(const struct api_path *path);
 /* What the body of a call must be; of one that takes no body SCHEMA_NOTHING. Never NULL. */
 const struct schema *api_body(const struct api_path *path, unsigned method);
 
+/* What an answer must be, and which object it is about. Valid as long as the api. */
+struct api_answer {
+    unsigned status;             /* 201; 2 stands for every 2XX */
+    const struct schema *schema; /* NULL: anything */
+    char *member;                /* of the body: says which object; NULL: not known */
+    const char *object;          /* the object's path with that for its parameter: "/v1/org/{id}" */
+    char *operation;             /* private */
+};
+
+/* The described answer for a 2XX status: the one for just that status before that for all; NULL. */
+const struct api_answer *api_answer(const struct api_path *path, unsigned method, unsigned status);
+
+/*
+ * The path of the object that an answer with that value in `member` is about, in `out`, which has
+ * room for TARGET_PATH_MAX bytes: its length, or 0 when the value is no id.
+ */
+size_t api_object(const struct api_answer *answer, struct slice value, char *out);
+
 /* The description's `summary` of a call; "" when there is none. */
 const char *api_summary(const struct api_path *path, unsigned method);
 

@@ -143,8 +143,88 @@ static int load_body(struct api *api, struct api_call *call, const struct doc *o
     return 0;
 }
 
-/* Answers are passed on unread; their schemas must be good all the same. */
-static int check_responses(struct api *api, const struct doc *operation)
+/* The member that "$response.body#/MEMBER" names (OpenAPI 3.1, "Runtime Expressions"). */
+static int load_member(char **out, const struct doc *at)
+{
+    static const char BODY[] = "$response.body#/";
+    const char *text = doc_text(at), *name = text + sizeof(BODY) - 1;
+
+    if (strncmp(text, BODY, sizeof(BODY) - 1) != 0 || !*name || strpbrk(name, "/~"))
+        return doc_fail(at, "only a member of the answer is supported: $response.body#/NAME");
+    *out = strdup(name);
+    return *out ? 0 : -ENOMEM;
+}
+
+/* Which object the answer is about: the link to a call of its path (OpenAPI 3.1, "Link Object"). */
+static int load_links(struct api_answer *answer, const struct doc *response)
+{
+    static const char *const KNOWN[] = {"operationId", "parameters"};
+    struct doc links = doc_member(response, "links"), link = links, to;
+    int r;
+
+    if (!links.value)
+        return 0;
+    if (!doc_is(&links, json_type_object) || json_object_object_length(links.value) != 1)
+        return doc_fail(&links, "must be an object with one link, the answer's object");
+    {
+        json_object_object_foreach(links.value, name, value)
+        {
+            (void)value;
+            link = doc_member(&links, name);
+        }
+    }
+    r = ONLY(&link, KNOWN);
+    to = doc_member(&link, "operationId");
+    if (r == 0)
+        r = doc_want(&to, json_type_string);
+    if (r < 0)
+        return r;
+    answer->operation = strdup(doc_text(&to));
+    to = doc_member(&link, "parameters");
+    if (!doc_is(&to, json_type_object) || json_object_object_length(to.value) != 1)
+        return doc_fail(&to, "must be an object with the path's parameter");
+    json_object_object_foreach(to.value, name, value)
+    {
+        struct doc member = doc_member(&to, name);
+
+        (void)value;
+        r = load_member(&answer->member, &member);
+    }
+    return r == 0 && !answer->operation ? -ENOMEM : r;
+}
+
+/* The statuses of a success: 2 for "2XX", 201 for "201"; 0 for others, which are only checked. */
+static unsigned success(const char *key)
+{
+    if (strcmp(key, "2XX") == 0)
+        return 2;
+    return strlen(key) == 3 && key[0] == '2' && strspn(key, "0123456789") == 3
+               ? (unsigned)strtoul(key, NULL, 10)
+               : 0;
+}
+
+static int load_response(struct api *api, struct api_call *call, struct doc *to, const char *key)
+{
+    struct api_answer *answer;
+    struct api_answer ignored = {.status = success(key)};
+    struct doc content;
+    int r = doc_want(to, json_type_object);
+
+    if (r == 0)
+        r = doc_follow(to);
+    if (r < 0)
+        return r;
+    if (ignored.status && call->n_answers == API_ANSWERS_MAX)
+        return doc_fail(to, "more than %d kinds of success are not supported", API_ANSWERS_MAX);
+    answer = ignored.status ? &call->answers[call->n_answers++] : &ignored;
+    answer->status = ignored.status;
+    content = doc_member(to, "content");
+    if (content.value)
+        r = load_content(api, &answer->schema, &content);
+    return r == 0 && answer != &ignored ? load_links(answer, to) : r;
+}
+
+static int load_responses(struct api *api, struct api_call *call, const struct doc *operation)
 {
     struct doc list = doc_member(operation, "responses");
     int r = doc_want(&list, json_type_object);
@@ -153,18 +233,40 @@ static int check_responses(struct api *api, const struct doc *operation)
         return r;
     json_object_object_foreach(list.value, key, value)
     {
-        struct doc to = doc_member(&list, key), content;
-        const struct schema *schema;
+        struct doc to = doc_member(&list, key);
 
         (void)value;
-        r = doc_want(&to, json_type_object);
-        if (r == 0)
-            r = doc_follow(&to);
+        r = load_response(api, call, &to, key);
         if (r < 0)
             return r;
-        content = doc_member(&to, "content");
-        if (content.value && (r = load_content(api, &schema, &content)) < 0)
-            return r;
+    }
+    return 0;
+}
+
+/* The path of the call with that operationId; NULL. */
+static const char *path_of(const struct api *api, const char *operation)
+{
+    for (size_t i = 0; i < api->n; i++)
+        for (unsigned m = 0; m < API_METHODS; m++)
+            if (api->paths[i].calls[m].operation &&
+                strcmp(api->paths[i].calls[m].operation, operation) == 0)
+                return api->paths[i].template;
+    return NULL;
+}
+
+/* When all calls are known: where the links lead. */
+static int resolve_links(const struct api *api, struct api_call *call, const struct doc *paths)
+{
+    for (unsigned i = 0; i < call->n_answers; i++) {
+        struct api_answer *answer = &call->answers[i];
+
+        if (!answer->operation)
+            continue;
+        answer->object = path_of(api, answer->operation);
+        if (!answer->object || !strchr(answer->object, '{'))
+            return doc_fail(paths,
+                            "a link leads to %s, which is no call of a path with a parameter",
+                            answer->operation);
     }
     return 0;
 }
@@ -181,10 +283,12 @@ static int load_operation(struct api *api, struct api_call *call, const struct d
     if (r < 0)
         return r;
     call->summary = strdup(doc_text(&summary));
-    if (!call->summary)
+    summary = doc_member(at, "operationId");
+    call->operation = summary.value ? strdup(doc_text(&summary)) : NULL;
+    if (!call->summary || (summary.value && !call->operation))
         return -ENOMEM;
     r = load_body(api, call, at);
-    return r == 0 ? check_responses(api, at) : r;
+    return r == 0 ? load_responses(api, call, at) : r;
 }
 
 static int load_methods(struct api *api, struct api_path *path, const struct doc *item)
@@ -294,6 +398,13 @@ static int load_paths(struct api *api, const struct doc *paths)
     }
     if (api->n == 0)
         return doc_fail(paths, "has no path");
+    for (size_t i = 0; i < api->n; i++)
+        for (unsigned m = 0; m < API_METHODS; m++) {
+            int r = resolve_links(api, &api->paths[i].calls[m], paths);
+
+            if (r < 0)
+                return r;
+        }
     qsort(api->paths, api->n, sizeof(api->paths[0]), by_normal);
     for (size_t i = 1; i < api->n; i++)
         if (by_normal(&api->paths[i - 1], &api->paths[i]) == 0) {

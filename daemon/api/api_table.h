@@ -9,13 +9,16 @@
 
 enum {
     API_METHODS = 3,
+    API_ANSWERS_MAX = 4, /* of a call, for 2XX statuses */
     /* A parameter of one byte becomes two, and each has a slash. */
     API_NORMAL_MAX = TARGET_PATH_MAX + TARGET_PATH_MAX / 2 + 1,
 };
 
 struct api_call {
     const struct schema *body;
-    char *summary;
+    char *summary, *operation; /* its operationId; NULL: none */
+    struct api_answer answers[API_ANSWERS_MAX];
+    unsigned n_answers;
 };
 
 struct api_path {

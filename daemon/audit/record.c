@@ -292,14 +292,14 @@ static void put_request(struct writer *w, const struct client_identity *client, 
     put_known(w, SLICE_LIT(",\"path\":"), path);
 }
 
-static void put_problems(struct writer *w, const struct request_problem *problems, uint32_t n,
-                         uint32_t total)
+/* `name` as for put_string. */
+static void put_problems(struct writer *w, struct slice name,
+                         const struct request_problem *problems, uint32_t n, uint32_t total)
 {
     for (uint32_t i = 0; i < n && !w->failed; i++) {
         if (i == 0)
-            PUT_LIT(w, ",\"problems\":[{");
-        else
-            PUT_LIT(w, ",{");
+            put(w, name.data, name.len);
+        put(w, i ? ",{" : "[{", 2);
         put_string(w, SLICE_LIT("\"field\":"), problems[i].field);
         put_string(w, SLICE_LIT(",\"code\":"), problems[i].code);
         put_string(w, SLICE_LIT(",\"error\":"), problems[i].error);
@@ -329,6 +329,17 @@ static void put_field(struct writer *w, const struct request_field *field,
     }
 }
 
+/* An object's members, without the braces. */
+static void put_members(struct writer *w, const struct request_field *fields, uint32_t n,
+                        const struct record_form *forms)
+{
+    for (uint32_t i = 0; i < n && !w->failed; i++) {
+        if (i)
+            PUT_LIT(w, ",");
+        put_field(w, &fields[i], &forms[i]);
+    }
+}
+
 int record_intent(struct buf *out, const struct record_head *head, const struct sign_request *sign,
                   const struct record_redaction *redaction, struct slice key_id)
 {
@@ -337,15 +348,35 @@ int record_intent(struct buf *out, const struct record_head *head, const struct 
     put_string(&w, SLICE_LIT(",\"id\":"), sign->request_id);
     put_request(&w, &sign->client, sign->method, sign->workspace, sign->path);
     PUT_LIT(&w, ",\"fields\":{");
-    for (uint32_t i = 0; i < sign->n_fields && !w.failed; i++) {
-        if (i)
-            PUT_LIT(&w, ",");
-        put_field(&w, &sign->fields[i], &redaction->forms[i]);
-    }
+    put_members(&w, sign->fields, sign->n_fields, redaction->forms);
     put_hex(&w, SLICE_LIT("},\"body_mac\":"), redaction->body_mac, MAC_BYTES);
-    put_problems(&w, sign->problems, sign->n_problems, sign->problems_total);
+    put_problems(&w, SLICE_LIT(",\"problems\":"), sign->problems, sign->n_problems,
+                 sign->problems_total);
     put_string(&w, SLICE_LIT(",\"key\":"), key_id);
     return w.failed;
+}
+
+static void put_answer(struct writer *w, const struct request_answer *a,
+                       const struct record_form *forms)
+{
+    put_known(w, SLICE_LIT(",\"object\":"), a->object);
+    if (a->what & REQUEST_ANSWER_OBJECT) {
+        PUT_LIT(w, ",\"answer\":{");
+        put_members(w, a->fields, a->n_fields, forms);
+        PUT_LIT(w, "}");
+    }
+    put_known(w, SLICE_LIT(",\"answer_error\":"), a->error);
+    if (a->what) {
+        put_number(w, SLICE_LIT(",\"answer_bytes\":"), a->bytes);
+        put_hex(w, SLICE_LIT(",\"answer_sha256\":"), (const unsigned char *)a->sha256.data,
+                a->sha256.len);
+    }
+    if (a->what & REQUEST_ANSWER_MORE)
+        PUT_LIT(w, ",\"answer_more\":true");
+    if (a->what & REQUEST_ANSWER_CUT)
+        PUT_LIT(w, ",\"answer_cut\":true");
+    put_problems(w, SLICE_LIT(",\"answer_problems\":"), a->problems, a->n_problems,
+                 a->problems_total);
 }
 
 int record_outcome(struct buf *out, const struct record_head *head, const struct record_outcome *o)
@@ -359,6 +390,7 @@ int record_outcome(struct buf *out, const struct record_head *head, const struct
     put_string(&w, SLICE_LIT(",\"sent\":"), slice_str(o->sent));
     if (o->timed)
         put_number(&w, SLICE_LIT(",\"duration_us\":"), o->duration_us);
+    put_answer(&w, &o->answer, o->forms);
     put_known(&w, SLICE_LIT(",\"error\":"), o->error);
     return w.failed;
 }
@@ -375,7 +407,8 @@ int record_reject(struct buf *out, const struct record_head *head,
     put_known(&w, SLICE_LIT(",\"code\":"), reject->code);
     put_known(&w, SLICE_LIT(",\"error\":"), reject->error);
     put_known(&w, SLICE_LIT(",\"field\":"), reject->field);
-    put_problems(&w, reject->problems, reject->n_problems, reject->problems_total);
+    put_problems(&w, SLICE_LIT(",\"problems\":"), reject->problems, reject->n_problems,
+                 reject->problems_total);
     if (reject->repeated)
         put_number(&w, SLICE_LIT(",\"repeated\":"), reject->repeated);
     return w.failed;

@@ -23,17 +23,6 @@ struct record_head {
     uint64_t time_us; /* since 1970, UTC, microseconds */
 };
 
-/* What is known of a request's end. */
-struct record_outcome {
-    struct slice request_id;
-    uint64_t intent;      /* the seq of its intent */
-    uint32_t status;      /* the answer's; 0 when there was none */
-    const char *sent;     /* "none", "partial", "all", "unknown" */
-    bool timed;           /* duration_us is known */
-    uint64_t duration_us; /* microseconds */
-    struct slice error;   /* empty when it went well */
-};
-
 enum record_keep {
     RECORD_PLAIN, /* the value, a string */
     RECORD_MAC,   /* {"mac":"64 digits"} in its place */
@@ -43,6 +32,20 @@ enum record_keep {
 struct record_form {
     enum record_keep keep;
     unsigned char mac[MAC_BYTES]; /* of RECORD_MAC */
+};
+
+/* What is known of a request's end. */
+struct record_outcome {
+    struct slice request_id;
+    uint64_t intent;           /* the seq of its intent */
+    uint32_t status;           /* the answer's; 0 when there was none */
+    const char *sent;          /* "none", "partial", "all", "unknown" */
+    bool timed;                /* duration_us is known */
+    uint64_t duration_us;      /* microseconds */
+    struct slice error;        /* empty when it went well */
+    struct slice method, path; /* the request's: not written, its answer's redaction asks */
+    struct request_answer answer;
+    const struct record_form *forms; /* how its members are written, as many as it has */
 };
 
 /* How the values of an intent are written. */

@@ -18,8 +18,11 @@ enum {
     REQUEST_WORKSPACE_MAX = 64,
     REQUEST_PATH_MAX = 1024,
     REQUEST_METHOD_MAX = 32,
-    REQUEST_NAME_MAX = 256,  /* client name, exe, address, key id */
-    REQUEST_TEXT_MAX = 1024, /* error sentences */
+    REQUEST_NAME_MAX = 256,                 /* client name, exe, address, key id */
+    REQUEST_TEXT_MAX = 1024,                /* error sentences */
+    REQUEST_ANSWER_MAX = 64 * 1024,         /* bytes of an answer that are looked at */
+    REQUEST_ANSWER_FIELDS_MAX = 128 * 1024, /* bytes of its names and values, 12 more for each */
+    REQUEST_SHA256 = 32,
 };
 
 #define CLIENT_UID_UNKNOWN UINT32_MAX
@@ -77,6 +80,31 @@ struct sign_request {
     uint32_t n_problems;
     const struct request_problem *problems; /* of a request that is signed all the same */
     uint32_t problems_total;                /* n_problems, and those that are not listed */
+};
+
+/*
+ * The upstream's answer, as far as it goes on record. Its members are those of a JSON object in
+ * canonical form, as a request's are.
+ */
+struct request_answer {
+    uint32_t what;       /* REQUEST_ANSWER_...; 0: there was none, and nothing else is said */
+    struct slice object; /* the api-path of what was made, changed or deleted; empty: not known */
+    uint32_t n_fields;
+    const struct request_field *fields; /* names strictly ascending by bytes */
+    struct slice error;                 /* what a 4xx or 5xx says in `error` */
+    uint64_t bytes;                     /* of the body, as far as it had come */
+    struct slice sha256;                /* of these; REQUEST_SHA256 bytes, raw */
+    uint32_t n_problems;
+    const struct request_problem *problems; /* in what it differs from the API description */
+    uint32_t problems_total;
+};
+
+/* Bits of request_answer.what. */
+enum {
+    REQUEST_ANSWER_THERE = 1,
+    REQUEST_ANSWER_OBJECT = 2, /* `fields` are all members of the body */
+    REQUEST_ANSWER_CUT = 4,    /* the connection ended before the body did */
+    REQUEST_ANSWER_MORE = 8,   /* the body is longer: REQUEST_ANSWER_MAX bytes are told of */
 };
 
 struct reject_request {

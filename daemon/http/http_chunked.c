@@ -2,6 +2,7 @@
 
 enum chunked_state {
     CHUNKED_SIZE, /* hex digits */
+    CHUNKED_EXTENSION,
     CHUNKED_SIZE_LF,
     CHUNKED_DATA,
     CHUNKED_DATA_CR,
@@ -48,6 +49,10 @@ static const char *size_byte(struct http_chunked *c, char byte)
     }
     if (digit >= 0)
         return "a chunk size has more than 15 digits";
+    if (c->extensions && c->digits && (byte == ';' || byte == ' ' || byte == '\t')) {
+        c->state = CHUNKED_EXTENSION;
+        return NULL;
+    }
     if (byte != '\r' || c->digits == 0)
         return "a chunk size is not plain hex (no sign, prefix, space or extension)";
     c->state = CHUNKED_SIZE_LF;
@@ -62,6 +67,13 @@ static const char *control_byte(struct http_chunked *c, char byte)
     switch ((enum chunked_state)c->state) {
     case CHUNKED_SIZE:
         return size_byte(c, byte);
+    case CHUNKED_EXTENSION:
+        if (byte == '\r')
+            c->state = CHUNKED_SIZE_LF;
+        else if (++c->extensions_len > HTTP_EXTENSIONS_MAX)
+            return "the chunk extensions are too long";
+        return byte == '\r' || is_value(byte) ? NULL
+                                              : "a chunk extension holds a control character";
     case CHUNKED_SIZE_LF:
         c->state = c->left ? CHUNKED_DATA : CHUNKED_TRAILER;
         c->digits = 0;

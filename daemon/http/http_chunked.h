@@ -1,7 +1,8 @@
 /*
  * The chunked coding (RFC 9112, 7.1), strictly: sizes are plain hex (no sign, no 0x, no white
- * space, no extension; at most 15 digits), lines end in CRLF, trailers must be well-formed fields
- * and are dropped. A pure function of bytes and its own small state.
+ * space; at most 15 digits), chunk extensions are refused, or skipped (7.1.1), lines end in CRLF,
+ * trailers must be well-formed fields and are dropped. A pure function of bytes and its own small
+ * state.
  */
 #ifndef CENTION_HTTP_HTTP_CHUNKED_H
 #define CENTION_HTTP_HTTP_CHUNKED_H
@@ -14,10 +15,13 @@ struct http_chunked {
     uint64_t left;       /* bytes of the running chunk still to come */
     size_t trailer_len;  /* bytes of trailers so far; bounded by HTTP_TRAILER_MAX */
     size_t trailer_name; /* private */
+    bool extensions;     /* set before: they are skipped; bounded by HTTP_EXTENSIONS_MAX */
+    size_t extensions_len;
 };
 
 enum {
     HTTP_TRAILER_MAX = 8192,
+    HTTP_EXTENSIONS_MAX = 64 * 1024, /* bytes, of a whole body */
 };
 
 /*

@@ -327,7 +327,7 @@ static void accept_sign(struct peer *p, int client, const struct sign_request *s
 
     if (answers_reserve(&k->answers) < 0 ||
         signing_request(&k->signing, sign, key, signature) < 0 ||
-        pending_add(&p->pending, sign->id, sign->request_id, WIRE_PENDING_MAX, &request) < 0) {
+        pending_add(&p->pending, sign, WIRE_PENDING_MAX, &request) < 0) {
         explicit_bzero(signature, sizeof(signature));
         refuse(p, client, sign, WIRE_REASON_OVERLOADED, "the keeper is out of memory");
         return;
@@ -383,6 +383,7 @@ static void on_outcome(struct peer *p, const struct wire_outcome *outcome)
         .timed = true,
         .duration_us = outcome->duration_us,
         .error = outcome->error,
+        .answer = outcome->answer,
     };
 
     if (!request || !request->answered) {
@@ -392,6 +393,8 @@ static void on_outcome(struct peer *p, const struct wire_outcome *outcome)
     }
     o.request_id = request->request_id;
     o.intent = request->seq;
+    o.method = request->method;
+    o.path = request->path;
     o.sent = SENT[outcome->sent]; /* in range: the codec sees to it */
     if (answers_reserve(&p->keeper->answers) < 0 || audit_outcome(p->keeper->audit, &o) < 0) {
         log_error("outcome_lost", "id=%.*s", (int)o.request_id.len, o.request_id.data);

@@ -135,11 +135,15 @@ static int read_quota(struct settings_node audit, struct keeper_conf *out, struc
 /* One element of audit.fields. */
 static int read_rule(struct settings_node node, struct redaction_rules *rules, struct err *err)
 {
-    static const char *const KNOWN[] = {"method", "path", "field", "keep", NULL};
+    static const char *const KNOWN[] = {"method", "path", "field", "keep", "in", NULL};
     static const char *const KEEP[] = {
         [RECORD_PLAIN] = "plain", [RECORD_MAC] = "mac", [RECORD_OMIT] = "omit", NULL};
     struct redaction_rule_text rule = {0};
-    unsigned keep = UINT_MAX;
+    static const char *const IN[] = {[REDACTION_REQUEST] = "request",
+                                     [REDACTION_ANSWER] = "answer",
+                                     [REDACTION_BOTH] = "both",
+                                     NULL};
+    unsigned keep = UINT_MAX, in = REDACTION_BOTH;
     const char *where, *why;
     int r = settings_known(node, KNOWN, err);
 
@@ -155,9 +159,12 @@ static int read_rule(struct settings_node node, struct redaction_rules *rules, s
         r = settings_choice(node, "keep", KEEP, &keep, err);
     if (r == 0 && keep == UINT_MAX)
         r = settings_fail(node, "keep", err, "missing: \"plain\", \"mac\" or \"omit\"");
+    if (r == 0)
+        r = settings_choice(node, "in", IN, &in, err);
     if (r < 0)
         return r;
     rule.keep = (enum record_keep)keep;
+    rule.in = (enum redaction_in)in;
     r = redaction_rules_add(rules, &rule, &where, &why);
     return r == -EINVAL ? settings_fail(node, where, err, "%s", why) : r;
 }

@@ -196,7 +196,7 @@ static bool admin_check(void *arg, const struct http_head *head, struct refusal 
 static void admin_refused(void *arg, struct client *client, const struct http_head *head,
                           const struct refusal *why)
 {
-    struct answer_to to = {.minor = head ? head->minor : 1};
+    struct answer_to to = {.minor = head ? head->minor : 1, .now_us = loop_wall()};
     struct refusal no = *why;
     struct admin *admin = arg;
     struct exchange_form form;
@@ -218,6 +218,7 @@ static void admin_request(void *arg, struct client *client, const struct http_he
 {
     struct admin *admin = arg;
     struct answer_to to = {.request_id = SLICE_LIT("admin"),
+                           .now_us = loop_wall(),
                            .minor = head->minor,
                            .keep_alive = head->keep_alive && !client_closing(client),
                            .to_head = slice_eq(head->method, SLICE_LIT("HEAD"))};

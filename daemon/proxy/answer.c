@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <time.h>
 
 enum {
     ANSWER_BODY_MAX = 1024 * 1024,
@@ -58,6 +59,20 @@ static int put_length(struct buf *out, uint64_t length)
     return r == 0 ? buf_append(out, "\r\n", 2) : r;
 }
 
+static int put_date(struct buf *out, uint64_t now_us)
+{
+    static const char *const DAYS[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char *const MONTHS[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    time_t seconds = (time_t)(now_us / 1000000);
+    struct tm t;
+
+    if (!gmtime_r(&seconds, &t))
+        return 0;
+    return buf_printf(out, "Date: %s, %02d %s %d %02d:%02d:%02d GMT\r\n", DAYS[t.tm_wday],
+                      t.tm_mday, MONTHS[t.tm_mon], t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+}
+
 static int put_whole(struct buf *out, const struct answer_to *to, unsigned status, const char *type,
                      const char *allow, bool again, struct slice body)
 {
@@ -68,6 +83,8 @@ static int put_whole(struct buf *out, const struct answer_to *to, unsigned statu
                        "Cross-Origin-Resource-Policy: same-origin\r\n",
                        status, *reason.data ? reason.data : "Error", type, body.len);
 
+    if (r == 0)
+        r = put_date(out, to->now_us);
     if (r == 0 && allow)
         r = buf_printf(out, "Allow: %s\r\n", allow);
     if (r == 0 && status == 401) /* RFC 9110, 11.6.1 */

@@ -15,6 +15,7 @@ struct answer_to {
     unsigned minor;  /* the client's HTTP/1.minor */
     bool keep_alive; /* whether the connection stays open */
     bool to_head;    /* HEAD: the body is left out (RFC 9110, 9.3.2) */
+    uint64_t now_us; /* since 1970: for Date in answers of the daemon (RFC 9110, 6.6.1) */
 };
 
 /*

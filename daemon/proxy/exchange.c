@@ -1,8 +1,8 @@
 /*
  * Each step below is called by an event (the client's request, the keeper's answer, the upstream's
  * answer) and ends by asking for the next one. The promises are kept by the order of the steps:
- * nothing goes upstream before SIGNED came (the intent is durable), and no success goes to the
- * client before RECORDED came (the outcome is durable).
+ * nothing goes upstream before SIGNED came (the intent is durable), and nothing of the answer goes
+ * to the client before RECORDED came (the outcome is durable).
  */
 #include "proxy/exchange.h"
 
@@ -11,7 +11,8 @@
 #include "proxy/body.h"
 #include "proxy/forward.h"
 #include "proxy/identify.h"
-#include "proxy/ready.h"
+#include "proxy/reply.h"
+#include "proxy/report.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,14 +20,13 @@
 
 enum exchange_state {
     EXCHANGE_SIGNING,   /* waits for the keeper to sign or to refuse */
-    EXCHANGE_SENDING,   /* waits for the upstream's answer */
+    EXCHANGE_SENDING,   /* waits for the upstream's answer, whole or too long to wait for */
     EXCHANGE_RECORDING, /* waits for the outcome to be durable */
-    EXCHANGE_RELAYING,  /* hands the upstream's body to the client */
+    EXCHANGE_RELAYING,  /* hands the rest of a long body to the client */
     EXCHANGE_REJECTING, /* waits for the reject record to be durable */
 };
 
 enum {
-    EXCHANGE_HEAD_MAX = 128 * 1024, /* of a relayed answer's head */
     EXCHANGE_ERRORS_MAX = 512 * 1024,
     EXCHANGE_REQUEST_MAX = REQUEST_BODY_MAX + 1024 * 1024, /* head and body for the upstream */
 };
@@ -42,17 +42,17 @@ struct exchange {
     struct caller_ticket ticket;
     struct upstream_call *call; /* NULL before and after */
     struct buf request;         /* what goes upstream; holds the signature */
-    struct buf head;            /* the relayed answer's head, until the outcome is durable */
     struct refusal refusal;     /* the answer, when the daemon makes it (status != 0) */
     struct buf errors;          /* and its list of what is wrong with the body */
     char id[REQUEST_ID_MAX + 1];
     unsigned minor;
     bool keep_alive, to_head; /* as answer_to */
-    bool chunked;             /* the relayed body */
-    bool failed;              /* the upstream failed after its head was here */
-    uint64_t began;           /* monotonic microseconds */
-    uint64_t user;            /* who asks: client_user */
-    unsigned status;          /* the upstream's, 0 before */
+    bool failed;              /* the upstream failed while the outcome was being recorded */
+    char *path;               /* the api-path: of whom the answer tells */
+    struct slice method;      /* static */
+    struct reply reply;
+    uint64_t began; /* monotonic microseconds */
+    uint64_t user;  /* who asks: client_user */
 };
 
 static const struct upstream_events UPSTREAM_EVENTS;
@@ -71,9 +71,10 @@ static void exchange_free(struct exchange *x)
         proxy->first = x->next;
     proxy->running--;
     buf_deinit(&x->request);
-    buf_deinit(&x->head);
     buf_deinit(&x->errors);
+    reply_deinit(&x->reply);
     setup_unref(x->setup);
+    free(x->path);
     free(x);
     if (proxy->running == 0 && proxy->quiet)
         proxy->quiet(proxy->arg);
@@ -85,7 +86,8 @@ static struct answer_to exchange_to(const struct exchange *x)
                               .minor = x->minor,
                               .keep_alive = x->keep_alive && !client_closing(x->client) &&
                                             !x->proxy->draining,
-                              .to_head = x->to_head};
+                              .to_head = x->to_head,
+                              .now_us = loop_wall()};
 }
 
 static void exchange_count(struct exchange *x, unsigned status)
@@ -104,14 +106,14 @@ static void exchange_answer(struct exchange *x)
 
     /* A problem's text may quote a field's value, which may be private. */
     log_info("answered", "id=%s status=%u code=%s outcome=%s upstream_status=%u %s=%s", x->id,
-             no->status, no->code, no->outcome, x->status, no->field[0] ? "field" : "error",
+             no->status, no->code, no->outcome, x->reply.status, no->field[0] ? "field" : "error",
              log_quote(slice_str(no->field[0] ? no->field : no->text)).text);
     exchange_count(x, no->status);
     if (x->client) {
         struct client *client = x->client;
         struct answer_to to = exchange_to(x);
 
-        if (answer_refusal(client_out(client), &to, no, x->status, buf_slice(&x->errors)) < 0)
+        if (answer_refusal(client_out(client), &to, no, x->reply.status, buf_slice(&x->errors)) < 0)
             to.keep_alive = false;
         client_answered(client, to.keep_alive);
     }
@@ -133,8 +135,8 @@ static struct exchange *exchange_new(struct proxy *proxy, struct client *client,
     x->form.nested = x->setup->conf.nested_json ? CANON_JSON : CANON_FLATTEN;
     x->client = client;
     x->request = BUF_INIT_SECRET(EXCHANGE_REQUEST_MAX);
-    x->head = BUF_INIT(EXCHANGE_HEAD_MAX);
     x->errors = BUF_INIT(EXCHANGE_ERRORS_MAX);
+    reply_init(&x->reply);
     x->minor = head ? head->minor : 1;
     x->keep_alive = head && head->keep_alive;
     x->to_head = head && slice_eq(head->method, SLICE_LIT("HEAD"));
@@ -250,7 +252,11 @@ static void exchange_start(struct proxy *proxy, struct client *client, const str
                                  .n_fields = (uint32_t)proxy->canon.n,
                                  .fields = proxy->canon.fields};
     sign.n_problems = body_problems(proxy, &sign.problems, &sign.problems_total);
-    r = forward_head(&x->request, x->setup, head, &target, slice_str(x->id), body.len);
+    x->method = slice_str(api_method_name(api_method_of(head->method)));
+    x->path = strndup(target.path.data, target.path.len);
+    r = x->path ? 0 : -ENOMEM;
+    if (r == 0)
+        r = forward_head(&x->request, x->setup, head, &target, slice_str(x->id), body.len);
     if (r == 0)
         r = caller_sign(proxy->keeper, &x->ticket, &sign);
     if (r == 0) {
@@ -277,18 +283,31 @@ void exchange_probe(struct proxy *proxy, struct client *client, const struct htt
     exchange_start(proxy, client, head, body, form);
 }
 
-/* Sends the outcome; what comes next waits for it. */
+/* Sends the outcome; what comes next waits for it. `answer` NULL: there was none. */
 static void exchange_record(struct exchange *x, unsigned status, enum wire_sent sent,
-                            const char *error)
+                            const char *error, const struct request_answer *answer)
 {
     struct wire_outcome outcome = {.status = status,
                                    .sent = sent,
                                    .duration_us = loop_now() - x->began,
                                    .error = slice_cut(slice_str(error), REQUEST_TEXT_MAX)};
 
+    if (answer)
+        outcome.answer = *answer;
     x->state = EXCHANGE_RECORDING;
     if (caller_outcome(x->proxy->keeper, &x->ticket, &outcome) < 0)
         exchange_keeper(&x->ticket, NULL);
+}
+
+/* What came of the upstream's answer; `what` as for reply_facts. */
+static void exchange_record_reply(struct exchange *x, enum wire_sent sent, const char *error,
+                                  uint32_t what)
+{
+    struct reply_to to = {x->method, slice_str(x->path), x->form.nested};
+    struct reply_facts facts;
+
+    reply_facts(&facts, x->proxy, x->setup, &to, &x->reply, what);
+    exchange_record(x, x->reply.status, sent, error, &facts.answer);
 }
 
 /* The answer is the daemon's own: record it as the outcome first. */
@@ -299,7 +318,10 @@ static void exchange_fail(struct exchange *x, enum wire_sent sent)
     if (sent != WIRE_SENT_NONE)
         x->refusal.outcome = "unknown";
     (void)snprintf(error, sizeof(error), "%s: %s", x->refusal.code, x->refusal.text);
-    exchange_record(x, x->refusal.status, sent, error);
+    if (x->reply.status)
+        exchange_record_reply(x, sent, error, REQUEST_ANSWER_CUT);
+    else
+        exchange_record(x, x->refusal.status, sent, error, NULL);
 }
 
 static void exchange_signed(struct exchange *x, const struct wire_signed *s)
@@ -368,7 +390,7 @@ static void exchange_lost(struct exchange *x)
 static void exchange_unrecorded(struct exchange *x)
 {
     refuse(&x->refusal, 500, "audit_unavailable",
-           "the upstream answered %u, but the outcome could not be recorded", x->status);
+           "the upstream answered %u, but the outcome could not be recorded", x->reply.status);
     x->refusal.outcome = "unknown";
     if (x->call)
         upstream_cancel(x->call);
@@ -376,36 +398,54 @@ static void exchange_unrecorded(struct exchange *x)
     exchange_answer(x);
 }
 
+/* A part of the answer has left: only a connection that breaks off can tell the client. */
+static void exchange_cut(struct exchange *x, const char *why)
+{
+    log_warning("answer_cut", "id=%s error=%s", x->id, log_quote(slice_str(why)).text);
+    if (x->client)
+        client_cut(x->client);
+    exchange_free(x);
+}
+
+/* The answer is complete for the client, too. */
+static void exchange_finish(struct exchange *x)
+{
+    struct client *client = x->client;
+
+    if (client) {
+        if (reply_put_end(&x->reply, client_out(client)) < 0)
+            x->keep_alive = false;
+        client_answered(client, x->keep_alive);
+    }
+    exchange_free(x);
+}
+
 static void exchange_relay(struct exchange *x)
 {
     struct client *client = x->client;
 
-    if (!client || x->failed) {
+    if (!client) {
         if (x->call)
             upstream_cancel(x->call);
         x->call = NULL;
-        if (x->failed) {
-            refuse(&x->refusal, 502, "upstream_broken", "the answer broke off after its head");
-            x->refusal.outcome = "unknown";
-            exchange_answer(x);
-        } else {
-            exchange_free(x);
-        }
+        exchange_free(x);
         return;
     }
-    log_debug("relayed", "id=%s status=%u duration_us=%llu", x->id, x->status,
+    log_debug("relayed", "id=%s status=%u duration_us=%llu", x->id, x->reply.status,
               (unsigned long long)(loop_now() - x->began));
-    exchange_count(x, x->status);
+    exchange_count(x, x->reply.status);
     x->state = EXCHANGE_RELAYING;
-    /* First the body that is already here, so that it leaves in one write with the head. */
-    if (x->call)
-        upstream_resume(x->call);
-    if (buf_append_slice(client_out(client), buf_slice(&x->head)) < 0) {
+    if (reply_put_kept(&x->reply, client_out(client)) < 0) {
         client_free(client);
         return;
     }
-    buf_deinit(&x->head);
     client_push(client);
+    if (x->failed)
+        exchange_cut(x, "the answer broke off while it was recorded");
+    else if (!x->call)
+        exchange_finish(x);
+    else if (!client_congested(client))
+        upstream_resume(x->call);
 }
 
 static void exchange_recorded(struct exchange *x, bool durable)
@@ -444,58 +484,58 @@ static void exchange_head(void *arg, const struct http_head *head)
     struct exchange *x = arg;
     enum wire_sent sent = upstream_sent(x->call);
 
-    x->status = head->status;
-    upstream_pause(x->call);
+    reply_head(&x->reply, head);
     if (x->client) {
         struct answer_to to = exchange_to(x);
 
-        if (answer_head(&x->head, &to, head, &x->chunked, &x->keep_alive) < 0) {
+        if (answer_head(&x->reply.head, &to, head, &x->reply.chunked, &x->keep_alive) < 0) {
             upstream_cancel(x->call);
             x->call = NULL;
             refuse(&x->refusal, 502, "upstream_broken", "the answer's head is too large");
             exchange_fail(x, sent);
-            return;
         }
     }
-    exchange_record(x, head->status, sent, "");
 }
 
 static void exchange_body(void *arg, const char *data, size_t len)
 {
     struct exchange *x = arg;
-    struct buf *out;
-    int r = 0;
 
-    if (!x->client || len == 0)
-        return;
-    out = client_out(x->client);
-    if (x->chunked)
-        r = buf_printf(out, "%zx\r\n", len);
-    if (r == 0)
-        r = buf_append(out, data, len);
-    if (r == 0 && x->chunked)
-        r = buf_append(out, "\r\n", 2);
-    if (r < 0) {
-        client_free(x->client);
+    if (x->state == EXCHANGE_RELAYING) {
+        if (!x->client)
+            return;
+        if (reply_put(&x->reply, client_out(x->client), slice_of(data, len)) < 0) {
+            client_free(x->client);
+            return;
+        }
+        client_push(x->client);
+        if (client_congested(x->client))
+            upstream_pause(x->call);
         return;
     }
-    client_push(x->client);
-    if (client_congested(x->client))
+    if (reply_add(&x->reply, data, len) < 0) {
+        enum wire_sent sent = upstream_sent(x->call);
+
+        upstream_cancel(x->call);
+        x->call = NULL;
+        refuse(&x->refusal, 502, "upstream_broken", "no memory for the answer");
+        exchange_fail(x, sent);
+    } else if (reply_full(&x->reply)) {
         upstream_pause(x->call);
+        exchange_record_reply(x, upstream_sent(x->call), "", REQUEST_ANSWER_MORE);
+    }
 }
 
 static void exchange_end(void *arg)
 {
     struct exchange *x = arg;
-    struct client *client = x->client;
+    enum wire_sent sent = upstream_sent(x->call);
 
     x->call = NULL;
-    if (client) {
-        if (x->chunked && buf_append_slice(client_out(client), SLICE_LIT("0\r\n\r\n")) < 0)
-            x->keep_alive = false;
-        client_answered(client, x->keep_alive);
-    }
-    exchange_free(x);
+    if (x->state == EXCHANGE_RELAYING)
+        exchange_finish(x);
+    else
+        exchange_record_reply(x, sent, "", 0);
 }
 
 static void exchange_upstream_failed(void *arg, enum upstream_failure why, enum wire_sent sent,
@@ -510,23 +550,23 @@ static void exchange_upstream_failed(void *arg, enum upstream_failure why, enum 
         [UPSTREAM_TIMEOUT] = {504, "upstream_timeout"},
         [UPSTREAM_OVERLOADED] = {503, "overloaded"},
         [UPSTREAM_CLOSING] = {503, "draining"},
+        [UPSTREAM_UNENDED] = {502, "upstream_broken"},
     };
     struct exchange *x = arg;
 
     x->call = NULL;
     switch (x->state) {
     case EXCHANGE_RELAYING:
-        /* The head is out: only a cut connection can tell the client. */
-        log_warning("answer_cut", "id=%s error=%s", x->id, log_quote(slice_str(text)).text);
-        if (x->client)
-            client_free(x->client);
-        else
-            exchange_free(x);
+        exchange_cut(x, text);
         return;
     case EXCHANGE_RECORDING:
         x->failed = true;
         return;
     default:
+        if (why == UPSTREAM_UNENDED && reply_is_whole(x->proxy, &x->reply)) {
+            exchange_record_reply(x, sent, "", 0);
+            return;
+        }
         refuse(&x->refusal, FAILURES[why].status, FAILURES[why].code, "%s", text);
         exchange_fail(x, sent);
     }

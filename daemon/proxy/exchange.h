@@ -2,10 +2,13 @@
  * One request from its last byte to its answer's last byte: signed by the keeper after its intent
  * is durable, sent to the upstream, its outcome made durable, and only then answered.
  *
- *   (request) -> SIGNING --signed--> SENDING --answer's head, or failure--> RECORDING
+ *   (request) -> SIGNING --signed--> SENDING --answer, or failure---------> RECORDING
  *                   |                                                          |
  *                   +--refused by the keeper---------------> answered          +--> RELAYING -->
  * (end) (refused) -> REJECTING --recorded----------------------> answered          +--> answered
+ *
+ * The answer is recorded when it is whole, or as far as it goes when it breaks off or is longer
+ * than REQUEST_ANSWER_MAX; only then does any of it leave.
  *
  * An exchange outlives its client: the outcome of a sent request is recorded even if the client is
  * gone.
@@ -18,6 +21,7 @@
 #include "proxy/front/client.h"
 #include "proxy/request_id.h"
 #include "proxy/setup.h"
+#include "proxy/tls/sha256.h"
 #include "wall/caller.h"
 
 struct exchange;
@@ -30,11 +34,12 @@ enum exchange_attached {
 
 /* What a worker counts. */
 struct metrics {
-    uint64_t requests;   /* whole, well-formed requests taken in */
-    uint64_t answers[6]; /* answers to clients by status / 100 */
-    uint64_t refusals;   /* answers that the daemon made itself */
-    uint64_t unknown;    /* answers with outcome "unknown" */
-    uint64_t unrecorded; /* outcomes or refusals that could not be made durable */
+    uint64_t requests;        /* whole, well-formed requests taken in */
+    uint64_t answers[6];      /* answers to clients by status / 100 */
+    uint64_t refusals;        /* answers that the daemon made itself */
+    uint64_t unknown;         /* answers with outcome "unknown" */
+    uint64_t unrecorded;      /* outcomes or refusals that could not be made durable */
+    uint64_t answer_problems; /* answers of the upstream that are not as described */
 };
 
 /* What all exchanges of one event loop share. */
@@ -44,6 +49,7 @@ struct proxy {
     struct setup *setup; /* for requests that begin now */
     struct canon canon;  /* scratch, reused by every request, as are the next two */
     struct validate_report report;
+    struct sha256 *sha256;
     struct request_problem problems[REQUEST_PROBLEMS_MAX];
     struct metrics metrics;
     struct request_ids ids;

@@ -1,7 +1,5 @@
 #include "proxy/report.h"
 
-#include "proxy/ready.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,6 +69,7 @@ void report_add(struct report *sum, const struct report *one)
     sum->metrics.refusals += one->metrics.refusals;
     sum->metrics.unknown += one->metrics.unknown;
     sum->metrics.unrecorded += one->metrics.unrecorded;
+    sum->metrics.answer_problems += one->metrics.answer_problems;
     sum->running += one->running;
     sum->connections += one->connections;
     sum->accepts += one->accepts;
@@ -103,6 +102,8 @@ static int put_proxy(struct buf *out, const struct report *report)
          m->unknown},
         {"cention_unrecorded_total", "counter", "Outcomes and refusals that could not be recorded.",
          m->unrecorded},
+        {"cention_answer_problems_total", "counter",
+         "Answers of the upstream that are not what the API description says.", m->answer_problems},
         {"cention_running", "gauge", "Requests under way.", report->running},
         {"cention_client_connections", "gauge", "Open connections of clients.",
          report->connections},
@@ -203,4 +204,42 @@ int report_put(struct buf *out, const struct report *r)
                    put_receipts(out, &r->keeper) < 0 || put_upstream(out, &r->upstream) < 0
                ? -ENOMEM
                : 0;
+}
+
+/* ---- readiness ---- */
+
+bool ready_refuse(const struct proxy *proxy, struct refusal *why)
+{
+    const struct caller_state *keeper = caller_state(proxy->keeper);
+    const char *code = caller_trouble(keeper);
+
+    if (strcmp(code, "audit_unavailable") == 0)
+        return refuse(why, 503, code, "the audit log can't be written: %s", keeper->reason);
+    return refuse(why, 503, "keeper_unavailable", "the keeper can't be reached: %s",
+                  keeper->reason);
+}
+
+bool ready_for(const struct proxy *proxy, struct refusal *why)
+{
+    if (proxy->draining)
+        return refuse(why, 503, "draining", "the proxy is shutting down; nothing was sent");
+    return caller_state(proxy->keeper)->connected || ready_refuse(proxy, why);
+}
+
+const char *ready_code(const struct proxy *proxy, const char **reason)
+{
+    const struct caller_state *keeper = caller_state(proxy->keeper);
+    const char *code = caller_trouble(keeper);
+
+    *reason = keeper->reason;
+    if (proxy->draining) {
+        *reason = "draining: the proxy is shutting down";
+        return "draining";
+    }
+    if (code[0]) {
+        *reason = keeper->reason[0] ? keeper->reason : "the keeper is not ready";
+        return code;
+    }
+    /* Requests are served, but someone has to look. */
+    return keeper->reason[0] ? "audit_alarm" : "";
 }

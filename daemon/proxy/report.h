@@ -1,5 +1,6 @@
 /*
- * What a worker tells of itself, and the sum of several, as /metrics and /readyz show it.
+ * What a worker tells of itself, and the sum of several, as /metrics and /readyz show it; and
+ * whether requests can be served now: the keeper's last state, and whether the proxy is draining.
  */
 #ifndef CENTION_PROXY_REPORT_H
 #define CENTION_PROXY_REPORT_H
@@ -39,5 +40,14 @@ struct metric {
 
 /* Each on a line NAME VALUE, behind its HELP and TYPE lines. */
 int metrics_put(struct buf *out, const struct metric *list, size_t n) MUST_CHECK;
+
+/* False with *why filled when a request need not even be handed to the keeper. */
+bool ready_for(const struct proxy *proxy, struct refusal *why);
+
+/* Fills *why with what keeps the keeper from being reached; false. */
+bool ready_refuse(const struct proxy *proxy, struct refusal *why);
+
+/* The readiness code for a monitor and its reason in words; "" for both when all is well. */
+const char *ready_code(const struct proxy *proxy, const char **reason);
 
 #endif

@@ -127,6 +127,8 @@ int worker_open(struct worker *w, struct setup *setup, struct err *err)
     w->look = (struct loop_hook){.run = worker_look, .arg = w};
     canon_init(&w->proxy.canon);
     loop_timer_init(&w->drain, w->loop, worker_late, w);
+    if ((r = sha256_new(&w->proxy.sha256)) < 0)
+        return err_set(err, r, "%s", strerror(-r));
     if (request_ids_init(&w->proxy.ids) < 0)
         return err_set(err, -EIO, "no randomness to be had");
     if ((r = caller_new(&w->proxy.keeper, w->loop, conf->keeper, &conf->keeper_users,
@@ -159,6 +161,7 @@ void worker_close(struct worker *w)
     uploads_free(w->uploads);
     caller_free(w->proxy.keeper);
     canon_deinit(&w->proxy.canon);
+    sha256_free(w->proxy.sha256);
     validate_report_deinit(&w->proxy.report);
     setup_unref(w->proxy.setup);
     loop_timer_deinit(&w->drain);

@@ -285,7 +285,7 @@ static void add_proxy(int *r, scmp_filter_ctx f)
 {
     static const struct {
         int level, option;
-    } OPTIONS[] = {{IPPROTO_TCP, TCP_NODELAY}, {SOL_SOCKET, SO_KEEPALIVE}};
+    } OPTIONS[] = {{IPPROTO_TCP, TCP_NODELAY}, {SOL_SOCKET, SO_KEEPALIVE}, {SOL_SOCKET, SO_LINGER}};
     static const int FAMILIES[] = {AF_UNIX, AF_INET, AF_INET6};
 
     add_daemon(r, f);

@@ -18,8 +18,9 @@ enum {
     CALLER_RETRY_US = 50000, /* after the first failure; doubles */
     CALLER_RETRY_MAX_US = 1000000,
     CALLER_PING_US = 1000000,
-    CALLER_UNSENT = 1024 * 1024, /* bytes; from there on no work is taken in */
-    SLOT_BITS = 17,              /* of an id: the slot */
+    CALLER_UNSENT = 1024 * 1024,       /* bytes; from there on no work is taken in */
+    CALLER_DETAILS = 16 * 1024 * 1024, /* bytes; from there on outcomes tell less of the answer */
+    SLOT_BITS = 17,                    /* of an id: the slot */
 };
 
 _Static_assert(WIRE_PENDING_MAX <= 1 << SLOT_BITS, "a slot's number must fit an id");
@@ -400,6 +401,11 @@ int caller_outcome(struct caller *c, struct caller_ticket *t, struct wire_outcom
     if (t->id == 0)
         return -ENOTCONN;
     m.outcome.id = t->id;
+    if (link_unsent(c->link) > CALLER_DETAILS)
+        m.outcome.answer =
+            (struct request_answer){.what = outcome->answer.what & (uint32_t)~REQUEST_ANSWER_OBJECT,
+                                    .bytes = outcome->answer.bytes,
+                                    .sha256 = outcome->answer.sha256};
     return caller_send(c, &m);
 }
 

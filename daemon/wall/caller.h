@@ -75,7 +75,8 @@ int caller_outcome(struct caller *caller, struct caller_ticket *ticket,
 /*
  * Whether more work is taken in. With less than 1 MiB unsent it is; else the keeper doesn't read
  * for now, and only outcomes are sent: caller_sign and caller_reject fail with -ENOBUFS. An outcome
- * of every open ticket always finds room. Without a link there is room, so that requests are
+ * of every open ticket always finds room: with more than 16 MiB unsent it tells of the answer no
+ * more than length and hash. Without a link there is room, so that requests are
  * refused at once. `room` is called when there is some again.
  */
 bool caller_has_room(const struct caller *caller);

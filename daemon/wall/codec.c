@@ -125,6 +125,41 @@ static void problems(struct cursor *c, uint32_t *n, const struct request_problem
         *list = c->space->problems;
 }
 
+/* The bytes of all names and values, and 12 for each, are at most `max`. */
+static void fields(struct cursor *c, uint32_t *n, const struct request_field **list, size_t max)
+{
+    size_t left = max;
+
+    choice(c, n, 0, REQUEST_FIELDS_MAX);
+    for (uint32_t i = 0; !c->why && !c->failed && i < *n; i++) {
+        struct request_field one = c->out ? (*list)[i] : (struct request_field){0};
+
+        left = left > 12 ? left - 12 : 0;
+        string(c, &one.name, left);
+        left -= c->why ? 0 : one.name.len;
+        string(c, &one.value, left);
+        left -= c->why ? 0 : one.value.len;
+        choice(c, &one.type, 0, REQUEST_TYPES - 1);
+        if (!c->out)
+            c->space->fields[i] = one;
+    }
+    if (!c->out)
+        *list = c->space->fields;
+}
+
+static void answer(struct cursor *c, struct request_answer *a)
+{
+    choice(c, &a->what, 0, 2 * REQUEST_ANSWER_MORE - 1);
+    string(c, &a->object, REQUEST_PATH_MAX);
+    fields(c, &a->n_fields, &a->fields, REQUEST_ANSWER_FIELDS_MAX);
+    string(c, &a->error, REQUEST_TEXT_MAX);
+    u64(c, &a->bytes);
+    string(c, &a->sha256, REQUEST_SHA256);
+    problems(c, &a->n_problems, &a->problems, &a->problems_total);
+    if (!c->why && a->sha256.len != (a->what ? REQUEST_SHA256 : 0))
+        c->why = "an answer's hash is of another length";
+}
+
 static void sign(struct cursor *c, struct sign_request *s)
 {
     u64(c, &s->id);
@@ -133,18 +168,7 @@ static void sign(struct cursor *c, struct sign_request *s)
     string(c, &s->method, REQUEST_METHOD_MAX);
     string(c, &s->workspace, REQUEST_WORKSPACE_MAX);
     string(c, &s->path, REQUEST_PATH_MAX);
-    choice(c, &s->n_fields, 0, REQUEST_FIELDS_MAX);
-    for (uint32_t i = 0; !c->why && !c->failed && i < s->n_fields; i++) {
-        struct request_field one = c->out ? s->fields[i] : (struct request_field){0};
-
-        string(c, &one.name, WIRE_MESSAGE_MAX);
-        string(c, &one.value, WIRE_MESSAGE_MAX);
-        choice(c, &one.type, 0, REQUEST_TYPES - 1);
-        if (!c->out)
-            c->space->fields[i] = one;
-    }
-    if (!c->out)
-        s->fields = c->space->fields;
+    fields(c, &s->n_fields, &s->fields, WIRE_MESSAGE_MAX);
     problems(c, &s->n_problems, &s->problems, &s->problems_total);
 }
 
@@ -219,6 +243,7 @@ static void message(struct cursor *c, struct wire_message *m)
         choice(c, &m->outcome.sent, WIRE_SENT_NONE, WIRE_SENT_ALL);
         u64(c, &m->outcome.duration_us);
         string(c, &m->outcome.error, REQUEST_TEXT_MAX);
+        answer(c, &m->outcome.answer);
         break;
     case WIRE_REJECT:
         reject(c, &m->reject);

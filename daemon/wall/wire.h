@@ -29,11 +29,12 @@
 #include <stdint.h>
 
 enum {
-    WIRE_VERSION = 6,
+    WIRE_VERSION = 7,
     WIRE_HEADER = 8,                    /* u32 length of what follows the header, u8 type, 3 zero */
     WIRE_MESSAGE_MAX = 9 * 1024 * 1024, /* bytes after the header */
     WIRE_SIGNATURE = 64,                /* hex digits of HMAC-SHA256 */
-    WIRE_OUTCOME_MAX = WIRE_HEADER + 32 + REQUEST_TEXT_MAX, /* bytes of the largest OUTCOME */
+    /* Bytes of the largest OUTCOME that tells of its answer no more than length and hash. */
+    WIRE_OUTCOME_MAX = WIRE_HEADER + 128 + REQUEST_TEXT_MAX,
     WIRE_PENDING_MAX = 65536,
     WIRE_RECEIPTS_MAX = 8,
 };
@@ -84,6 +85,7 @@ struct wire_outcome {
     uint32_t sent; /* enum wire_sent */
     uint64_t duration_us;
     struct slice error; /* empty when it went well */
+    struct request_answer answer;
 };
 
 struct wire_recorded {

@@ -49,7 +49,8 @@ def test_shapes(rig):
     assert re.match(r"127\.0\.0\.1:\d+$", intent["client"]["address"])
     assert (intent["method"], intent["workspace"], intent["path"], intent["key"]) == (
         "POST", "televox", "/v1/org", "xyz")
-    assert list(outcome)[3:-1] == ["id", "intent", "status", "sent", "duration_us"]
+    assert list(outcome)[3:-1] == [
+        "id", "intent", "status", "sent", "duration_us", "object", "answer", "answer_bytes", "answer_sha256"]
     assert outcome["id"] == intent["id"] and outcome["intent"] == intent["seq"] and outcome["sent"] == "all"
     assert 0 < outcome["duration_us"] < 10_000_000
     assert reject["type"] == "reject" and reject["status"] == 405

@@ -401,6 +401,7 @@ def test_one_late_answer(start):
             c.send(answer(request.stream))
 
     rig, peer = start(handler, upstream={"response_timeout": 1.0})
+    assert rig.call("POST", "/v1/org", BODY).status == 200  # the connection and its SETTINGS are there
     done, results = threading.Event(), []
 
     def others():
@@ -426,12 +427,9 @@ def test_one_late_answer(start):
 def test_an_answer_that_stops(start):
     rig, peer = start(lambda c, r: c.send(frame(HEADERS, END_HEADERS, r.stream, block())),
                       upstream={"response_timeout": 0.3})
-    with rig.raw(b"DELETE /v1/org/1 HTTP/1.1\r\nHost: localhost\r\n\r\n") as connection:
-        data = b""
-        with contextlib.suppress(OSError):
-            while more := connection.recv(65536):
-                data += more
-    assert data.startswith(b"HTTP/1.1 200") and not data.endswith(b"0\r\n\r\n")
+    answer = rig.call("DELETE", "/v1/org/1")
+    assert (answer.status, answer.json["code"], answer.json["upstream_status"]) == (504, "upstream_timeout", 200)
+    assert outcome(rig, answer)["answer_cut"] is True
 
 
 def test_a_peer_that_fell_silent_is_left(start):
@@ -621,16 +619,7 @@ def test_heads_that_are_refused(start, head):
         c.send(data + frame(DATA, END_STREAM, request.stream, b'{"id": 1}'))
 
     rig, peer = start(handler)
-    if head == "a wrong length":
-        # The head was good; the client sees its answer cut, or nothing of it.
-        with rig.raw(b"DELETE /v1/org/1 HTTP/1.1\r\nHost: localhost\r\n"
-                     b"Connection: close\r\n\r\n") as connection:
-            data = b""
-            while more := connection.recv(65536):
-                data += more
-        assert b'{"id": 1}' not in data
-    else:
-        broken(rig, rig.call("POST", "/v1/org", BODY))
+    broken(rig, rig.call("POST", "/v1/org", BODY))
     assert rig.call("POST", "/v1/org", BODY).status == 200
     assert len(peer.connections) == 1 and len(peer.requests) == 2
 

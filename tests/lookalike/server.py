@@ -35,15 +35,16 @@ class Order:
     answer=BYTES   sent instead of the answer, as it is; then the connection closes if `close`
     early=True     the answer is sent once the head is read, before the body is
     stream=N       an answer with a body of N bytes; framing="length", "chunked" or "close"
-    close=True     close after the answer
+    close=True     close after the answer; polite=True: with TLS's close_notify
     close_idle=True  answer well with keep-alive, then close the connection at once
     """
 
     def __init__(self, at=None, after=0, reset=False, delay=0.0, answer=None, early=False,
-                 stream=None, framing="length", close=False, close_idle=False, status=None):
+                 stream=None, framing="length", close=False, close_idle=False, status=None,
+                 polite=False):
         self.at, self.after, self.reset, self.delay = at, after, reset, delay
         self.answer, self.early, self.stream, self.framing = answer, early, stream, framing
-        self.close, self.close_idle, self.status = close, close_idle, status
+        self.close, self.close_idle, self.status, self.polite = close, close_idle, status, polite
 
 
 class _Ended(Exception):
@@ -258,6 +259,8 @@ class LookAlike:
         if order.answer is not None:
             sock.sendall(order.answer)
             if order.close:
+                if order.polite and isinstance(sock, ssl.SSLSocket):
+                    sock.unwrap()
                 raise _Ended
             return
         if order.stream is not None:

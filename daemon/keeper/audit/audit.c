@@ -448,10 +448,23 @@ int audit_outcome(struct audit *a, const struct record_outcome *outcome)
     struct ledger *l = &a->ledger;
     struct draft d = ledger_draft(l);
     struct record_outcome redacted = *outcome;
-    int r;
+    int r = redact_answer(a->redaction, outcome->method, outcome->path, &redacted.answer,
+                          &redacted.forms);
 
+    if (r < 0)
+        return r;
     redacted.error = redact_text(outcome->error);
-    r = ledger_add(l, LEDGER_END, &d, record_outcome(&l->batch, &d.head, &redacted));
+    r = record_outcome(&l->batch, &d.head, &redacted);
+    if (r == 0 && !ledger_has_room(l, &d)) {
+        /* What happened is told all the same, in the space that was kept for it. */
+        redacted.answer =
+            (struct request_answer){.what = redacted.answer.what & (uint32_t)~REQUEST_ANSWER_OBJECT,
+                                    .bytes = redacted.answer.bytes,
+                                    .sha256 = redacted.answer.sha256};
+        l->batch.tail = l->batch.head + d.before;
+        r = record_outcome(&l->batch, &d.head, &redacted);
+    }
+    r = ledger_add(l, LEDGER_END, &d, r);
     if (r == 0)
         ledger_close(l, outcome->intent);
     return r;

@@ -113,16 +113,22 @@ static int chained_and_counted(struct ledger *l, const struct draft *d, int form
     return r;
 }
 
-/* Whether the batch with one more open request still leaves what the ends need. */
-static int admit(struct ledger *l)
+/* Whether the batch still leaves what the ends of so many open requests need. */
+static int reserve(struct ledger *l, size_t n_open)
 {
     int r;
 
     if (l->state == LEDGER_FULL)
         return -ENOSPC;
     r = active_reserve(&l->active, buf_len(&l->batch) + CHAIN_TAIL + LEDGER_AHEAD +
-                                       (l->n_open + 1) * LEDGER_AHEAD_OUTCOME);
+                                       n_open * LEDGER_AHEAD_OUTCOME);
     return r < 0 ? ledger_full(l, -r) : 0;
+}
+
+bool ledger_has_room(struct ledger *l, const struct draft *d)
+{
+    return buf_len(&l->batch) - d->before + CHAIN_TAIL <= LEDGER_AHEAD_OUTCOME ||
+           l->state == LEDGER_FAILED || reserve(l, l->n_open) == 0;
 }
 
 int ledger_seal(struct ledger *l, const struct seal_key *next)
@@ -261,7 +267,7 @@ int ledger_add(struct ledger *l, enum ledger_kind kind, const struct draft *d, i
     int r = formatted;
 
     if (r == 0 && kind == LEDGER_NEW && l->state != LEDGER_FAILED)
-        r = admit(l);
+        r = reserve(l, l->n_open + 1);
     r = chained_and_counted(l, d, r);
     if (r < 0)
         return r;

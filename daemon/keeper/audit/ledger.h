@@ -80,6 +80,12 @@ int ledger_add(struct ledger *l, enum ledger_kind kind, const struct draft *d,
 int ledger_open(struct ledger *l, uint64_t seq) MUST_CHECK;
 void ledger_close(struct ledger *l, uint64_t seq); /* one that isn't open is left alone */
 
+/*
+ * Whether the record of `d`, an outcome that was formatted and not added yet, leaves the space that
+ * is kept for the other ends. Where more can't be reserved for it, the log is full from now on.
+ */
+bool ledger_has_room(struct ledger *l, const struct draft *d) MUST_CHECK;
+
 /* Adds a signature over all records so far: a checkpoint, or with `next` the epoch's last act. */
 int ledger_seal(struct ledger *l, const struct seal_key *next) MUST_CHECK;
 

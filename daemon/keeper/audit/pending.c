@@ -26,20 +26,33 @@ void pending_deinit(struct pending *p)
     *p = (struct pending){0};
 }
 
-int pending_add(struct pending *p, uint64_t id, struct slice request_id, size_t max,
+static struct slice copy(char **to, struct slice s)
+{
+    char *at = *to;
+
+    if (s.len)
+        memcpy(at, s.data, s.len);
+    *to += s.len;
+    return slice_of(at, s.len);
+}
+
+int pending_add(struct pending *p, const struct sign_request *sign, size_t max,
                 struct pending_request **added)
 {
+    char *text;
     struct held *e;
     void **found;
 
     if (p->n >= max)
         return -ENOBUFS;
-    e = malloc(sizeof(*e) + request_id.len);
+    e = malloc(sizeof(*e) + sign->request_id.len + sign->method.len + sign->path.len);
     if (!e)
         return -ENOMEM;
-    e->request = (struct pending_request){.id = id};
-    e->request.request_id = slice_of(e->text, request_id.len);
-    memcpy(e->text, request_id.data, request_id.len);
+    text = e->text;
+    e->request = (struct pending_request){.id = sign->id};
+    e->request.request_id = copy(&text, sign->request_id);
+    e->request.method = copy(&text, sign->method);
+    e->request.path = copy(&text, sign->path);
     found = tsearch(&e->request, &p->root, compare);
     if (!found || *found != &e->request) {
         free(e);

@@ -5,7 +5,7 @@
 #ifndef CENTION_KEEPER_AUDIT_PENDING_H
 #define CENTION_KEEPER_AUDIT_PENDING_H
 
-#include "base/slice.h"
+#include "base/request.h"
 
 #include <stdint.h>
 
@@ -16,9 +16,9 @@ struct pending {
 
 struct pending_request {
     uint64_t id;
-    uint64_t seq;            /* of the intent's record; 0 until the caller sets it */
-    bool answered;           /* the proxy was told that the intent is durable */
-    struct slice request_id; /* held by the entry itself */
+    uint64_t seq;                          /* of the intent's record; 0 until the caller sets it */
+    bool answered;                         /* the proxy was told that the intent is durable */
+    struct slice request_id, method, path; /* held by the entry itself */
 };
 
 /* Forgets all; a zeroed one is allowed. */
@@ -28,10 +28,10 @@ void pending_deinit(struct pending *p);
 const char *pending_refusal(const struct pending *p, uint64_t id, size_t max);
 
 /*
- * -EEXIST when the id is there, -ENOBUFS when there are `max`, -ENOMEM. Copies the request id.
+ * -EEXIST when the id is there, -ENOBUFS when there are `max`, -ENOMEM. Copies what it needs.
  * `*added` is the entry and stays valid, and where it is, until it is removed.
  */
-int pending_add(struct pending *p, uint64_t id, struct slice request_id, size_t max,
+int pending_add(struct pending *p, const struct sign_request *sign, size_t max,
                 struct pending_request **added) MUST_CHECK;
 
 /* NULL when there is none. */

@@ -72,9 +72,10 @@ bool redact_key_created(const struct redaction *v)
     return v->created;
 }
 
-static void select_rules(struct redaction *v, struct slice method, struct slice path)
+static void select_rules(struct redaction *v, enum redaction_in of, struct slice method,
+                         struct slice path)
 {
-    v->n_selected = redaction_rules_select(v->rules, method, path, v->selected);
+    v->n_selected = redaction_rules_select(v->rules, of, method, path, v->selected);
 }
 
 static const struct redaction_rule *rule_for(const struct redaction *v, struct slice name)
@@ -133,30 +134,49 @@ static const struct request_problem *problems(struct redaction *v,
     return v->problems;
 }
 
-/* ---- requests ---- */
+/* ---- requests and answers ---- */
+
+/* Decides on each field, into v->forms. */
+static int forms(struct redaction *v, const struct request_field *fields, uint32_t n)
+{
+    int r = 0;
+
+    assert(n <= REQUEST_FIELDS_MAX);
+    for (uint32_t i = 0; r == 0 && i < n; i++) {
+        v->forms[i].keep = keep_of(v, &fields[i]);
+        if (v->forms[i].keep == RECORD_MAC)
+            r = mac_field(v->mac, fields[i].value, v->forms[i].mac);
+    }
+    return r;
+}
 
 int redact_intent(struct redaction *v, const struct sign_request *in, struct sign_request *out,
                   struct record_redaction *how)
 {
     int r;
 
-    assert(in->n_fields <= REQUEST_FIELDS_MAX);
-    select_rules(v, in->method, in->path);
+    select_rules(v, REDACTION_REQUEST, in->method, in->path);
     *out = *in;
     out->problems = problems(v, in->problems, in->n_problems);
     how->forms = v->forms;
     r = mac_body(v->mac, in->fields, in->n_fields, how->body_mac);
-    for (uint32_t i = 0; r == 0 && i < in->n_fields; i++) {
-        v->forms[i].keep = keep_of(v, &in->fields[i]);
-        if (v->forms[i].keep == RECORD_MAC)
-            r = mac_field(v->mac, in->fields[i].value, v->forms[i].mac);
-    }
-    return r;
+    return r < 0 ? r : forms(v, in->fields, in->n_fields);
+}
+
+int redact_answer(struct redaction *v, struct slice method, struct slice path,
+                  struct request_answer *answer, const struct record_form **how)
+{
+    select_rules(v, REDACTION_ANSWER, method, path);
+    answer->problems = problems(v, answer->problems, answer->n_problems);
+    if (answer->error.len)
+        answer->error = text_about(v, SLICE_LIT("error"), answer->error);
+    *how = v->forms;
+    return forms(v, answer->fields, answer->n_fields);
 }
 
 void redact_reject(struct redaction *v, const struct reject_request *in, struct reject_request *out)
 {
-    select_rules(v, in->method, in->path);
+    select_rules(v, REDACTION_REQUEST, in->method, in->path);
     *out = *in;
     out->problems = problems(v, in->problems, in->n_problems);
     out->error = text_about(v, in->field, in->error);

@@ -1,8 +1,8 @@
 /*
- * How the values of a request are kept in the audit log: plain, as a keyed hash, or not at all.
- * The administrator's rules decide first (redaction_rules.h); where they say nothing, e-mail
- * addresses and phone numbers become hashes (audit/private_value.h) and everything else stays
- * plain.
+ * How the values of a request and its answer are kept in the audit log: plain, as a keyed hash, or
+ * not at all. The administrator's rules decide first (redaction_rules.h); where they say nothing,
+ * e-mail addresses and phone numbers become hashes (audit/private_value.h) and everything else
+ * stays plain.
  *
  * Sentences about a value can quote it. They are withheld when their field is kept in any other
  * way than plain, or when they hold an address or a number themselves. Names of fields, paths,
@@ -37,6 +37,13 @@ bool redact_key_created(const struct redaction *redaction);    /* by redact_open
  */
 int redact_intent(struct redaction *redaction, const struct sign_request *in,
                   struct sign_request *out, struct record_redaction *how) MUST_CHECK;
+
+/*
+ * And of the answer to one: replaces the texts in *answer, and *how says how its members are kept.
+ * Both are valid until the next call. 0, or -ENOMEM.
+ */
+int redact_answer(struct redaction *redaction, struct slice method, struct slice path,
+                  struct request_answer *answer, const struct record_form **how) MUST_CHECK;
 
 /* And of one that is refused: *out is *in but for the texts. Valid until the next call. */
 void redact_reject(struct redaction *redaction, const struct reject_request *in,

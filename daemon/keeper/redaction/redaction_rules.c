@@ -91,7 +91,7 @@ static const char *wrong(const struct redaction_rules *rules,
 int redaction_rules_add(struct redaction_rules *rules, const struct redaction_rule_text *rule,
                         const char **where, const char **why)
 {
-    struct redaction_rule r = {.keep = rule->keep};
+    struct redaction_rule r = {.keep = rule->keep, .in = rule->in};
     bool every = strcmp(rule->field, "*") == 0;
 
     *why = wrong(rules, rule, where);
@@ -110,15 +110,17 @@ int redaction_rules_add(struct redaction_rules *rules, const struct redaction_ru
 
 /* ---- which rule applies ---- */
 
-size_t redaction_rules_select(const struct redaction_rules *rules, struct slice method,
-                              struct slice path, const struct redaction_rule **out)
+size_t redaction_rules_select(const struct redaction_rules *rules, enum redaction_in of,
+                              struct slice method, struct slice path,
+                              const struct redaction_rule **out)
 {
     size_t n = 0;
 
     for (size_t i = 0; rules && i < rules->n; i++) {
         const struct redaction_rule *r = &rules->list[i];
 
-        if ((!r->method || slice_eq(slice_str(r->method), method)) &&
+        if ((r->in == REDACTION_BOTH || r->in == of) &&
+            (!r->method || slice_eq(slice_str(r->method), method)) &&
             (!r->path || path_matches(slice_str(r->path), path, PATH_WORD_ANY)))
             out[n++] = r;
     }

@@ -46,6 +46,7 @@ struct client {
     struct request_reader request; /* the running one, at the beginning of `in` */
     size_t lingered;
     bool eof, close_after, answered, congested, reading;
+    bool reset;      /* the connection's end must not look like the answer's */
     bool identified; /* uid_now is the peer's, of this turn */
     uint32_t uid_now;
     struct arrival arrival;
@@ -256,6 +257,11 @@ static void client_next(struct client *c)
 {
     c->answered = false;
     if (c->close_after) {
+        if (c->reset) {
+            client_stream_reset(&c->stream);
+            client_end(c, "its answer was cut off");
+            return;
+        }
         if (c->eof) {
             client_end(c, "answered after its half-close");
             return;
@@ -640,6 +646,12 @@ void client_push(struct client *c)
 bool client_congested(const struct client *c)
 {
     return c->congested;
+}
+
+void client_cut(struct client *c)
+{
+    c->reset = true;
+    client_answered(c, false);
 }
 
 void client_answered(struct client *c, bool keep_alive)

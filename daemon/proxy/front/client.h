@@ -138,6 +138,9 @@ bool client_congested(const struct client *client);
 /* The answer is complete. The exchange is detached. */
 void client_answered(struct client *client, bool keep_alive);
 
+/* It will never be: what is here of it leaves, then the connection is reset. The same otherwise. */
+void client_cut(struct client *client);
+
 enum {
     CLIENT_OUT_HIGH = 256 * 1024, /* congested above */
     CLIENT_OUT_LOW = 64 * 1024,   /* room again below */

@@ -95,3 +95,11 @@ void client_stream_finish(struct client_stream *c)
         tls_goodbye(c->tls);
     (void)shutdown(c->fd, SHUT_WR);
 }
+
+void client_stream_reset(struct client_stream *c)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+    /* A Unix socket has none: its peer sees the end of what was promised too early. */
+    (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}

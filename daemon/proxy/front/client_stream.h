@@ -33,4 +33,7 @@ bool client_stream_pending(const struct client_stream *stream);
 /* Says that nothing more will be sent; what the peer still sends can be read. */
 void client_stream_finish(struct client_stream *stream);
 
+/* The close that follows is a reset (RFC 9293, 3.10.7): the peer sees an error, not an end. */
+void client_stream_reset(struct client_stream *stream);
+
 #endif

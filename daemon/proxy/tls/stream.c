@@ -47,6 +47,11 @@ ssize_t stream_read(struct stream *s, char *data, size_t len)
     return plain_outcome(s, n, STREAM_WANT_READ);
 }
 
+bool stream_cut(const struct stream *s)
+{
+    return s->tls && tls_cut(s->tls);
+}
+
 ssize_t stream_write(struct stream *s, const char *data, size_t len)
 {
     ssize_t n;

@@ -26,6 +26,9 @@ ssize_t stream_read(struct stream *s, char *data, size_t len) MUST_CHECK;
 /* > 0 bytes; or one of the above. */
 ssize_t stream_write(struct stream *s, const char *data, size_t len) MUST_CHECK;
 
+/* True when reading failed because the peer ended the connection without TLS's close_notify. */
+bool stream_cut(const struct stream *s);
+
 /* Bytes that the kernel took so far, on the wire's side of TLS. */
 uint64_t stream_written(const struct stream *s);
 

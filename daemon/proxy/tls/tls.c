@@ -210,6 +210,7 @@ static int tls_result(struct tls *t, int r)
                        system ? strerror(system) : "the connection was closed");
         break;
     default:
+        t->cut = ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
         if (verify != X509_V_OK)
             tls_explain_verify(t, verify, t->error, sizeof(t->error));
         else
@@ -298,6 +299,11 @@ bool tls_pending(const struct tls *t)
 uint64_t tls_written(const struct tls *t)
 {
     return BIO_number_written(SSL_get_wbio(t->ssl));
+}
+
+bool tls_cut(const struct tls *t)
+{
+    return t->cut;
 }
 
 const char *tls_error(const struct tls *t)

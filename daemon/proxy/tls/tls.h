@@ -73,6 +73,9 @@ bool tls_pending(const struct tls *tls);
 /* Raw bytes that the kernel took so far; grows with the first byte of anything sent. */
 uint64_t tls_written(const struct tls *tls);
 
+/* Whether the last failure was that the peer ended the connection without close_notify. */
+bool tls_cut(const struct tls *tls);
+
 /* Why the last call failed; valid until the next call. */
 const char *tls_error(const struct tls *tls);
 

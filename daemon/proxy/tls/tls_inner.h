@@ -26,6 +26,7 @@ struct tls {
     BIO *buffer;             /* of reading ahead; NULL: none */
     size_t turn;             /* bytes that this call may still read */
     unsigned empty, tickets; /* messages without a meaning, and those that offer to resume */
+    bool cut;                /* the peer ended the connection without close_notify */
     bool flooded;            /* by such: it is given up */
     bool refused;            /* for its OCSP response; `error` says why */
     char names[200];         /* that a certificate has which is for another host */

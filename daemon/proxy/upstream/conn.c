@@ -245,7 +245,7 @@ static void conn_head(struct conn *c)
     c->state = CONN_BODY;
     c->framing = head.framing;
     c->left = head.content_length;
-    c->chunked = (struct http_chunked){0};
+    c->chunked = (struct http_chunked){.extensions = true};
     c->reuse = head.keep_alive && head.framing != HTTP_UNTIL_CLOSE;
     conn_note_sent(c);
     call->events->head(call->arg, &head);
@@ -288,7 +288,11 @@ static void conn_ended_early(struct conn *c, ssize_t n)
             conn_end(c);
         return;
     }
-    conn_fail(c, UPSTREAM_BROKEN, why);
+    conn_fail(c,
+              c->state == CONN_BODY && c->framing == HTTP_UNTIL_CLOSE && stream_cut(&c->stream)
+                  ? UPSTREAM_UNENDED
+                  : UPSTREAM_BROKEN,
+              why);
 }
 
 /* Reads until there is nothing, the turn's share is used, or the call pauses. */

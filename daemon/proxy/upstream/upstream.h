@@ -36,6 +36,8 @@ enum upstream_failure {
     UPSTREAM_TIMEOUT,
     UPSTREAM_OVERLOADED, /* the queue is full, or the wait in it was too long */
     UPSTREAM_CLOSING,    /* upstream_close was called */
+    UPSTREAM_UNENDED,    /* as BROKEN: only the connection's end ends the answer, and it had no
+                            close_notify, so somebody may have cut it off (RFC 9112, 9.8) */
 };
 
 struct upstream;

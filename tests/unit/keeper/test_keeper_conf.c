@@ -92,15 +92,20 @@ static void test_defaults(void)
 
 #define FIELDS "socket = \"/s\";\naudit = { directory = \"/a\";\n"
 
-/* What a rule for PUT /v1/area/7 says of the field; -1: nothing. */
-static int says(const struct keeper_conf *c, const char *name)
+/* What a rule for PUT /v1/area/7, or the answer to it, says of the field; -1: nothing. */
+static int says_of(const struct keeper_conf *c, enum redaction_in of, const char *name)
 {
     const struct redaction_rule *selected[REDACTION_RULES_MAX];
     size_t n =
-        redaction_rules_select(c->fields, SLICE_LIT("PUT"), SLICE_LIT("/v1/area/7"), selected);
+        redaction_rules_select(c->fields, of, SLICE_LIT("PUT"), SLICE_LIT("/v1/area/7"), selected);
     const struct redaction_rule *rule = redaction_rules_find(selected, n, slice_str(name));
 
     return rule ? (int)rule->keep : -1;
+}
+
+static int says(const struct keeper_conf *c, const char *name)
+{
+    return says_of(c, REDACTION_REQUEST, name);
 }
 
 static void test_fields(void)
@@ -112,13 +117,20 @@ static void test_fields(void)
         load(&c,
              FIELDS "fields = ( { method = \"PUT\"; path = \"/v1/area/:id\"; field = \"a[].b\"; "
                     "keep = \"mac\"; }, { field = \"a\"; keep = \"omit\"; }, { method = \"POST\"; "
-                    "field = \"b\"; keep = \"omit\"; }, { field = \"c\"; keep = \"plain\"; } ); }; "
+                    "field = \"b\"; keep = \"omit\"; }, { field = \"c\"; keep = \"plain\"; }, "
+                    "{ in = \"answer\"; field = \"d\"; keep = \"omit\"; }, "
+                    "{ in = \"request\"; field = \"e\"; keep = \"omit\"; } ); }; "
                     "clients = \"anyone\";",
              &err),
         0);
     CU_ASSERT_EQUAL(says(&c, "a"), RECORD_MAC);
     CU_ASSERT_EQUAL(says(&c, "b"), -1);
     CU_ASSERT_EQUAL(says(&c, "c"), RECORD_PLAIN);
+    CU_ASSERT_EQUAL(says(&c, "d"), -1);
+    CU_ASSERT_EQUAL(says(&c, "e"), RECORD_OMIT);
+    CU_ASSERT_EQUAL(says_of(&c, REDACTION_ANSWER, "c"), RECORD_PLAIN);
+    CU_ASSERT_EQUAL(says_of(&c, REDACTION_ANSWER, "d"), RECORD_OMIT);
+    CU_ASSERT_EQUAL(says_of(&c, REDACTION_ANSWER, "e"), -1);
     keeper_conf_deinit(&c);
     CU_ASSERT_PTR_NULL(c.fields);
     CU_ASSERT_EQUAL_FATAL(load(&c, FIELDS "fields = (); }; clients = \"anyone\";", &err), 0);

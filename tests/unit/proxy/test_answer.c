@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-static const struct answer_to TO = {{"id-1", 4}, 1, true, false};
+static const struct answer_to TO = {{"id-1", 4}, 1, true, false, UINT64_C(784111777000000)};
 
 static struct http_head head_of(const char *text)
 {
@@ -36,7 +36,8 @@ static void a_refusal(void)
     CU_ASSERT_EQUAL(answer_refusal(&b, &TO, &no, 0, SLICE_NULL), 0);
     is(&b, "HTTP/1.1 405 Method Not Allowed\r\nContent-Type: application/json\r\n"
            "Content-Length: 76\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-           "Cross-Origin-Resource-Policy: same-origin\r\nAllow: POST\r\n"
+           "Cross-Origin-Resource-Policy: same-origin\r\n"
+           "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nAllow: POST\r\n"
            "X-Request-Id: id-1\r\n\r\n"
            "{\"error\": \"GET can't\", \"code\": \"method_not_allowed\", "
            "\"outcome\": \"not-sent\"}\n");
@@ -78,7 +79,7 @@ static void what_to_do_about_it(void)
 
 static void all_members_and_a_closed_connection(void)
 {
-    struct answer_to to = {SLICE_LIT("x"), 0, false, false};
+    struct answer_to to = {SLICE_LIT("x"), 0, false, false, 0};
     struct buf b = BUF_INIT(65536);
     struct refusal no;
 
@@ -96,13 +97,14 @@ static void all_members_and_a_closed_connection(void)
 
 static void head_leaves_the_body_out(void)
 {
-    struct answer_to to = {SLICE_LIT("x"), 1, true, true};
+    struct answer_to to = {SLICE_LIT("x"), 1, true, true, 0};
     struct buf b = BUF_INIT(65536);
 
     CU_ASSERT_EQUAL(answer_text(&b, &to, 200, "text/plain", SLICE_LIT("alive\n")), 0);
     is(&b, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n"
            "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-           "Cross-Origin-Resource-Policy: same-origin\r\nX-Request-Id: x\r\n\r\n");
+           "Cross-Origin-Resource-Policy: same-origin\r\n"
+           "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\nX-Request-Id: x\r\n\r\n");
     buf_deinit(&b);
 }
 
@@ -134,7 +136,7 @@ static void strings(void)
 static void relayed(const char *upstream, unsigned minor, bool wish, const char *wanted,
                     bool want_chunked, bool want_keep)
 {
-    struct answer_to to = {SLICE_LIT("mine"), minor, wish, false};
+    struct answer_to to = {SLICE_LIT("mine"), minor, wish, false, 0};
     struct http_head head = head_of(upstream);
     struct buf b = BUF_INIT(65536);
     bool chunked, keep;

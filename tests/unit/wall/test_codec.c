@@ -54,12 +54,23 @@ static size_t samples(struct wire_message out[11])
     out[n++] = (struct wire_message){
         .type = WIRE_REFUSED,
         .refused = {.id = 9, .reason = WIRE_REASON_AUDIT, .text = SLICE_LIT("disk full")}};
-    out[n++] = (struct wire_message){.type = WIRE_OUTCOME,
-                                     .outcome = {.id = 9,
-                                                 .status = 599,
-                                                 .sent = WIRE_SENT_PARTIAL,
-                                                 .duration_us = 1234567890123,
-                                                 .error = SLICE_LIT("why")}};
+    out[n++] = (struct wire_message){
+        .type = WIRE_OUTCOME,
+        .outcome = {.id = 9,
+                    .status = 599,
+                    .sent = WIRE_SENT_PARTIAL,
+                    .duration_us = 1234567890123,
+                    .error = SLICE_LIT("why"),
+                    .answer = {.what = REQUEST_ANSWER_THERE | REQUEST_ANSWER_OBJECT,
+                               .object = SLICE_LIT("/v1/tag/7"),
+                               .n_fields = 2,
+                               .fields = TWO,
+                               .error = SLICE_LIT("taken"),
+                               .bytes = 1234567890123,
+                               .sha256 = {HEX, REQUEST_SHA256},
+                               .n_problems = 3,
+                               .problems = THREE,
+                               .problems_total = 9}}};
     out[n++] = (struct wire_message){.type = WIRE_REJECT,
                                      .reject = {.id = 9,
                                                 .request_id = SLICE_LIT("r"),

@@ -107,7 +107,7 @@ static void test_fields_kept(void)
     struct record_outcome outcome = {.request_id = slice_str("x"),
                                      .sent = "none",
                                      .error = SLICE_LIT("eva@example.com is gone")};
-    struct redaction_rule_text rule = {NULL, NULL, "b", RECORD_OMIT};
+    struct redaction_rule_text rule = {NULL, NULL, "b", RECORD_OMIT, REDACTION_REQUEST};
     struct redaction_rules *rules = NULL;
     const char *where, *why;
     struct audit_options options = IO;

@@ -12,7 +12,10 @@ static struct pending_request *add(struct pending *p, uint64_t id, const char *r
 {
     struct pending_request *added = NULL;
 
-    CU_ASSERT_EQUAL_FATAL(pending_add(p, id, slice_str(request_id), MAX, &added), 0);
+    CU_ASSERT_EQUAL_FATAL(
+        pending_add(p, &(struct sign_request){.id = id, .request_id = slice_str(request_id)}, MAX,
+                    &added),
+        0);
     CU_ASSERT_PTR_NOT_NULL_FATAL(added);
     return added;
 }
@@ -62,7 +65,10 @@ static void an_id_that_is_there(void)
     struct pending_request *first = add(&p, 1, "first"), *added = NULL;
 
     first->seq = 17;
-    CU_ASSERT_EQUAL(pending_add(&p, 1, SLICE_LIT("second"), MAX, &added), -EEXIST);
+    CU_ASSERT_EQUAL(pending_add(&p,
+                                &(struct sign_request){.id = 1, .request_id = SLICE_LIT("second")},
+                                MAX, &added),
+                    -EEXIST);
     CU_ASSERT_PTR_NULL(added);
     CU_ASSERT_EQUAL(p.n, 1);
     CU_ASSERT_PTR_EQUAL(pending_find(&p, 1), first);
@@ -77,15 +83,24 @@ static void not_more_than_the_most(void)
     struct pending_request *added = NULL;
 
     for (uint64_t id = 1; id <= 3; id++)
-        CU_ASSERT_EQUAL(pending_add(&p, id, SLICE_LIT("r"), 3, &added), 0);
+        CU_ASSERT_EQUAL(pending_add(&p,
+                                    &(struct sign_request){.id = id, .request_id = SLICE_LIT("r")},
+                                    3, &added),
+                        0);
     added = NULL;
-    CU_ASSERT_EQUAL(pending_add(&p, 4, SLICE_LIT("r"), 3, &added), -ENOBUFS);
-    CU_ASSERT_EQUAL(pending_add(&p, 1, SLICE_LIT("r"), 3, &added), -ENOBUFS);
+    CU_ASSERT_EQUAL(
+        pending_add(&p, &(struct sign_request){.id = 4, .request_id = SLICE_LIT("r")}, 3, &added),
+        -ENOBUFS);
+    CU_ASSERT_EQUAL(
+        pending_add(&p, &(struct sign_request){.id = 1, .request_id = SLICE_LIT("r")}, 3, &added),
+        -ENOBUFS);
     CU_ASSERT_PTR_NULL(added);
     CU_ASSERT_PTR_NULL(pending_find(&p, 4));
     CU_ASSERT_EQUAL(p.n, 3);
     pending_remove(&p, pending_find(&p, 2));
-    CU_ASSERT_EQUAL(pending_add(&p, 4, SLICE_LIT("r"), 3, &added), 0);
+    CU_ASSERT_EQUAL(
+        pending_add(&p, &(struct sign_request){.id = 4, .request_id = SLICE_LIT("r")}, 3, &added),
+        0);
     pending_deinit(&p);
 }
 

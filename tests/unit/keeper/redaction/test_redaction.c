@@ -48,7 +48,7 @@ static void cleanup(struct fixture *f)
 static void add_rule(const struct fixture *f, const char *path, const char *field,
                      enum record_keep keep)
 {
-    struct redaction_rule_text rule = {NULL, path, field, keep};
+    struct redaction_rule_text rule = {NULL, path, field, keep, REDACTION_REQUEST};
     const char *where, *why;
 
     CU_ASSERT_EQUAL(redaction_rules_add(f->rules, &rule, &where, &why), 0);

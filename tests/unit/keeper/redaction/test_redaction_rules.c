@@ -22,7 +22,8 @@ static int says(const struct redaction_rules *r, const char *method, const char 
                 const char *name)
 {
     const struct redaction_rule *selected[REDACTION_RULES_MAX];
-    size_t n = redaction_rules_select(r, slice_str(method), slice_str(path), selected);
+    size_t n =
+        redaction_rules_select(r, REDACTION_REQUEST, slice_str(method), slice_str(path), selected);
     const struct redaction_rule *rule = redaction_rules_find(selected, n, slice_str(name));
 
     return rule ? (int)rule->keep : -1;
@@ -31,12 +32,12 @@ static int says(const struct redaction_rules *r, const char *method, const char 
 static void test_first_wins(void)
 {
     static const struct redaction_rule_text LIST[] = {
-        {"PUT", "/v1/area/:id", "server_emails[].name", RECORD_MAC},
-        {NULL, "/v1/*/:id", "server_emails", RECORD_OMIT},
-        {"POST", NULL, "server_emails", RECORD_PLAIN},
-        {"DELETE", NULL, "*", RECORD_OMIT},
-        {NULL, NULL, "name", RECORD_MAC},
-        {NULL, NULL, "name", RECORD_OMIT},
+        {"PUT", "/v1/area/:id", "server_emails[].name", RECORD_MAC, REDACTION_REQUEST},
+        {NULL, "/v1/*/:id", "server_emails", RECORD_OMIT, REDACTION_REQUEST},
+        {"POST", NULL, "server_emails", RECORD_PLAIN, REDACTION_REQUEST},
+        {"DELETE", NULL, "*", RECORD_OMIT, REDACTION_REQUEST},
+        {NULL, NULL, "name", RECORD_MAC, REDACTION_REQUEST},
+        {NULL, NULL, "name", RECORD_OMIT, REDACTION_REQUEST},
     };
     struct redaction_rules *r = rules(LIST, sizeof(LIST) / sizeof(LIST[0]));
 
@@ -81,14 +82,16 @@ static void test_paths(void)
     };
 
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
-        struct redaction_rule_text rule = {NULL, CASES[i].pattern, "f", RECORD_OMIT};
+        struct redaction_rule_text rule = {NULL, CASES[i].pattern, "f", RECORD_OMIT,
+                                           REDACTION_REQUEST};
         struct redaction_rules *r = rules(&rule, 1);
         size_t n = strlen(CASES[i].path);
         char *path = unit_guard(CASES[i].path, n);
         const struct redaction_rule *selected[REDACTION_RULES_MAX];
 
-        CU_ASSERT_EQUAL(redaction_rules_select(r, PUT, slice_of(path, n), selected),
-                        CASES[i].match);
+        CU_ASSERT_EQUAL(
+            redaction_rules_select(r, REDACTION_REQUEST, PUT, slice_of(path, n), selected),
+            CASES[i].match);
         unit_guard_free(path, n);
         redaction_rules_free(r);
     }
@@ -100,7 +103,7 @@ static void test_fields(void)
                                        "a[0][].b.c", "with space", "n\xc3\xa5", "a-b_c"};
 
     for (size_t i = 0; i < sizeof(GOOD) / sizeof(GOOD[0]); i++) {
-        struct redaction_rule_text rule = {NULL, NULL, GOOD[i], RECORD_MAC};
+        struct redaction_rule_text rule = {NULL, NULL, GOOD[i], RECORD_MAC, REDACTION_REQUEST};
         struct redaction_rules *r = rules(&rule, 1);
         char name[32] = "";
 
@@ -117,37 +120,37 @@ static void test_wrong(void)
         struct redaction_rule_text rule;
         const char *where, *why;
     } CASES[] = {
-        {{"GET", NULL, "f", RECORD_MAC}, "method", "\"POST\""},
-        {{"put", NULL, "f", RECORD_MAC}, "method", "\"POST\""},
-        {{"", NULL, "f", RECORD_MAC}, "method", "\"POST\""},
-        {{NULL, "", "f", RECORD_MAC}, "path", "/v1/areas/:id"},
-        {{NULL, "v1/area", "f", RECORD_MAC}, "path", "api-path"},
-        {{NULL, "/v2/area", "f", RECORD_MAC}, "path", "api-path"},
-        {{NULL, "/s/televox/v1/area", "f", RECORD_MAC}, "path", "api-path"},
-        {{NULL, "/v1/", "f", RECORD_MAC}, "path", "api-path"},
-        {{NULL, "/v1/area/", "f", RECORD_MAC}, "path", "api-path"},
-        {{NULL, "/v1//area", "f", RECORD_MAC}, "path", "api-path"},
-        {{NULL, "/v1/a*", "f", RECORD_MAC}, "path", "api-path"},
-        {{NULL, "/v1/:", "f", RECORD_MAC}, "path", "api-path"},
-        {{NULL, "/v1/**", "f", RECORD_MAC}, "path", "api-path"},
-        {{NULL, "/v1/a b", "f", RECORD_MAC}, "path", "api-path"},
-        {{NULL, "/v1/a?b", "f", RECORD_MAC}, "path", "api-path"},
-        {{NULL, NULL, "", RECORD_MAC}, "field", "path of a field"},
-        {{NULL, NULL, ".a", RECORD_MAC}, "field", "path of a field"},
-        {{NULL, NULL, "a.", RECORD_MAC}, "field", "path of a field"},
-        {{NULL, NULL, "a..b", RECORD_MAC}, "field", "path of a field"},
-        {{NULL, NULL, "[0]", RECORD_MAC}, "field", "path of a field"},
-        {{NULL, NULL, "a[", RECORD_MAC}, "field", "path of a field"},
-        {{NULL, NULL, "a[*", RECORD_MAC}, "field", "path of a field"},
-        {{NULL, NULL, "a[x]", RECORD_MAC}, "field", "path of a field"},
-        {{NULL, NULL, "a]", RECORD_MAC}, "field", "path of a field"},
-        {{NULL, NULL, "a[]b", RECORD_MAC}, "field", "path of a field"},
-        {{NULL, NULL, "a*", RECORD_MAC}, "field", "path of a field"},
-        {{NULL, NULL, "*.a", RECORD_MAC}, "field", "path of a field"},
-        {{NULL, NULL, "a\n", RECORD_MAC}, "field", "path of a field"},
-        {{NULL, NULL, longest, RECORD_MAC}, "field", "path of a field"},
-        {{NULL, NULL, "a[].b", RECORD_PLAIN}, "keep", "whole field"},
-        {{NULL, NULL, "a.b", RECORD_PLAIN}, "keep", "whole field"},
+        {{"GET", NULL, "f", RECORD_MAC, REDACTION_REQUEST}, "method", "\"POST\""},
+        {{"put", NULL, "f", RECORD_MAC, REDACTION_REQUEST}, "method", "\"POST\""},
+        {{"", NULL, "f", RECORD_MAC, REDACTION_REQUEST}, "method", "\"POST\""},
+        {{NULL, "", "f", RECORD_MAC, REDACTION_REQUEST}, "path", "/v1/areas/:id"},
+        {{NULL, "v1/area", "f", RECORD_MAC, REDACTION_REQUEST}, "path", "api-path"},
+        {{NULL, "/v2/area", "f", RECORD_MAC, REDACTION_REQUEST}, "path", "api-path"},
+        {{NULL, "/s/televox/v1/area", "f", RECORD_MAC, REDACTION_REQUEST}, "path", "api-path"},
+        {{NULL, "/v1/", "f", RECORD_MAC, REDACTION_REQUEST}, "path", "api-path"},
+        {{NULL, "/v1/area/", "f", RECORD_MAC, REDACTION_REQUEST}, "path", "api-path"},
+        {{NULL, "/v1//area", "f", RECORD_MAC, REDACTION_REQUEST}, "path", "api-path"},
+        {{NULL, "/v1/a*", "f", RECORD_MAC, REDACTION_REQUEST}, "path", "api-path"},
+        {{NULL, "/v1/:", "f", RECORD_MAC, REDACTION_REQUEST}, "path", "api-path"},
+        {{NULL, "/v1/**", "f", RECORD_MAC, REDACTION_REQUEST}, "path", "api-path"},
+        {{NULL, "/v1/a b", "f", RECORD_MAC, REDACTION_REQUEST}, "path", "api-path"},
+        {{NULL, "/v1/a?b", "f", RECORD_MAC, REDACTION_REQUEST}, "path", "api-path"},
+        {{NULL, NULL, "", RECORD_MAC, REDACTION_REQUEST}, "field", "path of a field"},
+        {{NULL, NULL, ".a", RECORD_MAC, REDACTION_REQUEST}, "field", "path of a field"},
+        {{NULL, NULL, "a.", RECORD_MAC, REDACTION_REQUEST}, "field", "path of a field"},
+        {{NULL, NULL, "a..b", RECORD_MAC, REDACTION_REQUEST}, "field", "path of a field"},
+        {{NULL, NULL, "[0]", RECORD_MAC, REDACTION_REQUEST}, "field", "path of a field"},
+        {{NULL, NULL, "a[", RECORD_MAC, REDACTION_REQUEST}, "field", "path of a field"},
+        {{NULL, NULL, "a[*", RECORD_MAC, REDACTION_REQUEST}, "field", "path of a field"},
+        {{NULL, NULL, "a[x]", RECORD_MAC, REDACTION_REQUEST}, "field", "path of a field"},
+        {{NULL, NULL, "a]", RECORD_MAC, REDACTION_REQUEST}, "field", "path of a field"},
+        {{NULL, NULL, "a[]b", RECORD_MAC, REDACTION_REQUEST}, "field", "path of a field"},
+        {{NULL, NULL, "a*", RECORD_MAC, REDACTION_REQUEST}, "field", "path of a field"},
+        {{NULL, NULL, "*.a", RECORD_MAC, REDACTION_REQUEST}, "field", "path of a field"},
+        {{NULL, NULL, "a\n", RECORD_MAC, REDACTION_REQUEST}, "field", "path of a field"},
+        {{NULL, NULL, longest, RECORD_MAC, REDACTION_REQUEST}, "field", "path of a field"},
+        {{NULL, NULL, "a[].b", RECORD_PLAIN, REDACTION_REQUEST}, "keep", "whole field"},
+        {{NULL, NULL, "a.b", RECORD_PLAIN, REDACTION_REQUEST}, "keep", "whole field"},
     };
     struct redaction_rules *r = NULL;
 
@@ -166,7 +169,7 @@ static void test_wrong(void)
 
 static void test_many(void)
 {
-    struct redaction_rule_text rule = {NULL, NULL, "f", RECORD_OMIT};
+    struct redaction_rule_text rule = {NULL, NULL, "f", RECORD_OMIT, REDACTION_REQUEST};
     const char *where = NULL, *why = NULL;
     struct redaction_rules *r = NULL;
 

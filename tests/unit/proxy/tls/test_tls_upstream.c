@@ -292,7 +292,7 @@ static void a_truncated_body(void)
     call(&w, 0);
     CU_ASSERT_EQUAL(w.ends, 0);
     CU_ASSERT_EQUAL(w.body, 4);
-    CU_ASSERT_EQUAL(w.failed, UPSTREAM_BROKEN + 1);
+    CU_ASSERT_EQUAL(w.failed, UPSTREAM_UNENDED + 1);
     CU_ASSERT_EQUAL(w.sent, WIRE_SENT_ALL);
     finish(&w);
     forget_certificate();
