@@ -69,19 +69,16 @@ static void drop_same(struct requests *p, struct open_request *o)
 {
     struct same *s = find_same(p, o->id);
 
-    if (o->same_before)
-        o->same_before->same = o->same;
-    else if (o->same)
-        s->id = o->same->id; /* the tree's key was this one's */
-    else {
+    if (!s)
+        return; /* never: every open one is in its tree */
+    *(o->same_before ? &o->same_before->same : &s->first) = o->same;
+    *(o->same ? &o->same->same_before : &s->last) = o->same_before;
+    if (s->first) {
+        s->id = s->first->id; /* the tree's key may have been this one's */
+    } else {
         (void)tdelete(s, &p->ids, compare_id);
         free(s);
-        return;
     }
-    if (o->same)
-        o->same->same_before = o->same_before;
-    s->first = s->first == o ? o->same : s->first;
-    s->last = s->last == o ? o->same_before : s->last;
 }
 
 /* Nearly always at the end: seqs ascend. */

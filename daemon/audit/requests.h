@@ -19,7 +19,7 @@ struct open_request {
     struct slice id;                         /* empty: its record was not seen */
     struct slice record; /* a copy of the intent; empty when nobody asks for it */
     bool wanted;         /* the caller's, as is: */
-    bool has_text;
+    bool has_text, of_object;
     char bytes[];
 };
 

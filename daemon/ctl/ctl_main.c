@@ -23,6 +23,8 @@
 static const struct ctl_command AUDIT[] = {
     COMMAND("show", "show the records that you ask for, and go on as they come", audit_show_main),
     COMMAND("diff", "what a change set, against the values that were set before", audit_diff_main),
+    COMMAND("history", "an object's life: made, changed and deleted by whom", audit_history_main),
+    COMMAND("undo", "print the call that would undo a change", audit_undo_main),
     COMMAND("verify", "prove that no record was altered, dropped, reordered or forged",
             audit_verify_main),
     COMMAND("head", "print the newest signature over the log, to be kept elsewhere",

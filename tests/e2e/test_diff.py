@@ -47,7 +47,7 @@ def test_diff(changed):
     assert "by bob (uid 7), request b (seq " in text and "by ops, request a (seq " in text
     assert '  fresh: (not audited before) -> "x y"\n' in text
     assert "same:" not in text and "1 field set to what it was before" in text
-    assert "elsewhere" in text and "POST" in text
+    assert "elsewhere" in text and "nor is\n  the creation" in text
     text = diff("--all", "g", changed.folder)
     assert '  same: unchanged: "s"\n      also set 2026-' in text
     text, _ = on_terminal("diff", "g", changed.folder, env={"NO_COLOR": "1"})
@@ -61,7 +61,25 @@ def test_diff_of_the_first_and_of_a_creation(changed):
     assert {v[0] for v in values.values()} == {"first"} and len(values) == 3
     result, values = fields(changed, "f")
     assert values == {"name": ("first", None, "six", None)}
-    assert "can't be told from the log" in diff("f", changed.folder)
+    assert "What it made isn't known" in diff("f", changed.folder)
+
+
+def test_diff_knows_the_creation(made):
+    made.intent("a", method="POST", path="/v1/org", fields={"name": "one", "zone": "CET"})
+    made.outcome("a", object="/v1/org/1", answer={"id": "1"})
+    made.intent("other", method="POST", path="/v1/org", fields={"name": "elsewhere"})
+    made.outcome("other", object="/v1/org/11")
+    made.intent("failed", method="POST", path="/v1/org", fields={"name": "not"})
+    made.outcome("failed", 409, answer_error="name is taken")
+    made.request("b", fields={"name": "two"})
+    assert fields(made, "b") == ("done", {"name": ("changed", "one", "two", "a")})
+    text = diff("b", made.folder)
+    assert "The object was created: 2026-" in text and "request a (seq 2)" in text
+    change = json.loads(diff("--json", "a", made.folder))
+    assert (change["object"], change["result"]) == ("/v1/org/1", "done")
+    assert "POST /v1/org, which made /v1/org/1, in televox\n" in diff("a", made.folder)
+    assert "status 409: it was refused by the upstream: nothing should have changed (name is taken)" in diff(
+        "failed", made.folder)
 
 
 def test_diff_without_an_effect(changed):

@@ -128,8 +128,14 @@ static struct json_object *result(const struct audit_found *d, const struct audi
         put(all, COPIED[i], audit_history_get(d->target.doc, COPIED[i]));
     status = audit_history_get(d->intent ? outcome->doc : d->target.doc, "status");
     put(all, "status", status);
-    if (d->intent)
+    if (d->intent) {
         put(all, "error", audit_history_get(outcome->doc, "error"));
+        put(all, "answer_error", audit_history_get(outcome->doc, "answer_error"));
+    }
+    if (d->object.len)
+        (void)json_object_object_add(
+            all, "object", json_object_new_string_len(d->object.data, (int)d->object.len));
+    put(all, "created_by", d->made);
     (void)json_object_object_add(all, "result", json_object_new_string(result_of(d, outcome)));
     (void)json_object_object_add(all, "fields", fields_of(d));
     put(all, "deleted_before", d->history.deleted);

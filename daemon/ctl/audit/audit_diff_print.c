@@ -84,9 +84,17 @@ static void put_head(const struct print *p)
     struct json_object *status = audit_history_get(p->diff, "status");
     struct slice error = text(p->diff, "error");
 
+    if (error.len == 0)
+        error = text(p->diff, "answer_error");
+
     put_word(p->method);
     (void)fputc(' ', stdout);
     put_word(text(p->diff, "path"));
+    if (is(p->method, "POST") && text(p->diff, "object").len) {
+        (void)fputs(", which made ", stdout);
+        put_word(text(p->diff, "object"));
+        (void)fputc(',', stdout);
+    }
     (void)fputs(" in ", stdout);
     put_word(text(p->diff, "workspace"));
     (void)fputc('\n', stdout);
@@ -260,12 +268,14 @@ static void put_notes(const struct print *p)
                      first);
     if (is(p->result, "refused"))
         return;
-    if (is(p->method, "POST"))
-        (void)puts("- A creation's path has no id: what it made can't be told from the log, nor "
-                   "tied to later changes.");
+    note_by(p, "created_by", "The object was created:");
+    if (is(p->method, "POST") && !text(p->diff, "object").len)
+        (void)puts("- What it made isn't known: no answer on record says so.");
     else
-        (void)puts("- Values that an object was created with (POST) can't be tied to it, and "
-                   "changes made elsewhere than\n  through this proxy are not in the log.");
+        (void)printf("- Changes made elsewhere than through this proxy are not in the log%s.\n",
+                     audit_history_get(p->diff, "created_by") || is(p->method, "POST")
+                         ? ""
+                         : ", nor is\n  the creation of this object");
 }
 
 void audit_diff_print(struct json_object *diff, const struct audit_diff_form *form)

@@ -47,6 +47,11 @@ static void read_members(struct audit_facts *f)
     f->fields = member(f->doc, "fields");
     if (!json_object_is_type(f->fields, json_type_object))
         f->fields = NULL;
+    f->answer = member(f->doc, "answer");
+    if (!json_object_is_type(f->answer, json_type_object))
+        f->answer = NULL;
+    f->object = text(f->doc, "object");
+    f->answer_error = text(f->doc, "answer_error");
     f->time = text(f->doc, "time");
     f->type = text(f->doc, "type");
     f->id = text(f->doc, "id");

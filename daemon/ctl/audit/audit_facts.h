@@ -16,6 +16,7 @@ struct audit_facts {
     struct json_tokener *tokener;
     struct json_object *doc;    /* the whole record */
     struct json_object *fields; /* of an intent, or NULL */
+    struct json_object *answer; /* of an outcome, or NULL */
 
     struct slice time, type, id;
     struct slice name, user, address; /* of the client */
@@ -24,6 +25,7 @@ struct audit_facts {
     struct slice method, workspace, path;
     uint32_t status; /* 0: none */
     struct slice sent, code, error;
+    struct slice object, answer_error;
     bool timed;
     uint64_t duration_us; /* microseconds */
 };

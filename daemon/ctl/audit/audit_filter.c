@@ -129,6 +129,21 @@ static bool has_text(struct slice text, struct slice wanted)
     return false;
 }
 
+bool audit_filter_object(const struct audit_filter *f, const struct audit_facts *facts)
+{
+    /* A POST's path is where it creates, not what it created. */
+    struct slice path = slice_eq(facts->method, SLICE_LIT("POST")) ? SLICE_NULL : facts->path;
+
+    return f->object.len == 0 ||
+           audit_path_matches(f->object, facts->object.len ? facts->object : path);
+}
+
+bool audit_filter_error(const struct audit_filter *f, const struct audit_facts *facts)
+{
+    return f->error.len == 0 || has_text(facts->error, f->error) ||
+           has_text(facts->answer_error, f->error);
+}
+
 int audit_filter_text(const struct audit_filter *f, struct slice json)
 {
     char *decoded;

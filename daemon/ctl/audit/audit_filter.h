@@ -20,7 +20,8 @@ enum {
 struct audit_filter {
     bool has_since, has_until;
     char since[SEAL_TIME], until[SEAL_TIME]; /* both moments are inside */
-    struct slice client, workspace, path, method, id;
+    struct slice client, workspace, path, method, id, object;
+    struct slice error; /* of the daemon's or of the API's */
     struct slice types; /* words with commas between them */
     struct slice text;
     bool by_status, status_none;
@@ -38,6 +39,13 @@ bool audit_filter_line(const struct audit_filter *f, const struct line *line);
 
 /* All but type, status and text. A record without the member that is asked for doesn't pass. */
 bool audit_filter_record(const struct audit_filter *f, const struct audit_facts *facts);
+
+/* Whether the record is about the object: an outcome that says so, or a change or refusal of its
+ * path. */
+bool audit_filter_object(const struct audit_filter *f, const struct audit_facts *facts);
+
+/* Whether it has an error with the text in it, ASCII letters in either case. */
+bool audit_filter_error(const struct audit_filter *f, const struct audit_facts *facts);
 
 /* 0 is the status of a request without an answer. */
 bool audit_filter_status(const struct audit_filter *f, uint32_t status);

@@ -20,6 +20,7 @@ struct audit_found {
     char time[SEAL_TIME];
 
     /* The first reading: */
+    char *made_object;               /* that `object` points at, of a creation */
     char *intent, *outcome, *reject; /* records, terminated; NULL: none */
     uint64_t seq, end;               /* of intent (else reject) and of outcome, 0: none */
     uint64_t first_seq;              /* of the log */
@@ -30,10 +31,13 @@ struct audit_found {
 
     /* The second: */
     struct audit_facts target; /* the request */
+    struct slice object;       /* its path, or what it created; empty: not known */
+    struct json_object *made;  /* by whom the object was created; NULL: not known */
     struct audit_facts done;   /* its outcome; empty when there is none */
     struct audit_facts other;
     struct audit_history history;
     struct json_object *overlapping;
+    uint64_t later; /* changes of the object that began after the request had ended */
 };
 
 void audit_found_deinit(struct audit_found *d);

@@ -43,22 +43,25 @@ static int on_intent(struct audit_select *s, const struct line *line, struct sli
         return -ENOMEM;
     open->wanted = wanted;
     open->has_text = text;
+    open->of_object = wanted && audit_filter_object(f, &s->facts);
     return 0;
 }
 
 /* Of a request whose intent has passed, or is not at hand (`intent` is empty then). */
 static int on_end(struct audit_select *s, const struct line *line, struct slice bytes,
-                  struct slice intent, bool has_text)
+                  const struct open_request *open)
 {
+    struct slice intent = open ? open->record : SLICE_NULL;
     const struct audit_filter *f = s->filter;
     int r = decode(s, bytes);
 
-    if (r != 0 || !audit_filter_status(f, s->facts.status))
+    if (r != 0 || !audit_filter_status(f, s->facts.status) || !audit_filter_error(f, &s->facts) ||
+        !((open && open->of_object) || audit_filter_object(f, &s->facts)))
         return r;
     if (intent.len == 0 && (!audit_filter_record(f, &s->facts) || !audit_filter_line(f, line) ||
                             !audit_filter_type(f, line->word)))
         return 0;
-    r = has_text ? 1 : audit_filter_text(f, line->covered);
+    r = open && open->has_text ? 1 : audit_filter_text(f, line->covered);
     return r == 1 ? print(s, intent, bytes) : r;
 }
 
@@ -68,9 +71,9 @@ static int on_outcome(struct audit_select *s, const struct line *line, struct sl
     int r = 0;
 
     if (!open)
-        return on_end(s, line, bytes, SLICE_NULL, false);
+        return on_end(s, line, bytes, NULL);
     if (open->wanted)
-        r = on_end(s, line, bytes, open->record, open->has_text);
+        r = on_end(s, line, bytes, open);
     free(open);
     return r;
 }
@@ -90,7 +93,8 @@ static int on_other(struct audit_select *s, const struct line *line, struct slic
         !audit_filter_line(f, line))
         return 0;
     r = decode(s, bytes);
-    if (r != 0 || !audit_filter_record(f, &s->facts))
+    if (r != 0 || !audit_filter_record(f, &s->facts) || !audit_filter_object(f, &s->facts) ||
+        !audit_filter_error(f, &s->facts))
         return r;
     /* A record that isn't about a request has no status, not even none. */
     if (f->by_status && (!audit_filter_status(f, s->facts.status) ||
@@ -112,11 +116,12 @@ int audit_select_record(struct audit_select *s, const struct line *line, struct 
 int audit_select_open(struct audit_select *s)
 {
     const struct audit_filter *f = s->filter;
-    bool asked = audit_filter_status(f, 0) && audit_filter_type(f, SLICE_LIT("intent"));
+    bool asked =
+        audit_filter_status(f, 0) && audit_filter_type(f, SLICE_LIT("intent")) && f->error.len == 0;
     int r = 0;
 
     for (const struct open_request *o = s->open->first; asked && r == 0 && o; o = o->after)
-        if (o->wanted && o->has_text)
+        if (o->wanted && o->has_text && o->of_object)
             r = print(s, o->record, SLICE_NULL);
     return r;
 }

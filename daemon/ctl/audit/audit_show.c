@@ -1,9 +1,9 @@
 /* Reads this host's log, or those of a centre, once, for what was asked for (audit_select.h). */
+#include "ctl/audit/audit_centre.h"
 #include "ctl/audit/audit_filter.h"
 #include "ctl/audit/audit_log.h"
 #include "ctl/audit/audit_select.h"
 #include "ctl/central/archive_open.h"
-#include "ctl/central/audit_merge.h"
 #include "ctl/command/ctl.h"
 #include "ctl/command/show.h"
 
@@ -31,10 +31,13 @@ static const char HELP[] =
     "      --path PATH      exactly; `*`, `:word` or `{word}` stand for one segment, and `/**` at "
     "the\n"
     "                       end for that place and all below\n"
+    "      --object PATH    made, changed or deleted: as --path, and of a creation from its "
+    "answer\n"
     "      --status LIST    404, 4xx, none (no answer), with commas between them\n"
     "      --id ID          the X-Request-Id\n"
     "      --type LIST      types of records (request: intent, outcome and reject)\n"
     "      --text TEXT      somewhere in the record, ASCII letters in either case\n"
+    "      --error TEXT     somewhere in the error, of the API or of the daemon\n"
     "  -n, --last N         the last N only\n"
     "  -f, --follow         go on as records come, until SIGINT or SIGTERM\n"
     "      --from URL       show what a centre has of all hosts, by time, with the host's name: in "
@@ -122,14 +125,15 @@ static int check(const struct options *o, int n)
 static int parse(int argc, char **argv, struct options *o)
 {
     struct audit_filter *f = &o->filter;
-    struct slice *const texts[] = {&f->client, &f->workspace, &f->method, &f->path,
-                                   &f->id,     &f->types,     &f->text};
+    struct slice *const texts[] = {&f->client, &f->workspace, &f->method, &f->path, &f->id,
+                                   &f->types,  &f->text,      &f->object, &f->error};
     const struct ctl_option options[] = {
         {"since", 0, .set = set_since},      {"until", 0, .set = set_until},
         {"client", 0, .slice = &f->client},  {"workspace", 0, .slice = &f->workspace},
         {"method", 0, .slice = &f->method},  {"path", 0, .slice = &f->path},
         {"status", 0, .set = set_status},    {"id", 0, .slice = &f->id},
         {"type", 0, .slice = &f->types},     {"text", 0, .slice = &f->text},
+        {"object", 0, .slice = &f->object},  {"error", 0, .slice = &f->error},
         {"from", 0, .text = &o->from},       {"host", 0, .text = &o->host},
         {"log", 0, .slice = &o->log},        {"last", 'n', .set = set_last},
         {"follow", 'f', .flag = &o->follow}, {"all", 0, .flag = &o->all},
@@ -197,81 +201,35 @@ static int show_log(struct show *s, const struct audit_log *log, bool *damaged, 
 
 /* ---- the logs of a centre ---- */
 
-struct show_from {
-    struct show *show;
-    const struct archive_entries *logs;
-    struct requests *open; /* one for each log */
-    bool damaged;
-};
-
-static void report(struct show_from *f, const struct archive_record *record, const char *why)
+static int on_centre_record(void *arg, struct requests *open, const char *host,
+                            const struct line *line, struct slice bytes)
 {
-    char text[512];
+    struct show *s = arg;
 
-    f->damaged = true;
-    (void)snprintf(text, sizeof(text), "%.255s: seq %" PRIu64 ": skipped: %s", record->host,
-                   record->seq, why);
-    (void)fflush(stdout);
-    (void)show_failure(text, 0);
+    s->select.open = open;
+    s->select.print.host = host;
+    return audit_select_record(&s->select, line, bytes);
 }
 
-static int on_centre_record(void *arg, size_t of, const struct archive_record *record)
+static int on_centre_end(void *arg, struct requests *open, const char *host)
 {
-    struct show_from *f = arg;
-    const struct options *o = f->show->o;
-    struct audit_select *select = &f->show->select;
-    struct line line;
-    const char *why;
-    int r;
+    struct show *s = arg;
 
-    if (o->host && strcmp(o->host, record->host) != 0)
-        return 0;
-    why = record->wrong ? record->wrong : line_read(record->line, &line);
-    if (why) {
-        report(f, record, why);
-        return 0;
-    }
-    select->open = &f->open[of];
-    select->print.host = record->host;
-    r = audit_select_record(select, &line, record->line);
-    if (r == AUDIT_READ_DAMAGED)
-        report(f, record, "it is no JSON object");
-    return r < 0 ? r : 0;
-}
-
-static int show_open(struct show_from *f)
-{
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < f->logs->n; i++) {
-        f->show->select.open = &f->open[i];
-        f->show->select.print.host = f->logs->list[i].host;
-        r = audit_select_open(&f->show->select);
-    }
-    return r;
+    s->select.open = open;
+    s->select.print.host = host;
+    return audit_select_open(&s->select);
 }
 
 static int show_centre(struct show *s, struct archive *archive, bool *damaged, struct err *err)
 {
-    struct archive_entries logs = {0};
-    struct show_from f = {.show = s, .logs = &logs};
-    int r = archive_entries_read(&logs, archive, s->o->log, err);
+    struct audit_centre centre = {.host = s->o->host,
+                                  .log = s->o->log,
+                                  .each = on_centre_record,
+                                  .end = on_centre_end,
+                                  .arg = s};
+    int r = audit_centre_read(&centre, archive, err);
 
-    for (size_t i = 0; r == 0 && i < logs.n; i++)
-        r = archive_entry_sound(&logs.list[i], err);
-    if (r < 0) {
-        archive_entries_deinit(&logs);
-        return r;
-    }
-    f.open = calloc(logs.n + 1, sizeof(*f.open));
-    r = f.open ? audit_merge(archive, &logs, on_centre_record, &f, err) : -ENOMEM;
-    if (r == 0)
-        r = show_open(&f);
-    for (size_t i = 0; f.open && i < logs.n; i++)
-        requests_deinit(&f.open[i]);
-    free(f.open);
-    archive_entries_deinit(&logs);
-    *damaged = f.damaged;
+    *damaged = centre.damaged;
     return r;
 }
 

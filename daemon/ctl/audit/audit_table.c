@@ -131,6 +131,9 @@ static void put_set(FILE *out, const struct audit_facts *first, const struct aud
     struct slice error = outcome ? outcome->error : first->error;
     const char *between = "";
 
+    if (error.len == 0 && outcome)
+        error = outcome->answer_error;
+
     if (error.len) {
         (void)fputs("error=", out);
         show_cell_put(out, error, MEMBERS_MOST);
@@ -279,7 +282,7 @@ static int print_request(struct audit_table *t, const struct audit_facts *first,
     (void)fputc('\n', r.out);
     put_known(r.out, first->workspace, WORKSPACE);
     (void)fputc('\n', r.out);
-    put_known(r.out, first->path, PATH);
+    put_known(r.out, outcome && outcome->object.len ? outcome->object : first->path, PATH);
     (void)fputc('\n', r.out);
     put_status(&r, first, outcome);
     (void)fputc('\n', r.out);

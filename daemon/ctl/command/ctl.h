@@ -72,9 +72,11 @@ int ctl_usage(const char *help);
 /* The commands, each in a file of its name. */
 int audit_diff_main(int argc, char **argv);
 int audit_head_main(int argc, char **argv);
+int audit_history_main(int argc, char **argv);  /* in audit_object_history.c */
 int audit_identity_main(int argc, char **argv); /* in audit_head.c */
 int audit_mac_main(int argc, char **argv);
 int audit_show_main(int argc, char **argv);
+int audit_undo_main(int argc, char **argv);
 int audit_verify_main(int argc, char **argv);
 int endpoints_main(int argc, char **argv);
 int explain_main(int argc, char **argv);
