@@ -76,6 +76,9 @@ BEGIN
     EXECUTE format('ALTER TABLE cention_audit.record ATTACH PARTITION cention_audit.record_before '
                    'FOR VALUES FROM (MINVALUE) TO (%L)', next_month);
     ALTER TABLE cention_audit.record_before DROP CONSTRAINT before;
+    -- The view went with the table that it was made of.
+    EXECUTE 'CREATE OR REPLACE VIEW cention_audit.change AS ' ||
+            replace(pg_get_viewdef('cention_audit.change'::regclass), 'record_before', 'record');
     GRANT SELECT ON cention_audit.record TO cention_auditor;
 END $$;
 

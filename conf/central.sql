@@ -3,7 +3,9 @@
 --     psql -v ON_ERROR_STOP=1 -d audit -f central.sql
 --
 -- as a superuser, or as a role that may create roles, and schemas in this database, whose encoding
--- must be UTF8. Running it again changes nothing that is right. Then, for every host, a role of its
+-- must be UTF8. Running it again changes nothing that is right, and brings an archive of an earlier version up
+-- to date while hosts go on shipping: indexes are made beside them, and old records get their search
+-- columns in steps. Then, for every host, a role of its
 -- own, and for those who read:
 --
 --     CREATE ROLE host1 LOGIN PASSWORD '...' IN ROLE cention_shipper;
@@ -86,6 +88,27 @@ BEGIN
         nullif(split_part(split_part(client || ',"', '"uid":', 2), ',"', 1), '')), 256);
 END $$;
 
+-- Of an outcome: the seq of its intent (format 2 of the log), which is its fifth member.
+CREATE OR REPLACE FUNCTION cention_audit.line_intent(line text) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN split_part(line, '"', 10) = 'outcome' AND split_part(line, '"', 16) = 'intent'
+                 AND split_part(line, '"', 17) ~ '^:[0-9]{1,18},$'
+                THEN btrim(split_part(line, '"', 17), ':,')::bigint END $$;
+
+-- What was made, changed or deleted; it stands before the answer, whose members have any name.
+CREATE OR REPLACE FUNCTION cention_audit.line_object(line text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN split_part(line, '"', 10) = 'outcome'
+                THEN nullif(left(split_part(split_part(split_part(
+                    line, ',"answer":{', 1), ',"object":"', 2), '"', 1), 512), '') END $$;
+
+-- What the API said of a 4xx or 5xx. No member of the answer is followed by a number, as this one is.
+CREATE OR REPLACE FUNCTION cention_audit.line_answer_error(line text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN split_part(line, '"', 10) = 'outcome' AND strpos(line, ',"answer_error":"') > 0
+                THEN left((regexp_match(line,
+                    ',"answer_error":"((?:[^"\\]|\\.)*)","answer_bytes":[0-9]'))[1], 512) END $$;
+
 CREATE TABLE IF NOT EXISTS cention_audit.log (
     log   bytea PRIMARY KEY CHECK (octet_length(log) = 32), -- the log's identity
     role  name NOT NULL, -- whose it is
@@ -125,14 +148,30 @@ CREATE TABLE IF NOT EXISTS cention_audit.record (
              THEN split_part(split_part(line, ',"status":', 2), ',', 1)::integer END) STORED,
     PRIMARY KEY (log, seq, epoch) -- in the order in which a log is read
 );
-CREATE INDEX IF NOT EXISTS record_time ON cention_audit.record (time);
-CREATE INDEX IF NOT EXISTS record_host ON cention_audit.record (host);
-CREATE INDEX IF NOT EXISTS record_client ON cention_audit.record (client)
-    WHERE client IS NOT NULL;
-CREATE INDEX IF NOT EXISTS record_path ON cention_audit.record (path)
-    WHERE path IS NOT NULL;
-CREATE INDEX IF NOT EXISTS record_status ON cention_audit.record (status)
-    WHERE status IS NOT NULL;
+-- Columns that came later. A generated one would have the whole table written anew, with nobody
+-- shipping meanwhile; `ship` and `fill` set these. A query that holds the table is not waited for
+-- with everybody waiting behind.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = 'cention_audit.record'::regclass
+                AND attname = 'answer_error') THEN
+        RETURN;
+    END IF;
+    FOR attempt IN 1..60 LOOP
+        BEGIN
+            SET LOCAL lock_timeout = '1s';
+            ALTER TABLE cention_audit.record
+                ADD COLUMN intent bigint, -- of an outcome: the seq of its intent; NULL in format 1
+                ADD COLUMN object text COLLATE "C",
+                ADD COLUMN answer_error text COLLATE "C";
+            RETURN;
+        EXCEPTION WHEN lock_not_available THEN
+            PERFORM pg_sleep(1);
+        END;
+    END LOOP;
+    RAISE 'the table record was never free for a moment: try again when no long query runs';
+END $$;
+SET LOCAL lock_timeout = 0;
 
 -- What hosts have found wrong with their logs: evidence, kept once.
 CREATE TABLE IF NOT EXISTS cention_audit.alarm (
@@ -252,8 +291,10 @@ BEGIN
         hashes_ := hashes_[from_:];
         lines_ := lines_[from_:];
     END IF;
-    INSERT INTO cention_audit.record (log, epoch, seq, hash, host, line)
-        SELECT log_, u.epoch, last_ - cardinality(lines_) + u.n, u.hash, host_, u.line
+    INSERT INTO cention_audit.record (log, epoch, seq, hash, host, line, intent, object, answer_error)
+        SELECT log_, u.epoch, last_ - cardinality(lines_) + u.n, u.hash, host_, u.line,
+               cention_audit.line_intent(u.line), cention_audit.line_object(u.line),
+               cention_audit.line_answer_error(u.line)
         FROM unnest(epochs_, hashes_, lines_) WITH ORDINALITY u (epoch, hash, line, n);
     taken := last_;
 END $$;
@@ -272,8 +313,74 @@ BEGIN
         ON CONFLICT DO NOTHING;
 END $$;
 
+-- A row for each change: the intent, and its outcome when there is one. Outcomes of format 1 don't say
+-- whose they are: of one id the first outcome is the first intent's, and so on.
+CREATE OR REPLACE VIEW cention_audit.change AS
+    SELECT i.log, i.host, i.seq, i.time, i.client, i.method, i.path, i.id,
+           o.seq AS outcome, o.time AS ended, o.status,
+           CASE WHEN o.status BETWEEN 200 AND 299
+                THEN coalesce(o.object, CASE WHEN i.method <> 'POST' THEN i.path END) END AS object,
+           o.answer_error, i.line AS intent_line, o.line AS outcome_line
+    FROM cention_audit.record i
+    LEFT JOIN LATERAL (
+        (SELECT r.* FROM cention_audit.record r WHERE r.log = i.log AND r.intent = i.seq LIMIT 1)
+        UNION ALL
+        (SELECT r.* FROM cention_audit.record r
+            WHERE r.log = i.log AND r.id = i.id AND r.type = 'outcome' AND r.intent IS NULL
+            ORDER BY r.seq
+            OFFSET (SELECT count(*) FROM cention_audit.record e
+                    WHERE e.log = i.log AND e.id = i.id AND e.type = 'intent' AND e.seq < i.seq
+                      AND NOT EXISTS (SELECT FROM cention_audit.record p
+                                      WHERE p.log = e.log AND p.intent = e.seq))
+            LIMIT 1)
+        LIMIT 1) o ON true
+    WHERE i.type = 'intent';
+
+-- Gives records that came before these columns were there their values, a few thousand in a
+-- transaction, so that nobody who ships waits. Nothing when it was done before.
+CREATE OR REPLACE PROCEDURE cention_audit.fill() LANGUAGE plpgsql AS $$
+DECLARE
+    at record;
+    seq_ bigint; -- the last that was looked at
+    epoch_ bigint;
+BEGIN
+    IF pg_catalog.col_description('cention_audit.record'::regclass, (
+            SELECT attnum FROM pg_catalog.pg_attribute
+            WHERE attrelid = 'cention_audit.record'::regclass AND attname = 'intent')) = 'filled' THEN
+        RETURN;
+    END IF;
+    FOR at IN SELECT l.log FROM cention_audit.log l LOOP
+        seq_ := 0;
+        epoch_ := 0;
+        LOOP
+            WITH step AS MATERIALIZED (
+                SELECT r.seq, r.epoch, r.type, r.line FROM cention_audit.record r
+                WHERE r.log = at.log AND (r.seq, r.epoch) > (seq_, epoch_)
+                ORDER BY r.seq, r.epoch LIMIT 5000
+            ), cut AS MATERIALIZED (
+                SELECT s.seq, s.epoch, cention_audit.line_intent(s.line) AS intent,
+                       cention_audit.line_object(s.line) AS object,
+                       cention_audit.line_answer_error(s.line) AS answer_error
+                FROM step s WHERE s.type = 'outcome'
+            ), done AS (
+                UPDATE cention_audit.record r
+                SET intent = c.intent, object = c.object, answer_error = c.answer_error
+                FROM cut c
+                WHERE r.log = at.log AND r.seq = c.seq AND r.epoch = c.epoch
+                  AND (r.intent, r.object, r.answer_error) IS DISTINCT FROM
+                      (c.intent, c.object, c.answer_error)
+            )
+            SELECT s.seq, s.epoch INTO seq_, epoch_ FROM step s
+                ORDER BY s.seq DESC, s.epoch DESC LIMIT 1;
+            EXIT WHEN seq_ IS NULL;
+            COMMIT;
+        END LOOP;
+    END LOOP;
+    COMMENT ON COLUMN cention_audit.record.intent IS 'filled';
+END $$;
+
 REVOKE ALL ON ALL TABLES IN SCHEMA cention_audit FROM PUBLIC, cention_shipper;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA cention_audit FROM PUBLIC, cention_shipper;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA cention_audit FROM PUBLIC, cention_shipper;
 GRANT USAGE ON SCHEMA cention_audit TO cention_shipper, cention_auditor;
 GRANT EXECUTE ON FUNCTION cention_audit.version() TO cention_shipper, cention_auditor;
 GRANT EXECUTE ON FUNCTION cention_audit.head(bytea),
@@ -283,3 +390,36 @@ GRANT EXECUTE ON FUNCTION cention_audit.head(bytea),
 GRANT SELECT ON ALL TABLES IN SCHEMA cention_audit TO cention_auditor;
 
 COMMIT;
+
+-- Beside those who ship.
+SET client_min_messages = warning;
+SET ROLE cention_audit_owner;
+-- Of a table by months (central-months.sql) each part has its own, attached to the table's.
+CREATE TEMPORARY VIEW wanted AS SELECT * FROM (VALUES
+    ('record_time', 'time', ''),
+    ('record_host', 'host', ''),
+    ('record_client', 'client', 'client IS NOT NULL'),
+    ('record_path', 'path', 'path IS NOT NULL'),
+    ('record_status', 'status', 'status IS NOT NULL'),
+    ('record_id', 'log, id', 'id IS NOT NULL'),
+    ('record_intent', 'log, intent', 'intent IS NOT NULL'),
+    ('record_object', 'object', 'object IS NOT NULL'),
+    ('record_answer_error', 'answer_error', 'answer_error IS NOT NULL')) w (name, columns, predicate)
+    WHERE to_regclass('cention_audit.' || name) IS NULL;
+CREATE TEMPORARY VIEW parts AS SELECT relid, relid::regclass::text AS part, isleaf,
+        'cention_audit.record'::regclass <> relid AS is_part
+    FROM pg_catalog.pg_partition_tree('cention_audit.record'::regclass)
+    UNION ALL SELECT oid, oid::regclass::text, true, false FROM pg_catalog.pg_class
+        WHERE oid = 'cention_audit.record'::regclass AND relkind = 'r';
+CREATE TEMPORARY TABLE missing AS SELECT w.*, p.relid, p.part, p.isleaf, p.is_part,
+        CASE WHEN p.is_part THEN left(w.name, 30) || '_' || p.relid ELSE w.name END AS index
+    FROM wanted w, parts p;
+SELECT format('CREATE INDEX %s IF NOT EXISTS %I ON %s %s (%s) %s', CASE WHEN isleaf THEN 'CONCURRENTLY' END, index,
+              CASE WHEN NOT isleaf THEN 'ONLY' END, part, columns, CASE WHEN predicate <> '' THEN 'WHERE ' || predicate END)
+    FROM missing ORDER BY isleaf DESC, name \gexec
+SELECT format('ALTER INDEX cention_audit.%I ATTACH PARTITION cention_audit.%I', name, index)
+    FROM missing WHERE is_part ORDER BY name \gexec
+DROP TABLE missing;
+DROP VIEW wanted, parts;
+CALL cention_audit.fill();
+RESET ROLE;

@@ -55,7 +55,9 @@ class Made:
 
     def seal(self, kind="checkpoint", time=None, **members):
         """A checkpoint, or an epoch's last act. `members`: other ones than those that are right."""
-        time = time or self.time()
+        if not time:
+            time = self.time()
+            self.second -= 1  # `line` counts it
         following = Key(self.signed) if kind == "epoch" else None
         message = (b"cention-audit-%s-1\0" % kind.encode() + self.log + self.epoch.to_bytes(8, "big") +
                    (self.seq - 1).to_bytes(8, "big") + self.hash + time.encode() +
@@ -78,7 +80,8 @@ class Made:
         return line
 
     def line(self, kind, time=None, **members):
-        time = time or self.time()
+        stamp = self.time()
+        time = time or stamp
         record = {"seq": self.seq, "time": time, "type": kind, **members}
         covered = json.dumps(record, separators=(",", ":"), ensure_ascii=False)
         covered = covered[:-1].replace("\x7f", "\\u007f").encode()

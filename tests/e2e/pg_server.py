@@ -135,7 +135,7 @@ class Server:
         done = subprocess.run([self.cluster.programs / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1",
                                "-h", host, "-p", str(self.port), "-U", user, database],
                               input=sql, env=environment, capture_output=True, text=True,
-                              timeout=120, check=False)
+                              timeout=600, check=False)
         if check:
             assert done.returncode == 0, done.stderr
             return done.stdout.rstrip("\n")
