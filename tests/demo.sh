@@ -133,7 +133,9 @@ echo "done"
 say "6. The audit trail"
 cat "$dir"/audit/audit-*.jsonl
 echo
-"$build/daemon/cention-proxyctl" audit show --table -n 4 "$dir/audit"
+"$build/daemon/cention-proxyctl" audit show --table "$dir/audit"
+echo
+"$build/daemon/cention-proxyctl" audit history --table /v1/org/1 "$dir/audit"
 echo
 # It is sound; that nothing was cut off at its end takes a head that was kept elsewhere.
 "$build/daemon/cention-proxyctl" audit head "$dir/audit" >"$dir/head.json"

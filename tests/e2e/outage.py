@@ -7,6 +7,7 @@ into the keeper; `PowerLoss` rebuilds the audit folder from what was durable.
 import collections
 import errno
 import fcntl
+import hashlib
 import json
 import mmap
 import os
@@ -120,7 +121,7 @@ class Load:
                 self.counts[status] += 1
                 if answer:
                     mine = answer.json if status >= 300 and b'"code"' in answer.body else None
-                    self.answers[name] = (status, mine)
+                    self.answers[name] = (status, mine, hashlib.sha256(answer.body).hexdigest())
                 self._changed.notify_all()
                 if status in (0, 503) and not self._ended and not self._paused:
                     self._changed.wait(0.01)  # not to spin while there is no keeper
@@ -234,10 +235,12 @@ class Ledger:
             record = self.outcomes.get(name)
             assert record, "%s was told of success, and no outcome is on record" % name
             assert (record["status"], record["sent"]) == (told[name][0], "all"), record
+            assert record["answer_sha256"] == told[name][2], "%s got another answer than is on record" % name
+            assert record["object"].startswith("/v1/org/"), record
             assert name in self.arrived, "%s was told of a success that never was" % name
         self.facts["successes"] = len(told)
         self.checked |= told.keys()
-        for name, (status, own) in self.load.answers.items():
+        for name, (status, own, _) in self.load.answers.items():
             if own and own.get("outcome") == "not-sent":
                 assert name not in self.arrived, "%s was sent: %s" % (name, own)
 

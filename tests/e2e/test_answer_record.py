@@ -8,7 +8,9 @@ import zlib
 
 import pytest
 
+from h2peer import CANCEL, DATA, END_HEADERS, END_STREAM, HEADERS, block, frame, reset
 from rig import head, sanitized, until
+from test_h2 import start  # noqa: F401 (a fixture)
 
 BODY = b'{"name":"n"}'
 KIB = 1024
@@ -292,3 +294,69 @@ def test_a_client_that_went_away(rig, lookalike):
     until(lambda: rig.records("outcome"), what="the outcome")
     told(last(rig), body)
     assert last(rig)["object"] == "/v1/org/9"
+
+
+# -- HTTP/2
+
+@pytest.mark.parametrize("how", ["reset", "close"])
+def test_cut_at_every_byte_of_http_2(start, how):
+    body = b'{"id":1,"name":"' + b"x" * 30 + b'"}'
+    cut = [0]
+
+    def handler(c, request):
+        data = frame(HEADERS, END_HEADERS, request.stream, block(200, [("content-type", "application/json")]))
+        if cut[0] == len(body):
+            c.send(data + frame(DATA, END_STREAM, request.stream, body))
+            return
+        c.send(data + frame(DATA, 0, request.stream, body[:cut[0]]))
+        if how == "reset":
+            c.send(reset(request.stream, CANCEL))
+        else:
+            c.close()
+
+    rig, _ = start(handler)
+    for cut[0] in [*range(0, len(body), 1 if how == "reset" else 9), len(body)]:
+        answer = rig.call("POST", "/v1/org", BODY)
+        if cut[0] == len(body):
+            assert (answer.status, answer.body) == (200, body)
+        else:
+            assert (answer.status, answer.json["outcome"], answer.json["upstream_status"]) == (502, "unknown", 200)
+        told(last(rig), body[:cut[0]])
+        assert last(rig).get("answer_cut") is (None if cut[0] == len(body) else True)
+
+
+@pytest.mark.parametrize("size", [64 * KIB - 1, 64 * KIB, 64 * KIB + 1])
+def test_sizes_of_http_2(start, size):
+    body = b'{"id":1,"name":"' + b"x" * (size - 18) + b'"}'
+
+    def handler(c, request):
+        c.send(frame(HEADERS, END_HEADERS, request.stream, block(200, [("content-length", str(size))])))
+        for at in range(0, size, 16000):
+            last_one = at + 16000 >= size
+            c.send(frame(DATA, END_STREAM if last_one else 0, request.stream, body[at:at + 16000]))
+
+    rig, _ = start(handler)
+    answer = rig.call("POST", "/v1/org", BODY)
+    assert (answer.status, answer.body == body) == (200, True)
+    told(last(rig), body[:64 * KIB])
+    assert last(rig).get("answer_more") is (True if size > 64 * KIB else None)
+
+
+@pytest.mark.skipif(sanitized(), reason="a sanitizer's memory is not the program's")
+def test_memory_stays_flat(rig, lookalike):
+    """50 answers of 10 MiB to clients that don't read: what waits is bounded."""
+    lookalike.order(stream=1, times=1)
+    rig.call("POST", "/v1/org", BODY)
+    before, socks = rig.proxy.memory(), []
+    lookalike.order(stream=10 * KIB * KIB, times=50)
+    for _ in range(50):
+        sock = rig.raw()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.sendall(head("POST", "/v1/org", BODY))
+        socks.append(sock)
+    until(lambda: len(rig.records("outcome")) == 51, 30, what="all outcomes")
+    grown = rig.proxy.memory() - before
+    for sock in socks:
+        sock.close()
+    print("grown by %d KiB for each" % (grown / 50 / 1024))
+    assert grown < 50 * 600 * KIB

@@ -38,9 +38,9 @@ static void heads(parse_function parse, const char *data, size_t len, size_t ste
         abort();
 }
 
-static void chunks(const char *data, size_t len, size_t step)
+static void chunks(const char *data, size_t len, size_t step, bool extensions)
 {
-    struct http_chunked one = {0}, many = {0};
+    struct http_chunked one = {.extensions = extensions}, many = one;
     char *copy = malloc(len + 1), *other = malloc(len + 1);
     size_t n = len, surplus = 0, got = 0;
     enum http_result r, s = HTTP_PARTIAL;
@@ -72,6 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     step = 1 + data[0] % 31;
     heads(http_request_parse, (const char *)data + 1, size - 1, step);
     heads(parse_answer, (const char *)data + 1, size - 1, step);
-    chunks((const char *)data + 1, size - 1, step);
+    chunks((const char *)data + 1, size - 1, step, false);
+    chunks((const char *)data + 1, size - 1, step, true);
     return 0;
 }
