@@ -285,6 +285,11 @@ def test_one_id_in_every_order(new_segment, log):
         shown = [json.loads(line) for line in ctl("show", "--id", "same", "--json", made.folder).stdout.splitlines()]
         pairs = {shown[i]["seq"]: shown[i + 1] for i in range(0, len(shown), 2)}
         assert {r: pairs[at[r]]["seq"] for r in range(3)} == said, order
+        # history: in the order of the outcomes, each with its own status
+        for request in range(3):
+            life = [json.loads(line) for line in ctl("history", "--json", "/v1/org/%d" % request, made.folder).stdout.splitlines()]
+            assert [(e["seq"], e["status"], e["event"]) for e in life if e["id"] == "same"] == [
+                (at[request], STATUS[request], "changed" if request == 0 else "refused")], order
         # diff: of the newest intent up to a time
         for request in range(3):
             time = pairs_time(made, at[request])

@@ -257,7 +257,8 @@ static void head(const struct undo *u)
     show_cell_put(stdout, t->time, SIZE_MAX);
     (void)putchar('\n');
     if (u->found.later)
-        (void)printf("# %" PRIu64 " later request%s for the object: look at `audit history` first.\n",
+        (void)printf("# %" PRIu64
+                     " later request%s for the object: look at `audit history` first.\n",
                      u->found.later, u->found.later == 1 ? "" : "s");
 }
 

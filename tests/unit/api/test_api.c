@@ -3,6 +3,7 @@
  * description that must not be loaded, with the pointer that the error names.
  */
 #include "api/api.h"
+#include "api/target.h"
 
 #include "unit/unit.h"
 
@@ -301,6 +302,84 @@ static void wrong_parameters(void)
     check_wrong(WRONG, N(WRONG));
 }
 
+/* Which object the answer of each documented call is about. */
+static void answers(void)
+{
+    static const struct {
+        const char *path, *value, *object;
+    } CASES[] = {
+        {"/v1/org", "17", "/v1/org/17"},
+        {"/v1/routing/sip", "0", "/v1/routing/sip/0"},
+        {"/v1/tag", "9223372036854775807", "/v1/tag/9223372036854775807"},
+        {"/v1/tag", "92233720368547758070", ""},
+        {"/v1/org", "-1", ""},
+        {"/v1/org", "01", ""},
+        {"/v1/org", "", ""},
+        {"/v1/org", "1/../2", ""},
+    };
+    struct api *api = load_shipped();
+    char object[TARGET_PATH_MAX];
+
+    for (size_t i = 0; i < api_count(api); i++)
+        for (unsigned method = API_POST; method <= API_DELETE; method <<= 1) {
+            const struct api_answer *a = api_answer(api_at(api, i), method, 200);
+
+            if (!(api_methods(api_at(api, i)) & method))
+                continue;
+            CU_ASSERT_PTR_NOT_NULL_FATAL(a);
+            CU_ASSERT(a->schema && strcmp(a->member, "id") == 0 && a->status == 2);
+            CU_ASSERT_PTR_EQUAL(api_answer(api_at(api, i), method, 299), a);
+            CU_ASSERT_PTR_NULL(api_answer(api_at(api, i), method, 404));
+        }
+    for (size_t i = 0; i < N(CASES); i++) {
+        const struct api_answer *a =
+            api_answer(api_find(api, slice_str(CASES[i].path)), API_POST, 200);
+        size_t n = api_object(a, slice_str(CASES[i].value), object);
+
+        CU_ASSERT(slice_eq(slice_of(object, n), slice_str(CASES[i].object)));
+    }
+    api_free(api);
+}
+
+#define PUT_WITH(response)                                                                         \
+    HEAD "\"paths\":{\"/v1/{id}\":{\"parameters\":[" ID                                            \
+         "],\"put\":{\"operationId\":\"p\",\"responses\":{" response "}}}}}"
+#define LINK(operation, member)                                                                    \
+    "\"links\":{\"o\":{\"operationId\":\"" operation "\",\"parameters\":{\"id\":\"" member "\"}}}"
+
+static void links(void)
+{
+    static const struct wrong WRONG[] = {
+        {PUT_WITH("\"2XX\":{\"links\":[]}"), "/paths/~1v1~1{id}/put/responses/2XX/links: must be"},
+        {PUT_WITH("\"2XX\":{\"links\":{}}"), "/paths/~1v1~1{id}/put/responses/2XX/links: must be"},
+        {PUT_WITH("\"2XX\":{\"links\":{\"o\":{\"operationRef\":\"x\"}}}"),
+         "/paths/~1v1~1{id}/put/responses/2XX/links/o/operationRef: is not supported"},
+        {PUT_WITH("\"2XX\":{\"links\":{\"o\":{\"operationId\":\"p\"}}}"),
+         "/paths/~1v1~1{id}/put/responses/2XX/links/o/parameters: must be"},
+        {PUT_WITH("\"2XX\":{" LINK("q", "$response.body#/id") "}"), "/paths: a link leads to q"},
+        {PUT_WITH("\"2XX\":{" LINK("p", "$request.body#/id") "}"),
+         "/paths/~1v1~1{id}/put/responses/2XX/links/o/parameters/id: only a member"},
+        {PUT_WITH("\"2XX\":{" LINK("p", "$response.body#/a/b") "}"),
+         "/paths/~1v1~1{id}/put/responses/2XX/links/o/parameters/id: only a member"},
+        {PUT_WITH("\"200\":{},\"201\":{},\"202\":{},\"203\":{},\"2XX\":{}"),
+         "/paths/~1v1~1{id}/put/responses/2XX: more than 4"},
+    };
+    struct err err = ERR_INIT;
+    struct api *api;
+    const struct api_path *path;
+
+    check_wrong(WRONG, N(WRONG));
+    api = load(PUT_WITH("\"2XX\":{},\"201\":{" LINK("p", "$response.body#/n") "},\"404\":{},"
+                                                                              "\"default\":{}"),
+               &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(api);
+    path = api_find(api, SLICE_LIT("/v1/7"));
+    CU_ASSERT_STRING_EQUAL(api_answer(path, API_PUT, 201)->object, "/v1/{id}");
+    CU_ASSERT_PTR_NULL(api_answer(path, API_PUT, 200)->object);
+    CU_ASSERT_PTR_NULL(api_answer(path, API_PUT, 404));
+    api_free(api);
+}
+
 /* Cut anywhere, the shipped file is refused. */
 static void truncated(void)
 {
@@ -324,6 +403,8 @@ static const struct unit_case CASES[] = {
     {"wrong documents", wrong_documents},
     {"wrong paths", wrong_paths},
     {"wrong parameters", wrong_parameters},
+    {"answers", answers},
+    {"links", links},
     {"truncated", truncated},
 };
 UNIT_MAIN("api", CASES)
