@@ -610,20 +610,43 @@ const struct client_handler EXCHANGE_HANDLER = {
     .gone = exchange_gone,
 };
 
+/* Gives up the upstream's answer. */
+static void exchange_give_up(struct exchange *x, unsigned status, const char *code,
+                             const char *text)
+{
+    enum wire_sent sent = x->call ? upstream_sent(x->call) : WIRE_SENT_NONE;
+
+    upstream_cancel(x->call);
+    x->call = NULL;
+    if (x->state == EXCHANGE_RELAYING) {
+        exchange_cut(x, text);
+    } else {
+        refuse(&x->refusal, status, code, "%s", text);
+        exchange_fail(x, sent);
+    }
+}
+
+void exchange_end_late(struct proxy *proxy)
+{
+    uint64_t now = loop_now();
+
+    for (struct exchange *x = proxy->first, *next; x; x = next) {
+        next = x->next;
+        if (x->call && (x->state == EXCHANGE_SENDING || x->state == EXCHANGE_RELAYING) &&
+            now - x->began > x->setup->conf.total_timeout_us)
+            exchange_give_up(x, 504, "upstream_timeout",
+                             "the answer wasn't whole within upstream.total_timeout");
+    }
+}
+
 void exchange_end_all(struct proxy *proxy)
 {
     for (struct exchange *x = proxy->first, *next; x; x = next) {
-        enum wire_sent sent = x->call ? upstream_sent(x->call) : WIRE_SENT_NONE;
-
         next = x->next;
-        if (x->state == EXCHANGE_RELAYING && x->client) {
+        if (x->state == EXCHANGE_RELAYING && x->client)
             client_free(x->client);
-        } else if (x->state == EXCHANGE_SENDING) {
-            upstream_cancel(x->call);
-            x->call = NULL;
-            refuse(&x->refusal, 503, "draining", "the proxy shut down before the answer came");
-            exchange_fail(x, sent);
-        }
+        else if (x->state == EXCHANGE_SENDING)
+            exchange_give_up(x, 503, "draining", "the proxy shut down before the answer came");
     }
 }
 

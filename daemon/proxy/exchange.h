@@ -78,6 +78,9 @@ struct exchange_form {
 void exchange_probe(struct proxy *proxy, struct client *client, const struct http_head *head,
                     struct slice body, const struct exchange_form *form);
 
+/* Ends those that have gone on for longer than their total_timeout. Call it now and then. */
+void exchange_end_late(struct proxy *proxy);
+
 /*
  * Ends all that run, for a shutdown that waits no longer: what was sent is answered and recorded
  * as unknown. Some may still wait for the keeper afterwards.

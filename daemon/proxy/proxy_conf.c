@@ -28,6 +28,7 @@ static const char *const UPSTREAM[] = {"url",
                                        "proxy",
                                        "connect_timeout",
                                        "response_timeout",
+                                       "total_timeout",
                                        "max_connections",
                                        "queue",
                                        "queue_timeout",
@@ -70,6 +71,7 @@ static void set_defaults(struct proxy_conf *c)
                    .write_timeout_us = 30 * S},
         .connections = 1024,
         .memory = (size_t)128 * 1024 * 1024,
+        .total_timeout_us = 120 * S,
         .drain_timeout_us = 30 * S,
         .workers = 1,
         .log_level = LOG_LEVEL_INFO,
@@ -231,8 +233,9 @@ static int read_hosts(struct proxy_conf *c, struct settings_node root, struct er
     return 0;
 }
 
-static int read_upstream(struct upstream_conf *u, struct settings_node root, struct err *err)
+static int read_upstream(struct proxy_conf *c, struct settings_node root, struct err *err)
 {
+    struct upstream_conf *u = &c->upstream;
     struct settings_node g;
     int r = settings_group(root, "upstream", &g, err);
 
@@ -244,6 +247,8 @@ static int read_upstream(struct upstream_conf *u, struct settings_node root, str
                               err)) < 0 ||
         (r = settings_seconds(g, "response_timeout", 10 * MS, 3600 * S, &u->response_timeout_us,
                               err)) < 0 ||
+        (r = settings_seconds(g, "total_timeout", 10 * MS, 86400 * S, &c->total_timeout_us, err)) <
+            0 ||
         (r = settings_seconds(g, "queue_timeout", 10 * MS, 300 * S, &u->queue_timeout_us, err)) <
             0 ||
         (r = settings_seconds(g, "idle_timeout", 10 * MS, 3600 * S, &u->idle_timeout_us, err)) <
@@ -334,7 +339,7 @@ static int read_root(struct proxy_conf *c, struct settings_node root, struct err
                              "\"%.64s\" is no workspace: letters, digits, '.', '_' and '-' only",
                              c->workspace);
     if ((r = read_listeners(c, root, err)) < 0 || (r = read_hosts(c, root, err)) < 0 ||
-        (r = read_upstream(&c->upstream, root, err)) < 0 || (r = read_limits(c, root, err)) < 0 ||
+        (r = read_upstream(c, root, err)) < 0 || (r = read_limits(c, root, err)) < 0 ||
         (r = read_signature(c, root, err)) < 0)
         return r;
     if (c->upstream.max_connections < c->workers)

@@ -38,6 +38,7 @@ struct proxy_conf {
     const char *api;
     enum proxy_validation validation;
     struct upstream_conf upstream;
+    uint64_t total_timeout_us; /* of a request, until its answer's last byte is here */
     struct client_limits limits;
     unsigned connections;
     size_t memory; /* bytes of all bodies under way, beside UPLOAD_FREE of each connection */

@@ -57,6 +57,16 @@ static void worker_late(void *arg)
     loop_timer_set(&w->drain, WORKER_LAST_WORDS_US);
 }
 
+/* Often enough for the shortest total_timeout, and at least once a second. */
+static void worker_sweep(void *arg)
+{
+    struct worker *w = arg;
+    uint64_t some = w->proxy.setup->conf.total_timeout_us / 8;
+
+    exchange_end_late(&w->proxy);
+    loop_timer_set(&w->sweep, some < WORKER_SWEEP_US ? some : WORKER_SWEEP_US);
+}
+
 void worker_drain(struct worker *w)
 {
     w->proxy.draining = true;
@@ -127,6 +137,8 @@ int worker_open(struct worker *w, struct setup *setup, struct err *err)
     w->look = (struct loop_hook){.run = worker_look, .arg = w};
     canon_init(&w->proxy.canon);
     loop_timer_init(&w->drain, w->loop, worker_late, w);
+    loop_timer_init(&w->sweep, w->loop, worker_sweep, w);
+    loop_timer_set(&w->sweep, WORKER_SWEEP_US / 10);
     if ((r = sha256_new(&w->proxy.sha256)) < 0)
         return err_set(err, r, "%s", strerror(-r));
     if (request_ids_init(&w->proxy.ids) < 0)
@@ -165,5 +177,6 @@ void worker_close(struct worker *w)
     validate_report_deinit(&w->proxy.report);
     setup_unref(w->proxy.setup);
     loop_timer_deinit(&w->drain);
+    loop_timer_deinit(&w->sweep);
     loop_cancel(w->loop, &w->look);
 }

@@ -18,7 +18,7 @@ struct worker {
     struct uploads *uploads;
     struct turns *turns; /* whole requests, while the keeper doesn't read */
     bool inherited;      /* the listeners came from a service manager: they have no TLS */
-    struct loop_timer drain;
+    struct loop_timer drain, sweep;
     struct loop_hook look; /* whether it is done, at the turn's end */
     bool done;
     void (*ended)(void *arg); /* once: after worker_drain, when all that it had to do is done */
@@ -49,6 +49,7 @@ void worker_hurry(struct worker *w);
 void worker_close(struct worker *w);
 
 enum {
+    WORKER_SWEEP_US = 1000000,        /* between two looks for requests that go on for too long */
     WORKER_LAST_WORDS_US = 2000000,   /* for outcomes that wait for the keeper at the very end */
     WORKER_WAITING = 8 * 1024 * 1024, /* bytes of a user's requests that wait for the keeper */
     /* Of a worker beside its connections: 64, and 128 past its part. */

@@ -432,6 +432,24 @@ def test_an_answer_that_stops(start):
     assert outcome(rig, answer)["answer_cut"] is True
 
 
+def test_a_proxy_that_was_stopped_reads_what_is_there(start):
+    def handler(c, request):
+        if len(peer.requests) > 1:
+            time.sleep(0.3)
+        c.send(answer(request.stream))
+
+    rig, peer = start(handler, upstream={"response_timeout": 0.5})
+    assert rig.call("POST", "/v1/org", BODY).status == 200
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        call = pool.submit(rig.call, "POST", "/v1/org", BODY)
+        peer.wait_for(2)
+        rig.proxy.signal(signal.SIGSTOP)
+        time.sleep(1.5)  # a span of time is what is tested
+        rig.proxy.signal(signal.SIGCONT)
+        assert call.result().status == 200
+    assert len(peer.connections) == 1
+
+
 def test_a_peer_that_fell_silent_is_left(start):
     def handler(c, request):
         if c.number:

@@ -2,6 +2,7 @@
 import contextlib
 import os
 import resource
+import signal
 import socket
 import threading
 import time
@@ -342,3 +343,61 @@ def test_descriptors_run_out_for_good(make_rig):
         assert read_answer(waiting.makefile("rb")).status == 200
     assert rig.proxy.log.count("accept_failed") < 30
     held.close()
+
+
+# -- the upstream's time
+
+@pytest.mark.parametrize("framing, length", [("length", 10000), ("chunked", None)])
+def test_an_answer_that_drips(make_rig, lookalike, framing, length):
+    """A byte at a time keeps to response_timeout for ever; total_timeout ends it."""
+    rig = make_rig(proxy={"upstream": {"response_timeout": 5.0, "total_timeout": 1.0}}).start()
+    fields = b"Content-Length: 10000" if length else b"Transfer-Encoding: chunked"
+    piece = b"x" if length else b"1\r\nx\r\n"
+    lookalike.order(answer=b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n\r\n", drip=(piece, 0.05))
+    began = time.monotonic()
+    answer = rig.call("POST", "/v1/org", BODY)
+    assert (answer.status, answer.json["code"], answer.json["outcome"]) == (504, "upstream_timeout", "unknown")
+    assert answer.json["upstream_status"] == 200 and 0.9 < time.monotonic() - began < 4
+    outcome = rig.records("outcome")[-1]
+    assert outcome["answer_cut"] is True and outcome["answer_bytes"] > 0
+    assert "total_timeout" in outcome["error"]
+    assert rig.call("POST", "/v1/org", BODY).status == 200
+
+
+def test_a_long_answer_that_drips(make_rig, lookalike):
+    """Behind the first 64 KiB, of which the client has got some: it is cut off."""
+    rig = make_rig(proxy={"upstream": {"response_timeout": 5.0, "total_timeout": 1.0}}).start()
+    lookalike.order(answer=b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 70000, drip=(b"x", 0.05))
+    began = time.monotonic()
+    with rig.raw(head("POST", "/v1/org", BODY)) as sock, contextlib.suppress(OSError):
+        while sock.recv(65536):
+            pass
+    assert 0.9 < time.monotonic() - began < 4
+    until(lambda: rig.metric("cention_running") == 0, what="the end of the exchange")
+    assert rig.records("outcome")[-1]["answer_more"] is True
+
+
+def test_total_timeout_of_one_without_an_answer(make_rig, lookalike):
+    rig = make_rig(proxy={"upstream": {"response_timeout": 20.0, "total_timeout": 0.5}}).start()
+    lookalike.order(delay=5)
+    began = time.monotonic()
+    answer = rig.call("POST", "/v1/org", BODY)
+    assert (answer.status, answer.json["code"]) == (504, "upstream_timeout") and time.monotonic() - began < 4
+    assert "upstream_status" not in answer.json and rig.records("outcome")[-1]["status"] == 504
+
+
+def test_a_proxy_that_was_stopped_reads_what_is_there(make_rig, lookalike):
+    """The answer came in time; that the proxy stood still for longer than response_timeout is not its fault."""
+    rig = make_rig(proxy={"upstream": {"response_timeout": 0.5}}).start()
+    for cut in (0, 30, 90):
+        body = b'{"id":1,"name":"%s"}' % (b"x" * 50)
+        whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        lookalike.order(answer=whole[:cut], then=(0.3, whole[cut:]))
+        with rig.raw(head("POST", "/v1/org", BODY)) as sock:
+            lookalike.wait_for(len(lookalike.requests) + 1)
+            rig.proxy.signal(signal.SIGSTOP)
+            time.sleep(1.5)  # a span of time is what is tested
+            rig.proxy.signal(signal.SIGCONT)
+            with sock.makefile("rb") as stream:
+                answer = read_answer(stream)
+        assert (answer.status, answer.body) == (200, body), cut

@@ -34,6 +34,8 @@ class Order:
     delay=SECONDS  before answering
     answer=BYTES   sent instead of the answer, as it is; then the connection closes if `close`
     early=True     the answer is sent once the head is read, before the body is
+    drip=(BYTES, SECONDS)  these again and again behind `answer`, so long apart
+    then=(SECONDS, BYTES)  these behind `answer`, so much later
     stream=N       an answer with a body of N bytes; framing="length", "chunked" or "close"
     close=True     close after the answer; polite=True: with TLS's close_notify
     close_idle=True  answer well with keep-alive, then close the connection at once
@@ -41,10 +43,11 @@ class Order:
 
     def __init__(self, at=None, after=0, reset=False, delay=0.0, answer=None, early=False,
                  stream=None, framing="length", close=False, close_idle=False, status=None,
-                 polite=False):
+                 polite=False, drip=None, then=None):
         self.at, self.after, self.reset, self.delay = at, after, reset, delay
         self.answer, self.early, self.stream, self.framing = answer, early, stream, framing
         self.close, self.close_idle, self.status, self.polite = close, close_idle, status, polite
+        self.drip, self.then = drip, then
 
 
 class _Ended(Exception):
@@ -258,6 +261,12 @@ class LookAlike:
     def _answer(self, sock, order, status, body):
         if order.answer is not None:
             sock.sendall(order.answer)
+            while order.drip:  # until the connection is closed
+                time.sleep(order.drip[1])
+                sock.sendall(order.drip[0])
+            if order.then:
+                time.sleep(order.then[0])
+                sock.sendall(order.then[1])
             if order.close:
                 if order.polite and isinstance(sock, ssl.SSLSocket):
                     sock.unwrap()

@@ -414,10 +414,23 @@ static void conn_writable(evutil_socket_t fd, short what, void *arg)
         conn_read(c); /* TLS had to write before it could read */
 }
 
+/* What has come while this process was stopped is read before it is called late: true when that was
+ * it. */
+static bool conn_catch_up(struct conn *c)
+{
+    struct upstream_call *call = c->call;
+    enum conn_state state = c->state;
+
+    conn_read(c);
+    return c->state != state || c->call != call || loop_timer_armed(&c->timer);
+}
+
 static void conn_late(void *arg)
 {
     struct conn *c = arg;
 
+    if (c->call && conn_catch_up(c))
+        return;
     if (c->call)
         conn_fail(c, UPSTREAM_TIMEOUT,
                   c->state == CONN_HEAD ? "no answer in time" : "the answer stopped coming");

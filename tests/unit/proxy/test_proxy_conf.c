@@ -32,6 +32,7 @@ static void defaults(void)
     CU_ASSERT_STRING_EQUAL(c.upstream.url, "https://api.cention.com");
     CU_ASSERT_EQUAL(c.upstream.connect_timeout_us, 5000000);
     CU_ASSERT_EQUAL(c.upstream.response_timeout_us, 30000000);
+    CU_ASSERT_EQUAL(c.total_timeout_us, 120000000);
     CU_ASSERT_EQUAL(c.limits.header_bytes, 16384);
     CU_ASSERT_EQUAL(c.limits.body_bytes, 1048576);
     CU_ASSERT_EQUAL(c.limits.header_timeout_us, 10000000);
@@ -53,7 +54,8 @@ static void everything_set(void)
         "workspace = \"w\"; api = \"/x.json\"; validation = \"warn\"; log_level = \"debug\"; "
         "sandbox = \"off\"; workers = 3;\n"
         "upstream = { url = \"https://h\"; ca_file = \"/c\"; proxy = \"http://p\";\n"
-        "  connect_timeout = 1.0; response_timeout = 2; max_connections = 3; queue = 4;\n"
+        "  connect_timeout = 1.0; response_timeout = 2; total_timeout = 7.5; max_connections = 3; "
+        "queue = 4;\n"
         "  queue_timeout = 0.5; idle_timeout = 6.0; http2 = false; };\n"
         "limits = { header_bytes = 1000; body_bytes = 2000; header_timeout = 3.0;\n"
         "  body_timeout = 4.0; idle_timeout = 5.0; write_timeout = 6.0; drain_timeout = 7.0;\n"
@@ -76,6 +78,7 @@ static void everything_set(void)
     CU_ASSERT_EQUAL(c.log_level, LOG_LEVEL_DEBUG);
     CU_ASSERT_FALSE(c.sandbox);
     CU_ASSERT_EQUAL(c.upstream.max_connections, 3);
+    CU_ASSERT_EQUAL(c.total_timeout_us, 7500000);
     CU_ASSERT_EQUAL(c.upstream.queue, 4);
     CU_ASSERT_EQUAL(c.upstream.queue_timeout_us, 500000);
     CU_ASSERT_EQUAL(c.upstream.idle_timeout_us, 6000000);
