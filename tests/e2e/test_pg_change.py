@@ -1,5 +1,6 @@
 """The archive's view of changes, its search columns, and bringing an archive in use up to date."""
 import itertools
+import json
 import os
 import threading
 import time
@@ -7,7 +8,9 @@ import time
 import pytest
 
 import pg_server
+from audit_tool import ctl
 from made import Made
+from rig import until
 from test_pg import DRIVE, drive, lone, shared_lone  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.skipif(not DRIVE.exists(), reason="built without PostgreSQL, or `make check` has not run")
@@ -120,6 +123,28 @@ def test_by_months(made, drive):
         assert cluster.primary.psql("SELECT count(*), bool_and(indisvalid) FROM pg_index WHERE indexrelid::regclass::text "
                                     "LIKE 'cention_audit.record_object%'").split("|")[1] == "t"
         cluster.migrate()
+
+
+def test_a_standby_that_lags_is_not_read(made, drive):
+    """It would tell of records that are missing. One may ask for it."""
+    with pg_server.Cluster(standbys=1) as cluster:
+        cluster.role("host1")
+        cluster.role("eve", "cention_auditor")
+        made.request("first")
+        drive(cluster, made, "-x").wait_line("done")
+        primary, standby = cluster.servers
+        until(lambda: standby.value("SELECT count(*) FROM cention_audit.record") == "3", what="the standby")
+        standby.psql("SELECT pg_wal_replay_pause()")
+        made.request("second")
+        drive(cluster, made, "-x").wait_line("done")
+        env = {"PGPASSFILE": str(cluster.passfile)}
+        both = cluster.url("eve", [standby, primary])
+        for url, ids in ((both, ["first", "second"]), (both + "&target_session_attrs=any", ["first"])):
+            shown = ctl("show", "--json", "--from", url, env=env)
+            assert shown.returncode == 0, shown
+            assert [json.loads(line)["id"] for line in shown.stdout.splitlines()][::2] == ids
+        alone = ctl("show", "--json", "--from", cluster.url("eve", [standby]), env=env)
+        assert alone.returncode == 1 and b"standby" in alone.stderr
 
 
 def test_an_auditor_may_look(lone, made, drive):

@@ -248,6 +248,7 @@ void pg_target_reader_keywords(const struct pg_target *t, const char *keywords[P
 
     say(&p, "fallback_application_name", "cention-proxyctl");
     say(&p, "connect_timeout", "10");
+    say(&p, "target_session_attrs", "primary"); /* a standby may lag; the URL may allow it */
     say(&p, "dbname", t->url);
     say(&p, "gssencmode", "disable"); /* it would be tried instead of TLS */
     say(&p, "client_encoding", "UTF8");
