@@ -307,7 +307,9 @@ static ssize_t more(struct segment_reader *r)
 
     if (reserved < 0)
         return reserved;
+    r->crossed = r->crossed || (r->ended && buf_len(&r->in) > r->held);
     n = r->packed ? read_packed(r) : read_plain(r);
+    r->ended = !r->packed && n < SEGMENT_READ;
     if (n > 0)
         buf_commit(&r->in, (size_t)n);
     return n;
@@ -321,6 +323,19 @@ static struct slice rest(const struct segment_reader *r)
     return slice_of(all.data + r->held, all.len - r->held);
 }
 
+/*
+ * The line was read in pieces, and between them the file had an end within it. The first piece may
+ * have been what a crash left, which was cut off and written over meanwhile: so it is read once
+ * more.
+ */
+static void reread(struct segment_reader *r)
+{
+    r->crossed = r->ended = false;
+    r->at = r->offset;
+    r->in.tail = r->in.head + r->held;
+    r->synced = r->synced < r->at ? r->synced : r->at;
+}
+
 /* Looks for the newline behind the first `searched` bytes, and reads until it is there. */
 static int find_line(struct segment_reader *r, size_t searched, struct slice *out)
 {
@@ -331,6 +346,11 @@ static int find_line(struct segment_reader *r, size_t searched, struct slice *ou
         *out = rest(r);
         if (out->len > searched)
             newline = memchr(out->data + searched, '\n', out->len - searched);
+        if (newline && r->crossed) {
+            reread(r);
+            searched = 0;
+            continue;
+        }
         if (newline) {
             out->len = (size_t)(newline - out->data);
             if (out->len > SEGMENT_LINE)
@@ -352,6 +372,7 @@ int segment_read_more(struct segment_reader *r, struct slice *out)
 {
     /* After a call that found no whole line, the same line is looked for again. */
     r->line += r->line == 0 || r->next > r->offset;
+    r->crossed = r->crossed && r->next == r->offset;
     r->offset = r->next;
     return find_line(r, 0, out);
 }
@@ -397,6 +418,7 @@ void segment_reader_back(struct segment_reader *r)
         return;
     r->at = r->offset = r->next;
     r->held = 0;
+    r->crossed = r->ended = false;
     buf_reset(&r->in, SEGMENT_READ_KEEP);
     /* A truncated line may have been durable; what the next keeper writes in its place isn't yet.
      */

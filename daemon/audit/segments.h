@@ -88,6 +88,8 @@ struct segment_reader {
     uint64_t next;   /* of the byte behind its newline */
     uint64_t at;     /* bytes of the file read */
     uint64_t synced; /* bytes of the file that are durable for sure */
+    bool ended;      /* the last read ended at the file's end */
+    bool crossed;    /* and part of the present line was read before that, part behind */
     dev_t device;
     ino_t inode;
 };

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 enum {
+    SHORT = 256,          /* bytes of a text that the space kept for an outcome has room for */
     STEP_MIN = 64 * 1024, /* bytes of a segment that are reserved at once */
     STEP_MAX = 1024 * 1024,
     CHECK_US = 10000000, /* an idle log's file is looked after so often */
@@ -457,10 +458,14 @@ int audit_outcome(struct audit *a, const struct record_outcome *outcome)
     r = record_outcome(&l->batch, &d.head, &redacted);
     if (r == 0 && !ledger_has_room(l, &d)) {
         /* What happened is told all the same, in the space that was kept for it. */
+        const struct request_answer full = redacted.answer;
+
         redacted.answer =
-            (struct request_answer){.what = redacted.answer.what & (uint32_t)~REQUEST_ANSWER_OBJECT,
-                                    .bytes = redacted.answer.bytes,
-                                    .sha256 = redacted.answer.sha256};
+            (struct request_answer){.what = full.what & (uint32_t)~REQUEST_ANSWER_OBJECT,
+                                    .object = full.object.len <= SHORT ? full.object : SLICE_NULL,
+                                    .error = slice_cut(full.error, SHORT),
+                                    .bytes = full.bytes,
+                                    .sha256 = full.sha256};
         l->batch.tail = l->batch.head + d.before;
         r = record_outcome(&l->batch, &d.head, &redacted);
     }

@@ -50,6 +50,36 @@ static void test_list(void)
     unit_remove(folder);
 }
 
+/* A crash's end was read, and cut off and written over before the reader looked again. */
+static void test_an_end_that_was_written_over(void)
+{
+    int fd = memfd_create("segment", MFD_CLOEXEC);
+    struct segment_reader r = SEGMENT_READER_INIT;
+    struct slice line;
+
+    CU_ASSERT_EQUAL(write(fd, "first\ntorn", 10), 10);
+    segment_reader_borrow(&r, fd, false);
+    CU_ASSERT(segment_read(&r, &line) == 1 && slice_eq(line, SLICE_LIT("first")));
+    CU_ASSERT(segment_read(&r, &line) == 0 && slice_eq(line, SLICE_LIT("torn")));
+    CU_ASSERT_EQUAL(ftruncate(fd, 6), 0);
+    CU_ASSERT_EQUAL(pwrite(fd, "another\nlast\n", 13, 6), 13);
+    CU_ASSERT(segment_read(&r, &line) == 1 && slice_eq(line, SLICE_LIT("another")));
+    CU_ASSERT(r.line == 2 && r.offset == 6 && r.next == 14);
+    CU_ASSERT(segment_read(&r, &line) == 1 && slice_eq(line, SLICE_LIT("last")));
+    CU_ASSERT(segment_read(&r, &line) == 0 && line.len == 0);
+    /* The same beside lines that are kept, and in three pieces. */
+    CU_ASSERT_EQUAL(pwrite(fd, "a\nb", 3, 19), 3);
+    CU_ASSERT(segment_read(&r, &line) == 1 && slice_eq(line, SLICE_LIT("a")));
+    CU_ASSERT(segment_read_more(&r, &line) == 0 && slice_eq(line, SLICE_LIT("b")));
+    CU_ASSERT_EQUAL(pwrite(fd, "xyz", 3, 21), 3);
+    CU_ASSERT(segment_read_more(&r, &line) == 0 && line.len == 3);
+    CU_ASSERT_EQUAL(pwrite(fd, "new line\n", 9, 21), 9);
+    CU_ASSERT(segment_read_more(&r, &line) == 1 && slice_eq(line, SLICE_LIT("new line")));
+    CU_ASSERT_EQUAL(memcmp(segment_held(&r), "a\nnew line\n", 11), 0);
+    segment_reader_close(&r);
+    close(fd);
+}
+
 /* Short lines, empty ones, one that is longer than several reads, and an end without newline. */
 static void test_read(void)
 {
@@ -140,8 +170,12 @@ static void test_open(void)
 }
 
 static const struct unit_case CASES[] = {
-    {"names", test_names},     {"a folder", test_list}, {"lines", test_read},
-    {"held lines", test_hold}, {"opening", test_open},
+    {"an end that was written over", test_an_end_that_was_written_over},
+    {"names", test_names},
+    {"a folder", test_list},
+    {"lines", test_read},
+    {"held lines", test_hold},
+    {"opening", test_open},
 };
 
 UNIT_MAIN("segments", CASES)
