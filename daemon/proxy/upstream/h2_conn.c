@@ -458,6 +458,17 @@ static void h2_conn_late(void *arg)
     struct upstream_call *call;
     uint64_t now = loop_now();
 
+    if (m->n_calls) {
+        /* What has come while this process was stopped is read before it is called late. */
+        h2_conn_read(m, false);
+        if (h2_conn_closed(m))
+            return;
+        loop_defer(m->loop, &m->work);
+        if (m->n_calls == 0) {
+            h2_conn_arm(m);
+            return;
+        }
+    }
     if (m->state == H2_CONN_OPENING) {
         h2_conn_die(m, "no HTTP/2 settings came in time");
         return;
