@@ -27,7 +27,6 @@ void reply_deinit(struct reply *r)
 void reply_head(struct reply *r, const struct http_head *head)
 {
     r->status = head->status;
-    r->until_close = head->framing == HTTP_UNTIL_CLOSE;
     r->encoded = http_field(head, SLICE_LIT("content-encoding")) != NULL;
 }
 

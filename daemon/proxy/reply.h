@@ -11,7 +11,6 @@
 
 struct reply {
     unsigned status; /* 0: no head yet */
-    bool until_close;
     bool encoded;    /* has a Content-Encoding: its body is not looked into */
     struct buf head; /* as the client gets it, until it does */
     bool chunked;    /* the body, for the client */

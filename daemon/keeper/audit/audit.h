@@ -96,8 +96,8 @@ int audit_commit(struct audit *audit) MUST_CHECK;
 
 /*
  * What is due by time or size: a signature, a new epoch, a new segment, a piece of the work on
- * finished ones; commits it. For the end of a turn, after the answers have left. Of finished
- * segments none is touched that an open intent is in, or comes after. 0, or -EIO as audit_commit.
+ * finished ones; commits it. For the end of a turn, after the answers have left. A finished segment
+ * that holds an open intent is left alone, and so is every later one. 0, or -EIO as audit_commit.
  */
 int audit_tend(struct audit *audit) MUST_CHECK;
 /* Microseconds until audit_tend has something to do, 0 when it has now. */
