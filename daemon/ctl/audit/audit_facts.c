@@ -17,6 +17,21 @@ static struct json_object *member(struct json_object *of, const char *name)
     return value;
 }
 
+bool audit_facts_creates(const struct audit_facts *request)
+{
+    return slice_eq(request->method, SLICE_LIT("POST"));
+}
+
+bool audit_facts_may_be(const struct audit_facts *request, struct slice object)
+{
+    struct slice path = request->path;
+
+    if (!audit_facts_creates(request))
+        return slice_eq(path, object);
+    return object.len > path.len && object.data[path.len] == '/' &&
+           slice_eq(path, slice_cut(object, path.len));
+}
+
 struct slice audit_facts_text(struct json_object *value)
 {
     if (!json_object_is_type(value, json_type_string))

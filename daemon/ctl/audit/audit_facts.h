@@ -34,6 +34,15 @@ struct audit_facts {
 int audit_facts_read(struct audit_facts *facts, struct slice bytes) MUST_CHECK;
 void audit_facts_deinit(struct audit_facts *facts); /* a zeroed one is allowed */
 
+/* A request that creates an object: its path is where, and the outcome says which. */
+bool audit_facts_creates(const struct audit_facts *request);
+
+/*
+ * Whether an intent's path is `object`, or may have created it: an object that a POST made is below
+ * the path of the POST. The workspace is not looked at.
+ */
+bool audit_facts_may_be(const struct audit_facts *request, struct slice object);
+
 /* A string's bytes; the empty slice for anything else, NULL too. */
 struct slice audit_facts_text(struct json_object *value);
 

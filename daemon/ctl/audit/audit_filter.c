@@ -132,7 +132,7 @@ static bool has_text(struct slice text, struct slice wanted)
 bool audit_filter_object(const struct audit_filter *f, const struct audit_facts *facts)
 {
     /* A POST's path is where it creates, not what it created. */
-    struct slice path = slice_eq(facts->method, SLICE_LIT("POST")) ? SLICE_NULL : facts->path;
+    struct slice path = audit_facts_creates(facts) ? SLICE_NULL : facts->path;
 
     return f->object.len == 0 ||
            audit_path_matches(f->object, facts->object.len ? facts->object : path);

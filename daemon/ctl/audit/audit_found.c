@@ -97,20 +97,12 @@ static int find(void *arg, const struct line *line, struct slice bytes)
 
 /* ---- the object ---- */
 
-static bool creates(const struct audit_facts *intent)
-{
-    return slice_eq(intent->method, SLICE_LIT("POST"));
-}
-
 /* Of a creation only whether it may be: its path is where it creates, the outcome says what. */
 static bool same_object(const struct audit_found *d, const struct audit_facts *intent)
 {
     if (d->object.len == 0 || !slice_eq(intent->workspace, d->target.workspace))
         return false;
-    if (!creates(intent))
-        return slice_eq(intent->path, d->object);
-    return d->object.len > intent->path.len && d->object.data[intent->path.len] == '/' &&
-           slice_eq(intent->path, slice_cut(d->object, intent->path.len));
+    return audit_facts_may_be(intent, d->object);
 }
 
 static int add_overlapping(struct audit_found *d, const struct audit_facts *intent, uint64_t seq)
@@ -132,9 +124,10 @@ static int other_intent(struct audit_found *d, const struct line *line, struct s
     if (r < 0)
         return r == -EBADMSG ? AUDIT_READ_DAMAGED : r;
     ours = line->seq != d->seq && same_object(d, &d->other);
-    if (ours && !creates(&d->other) && line->seq > d->seq && (d->end == 0 || line->seq < d->end))
+    if (ours && !audit_facts_creates(&d->other) && line->seq > d->seq &&
+        (d->end == 0 || line->seq < d->end))
         r = add_overlapping(d, &d->other, line->seq);
-    else if (ours && !creates(&d->other) && line->seq > d->seq)
+    else if (ours && !audit_facts_creates(&d->other) && line->seq > d->seq)
         d->later++;
     ours = ours && line->seq < d->seq;
     open = r == 0 ? requests_open(&d->open, line->seq, line->id, ours ? bytes : SLICE_NULL) : NULL;
@@ -151,7 +144,7 @@ static int add_earlier(struct audit_found *d, const struct open_request *o,
     enum audit_effect effect = audit_effect_of(done);
     int r = audit_facts_read(&d->other, o->record);
 
-    if (r == 0 && creates(&d->other)) {
+    if (r == 0 && audit_facts_creates(&d->other)) {
         if (!done || !slice_eq(done->object, d->object))
             return 0;
         (void)json_object_put(d->made);
@@ -195,7 +188,7 @@ static int read_object(struct audit_found *d, struct audit_read *read, const str
     d->overlapping = json_object_new_array();
     if (r < 0 || !d->overlapping)
         return -ENOMEM;
-    if (!d->intent || creates(&d->target))
+    if (!d->intent || audit_facts_creates(&d->target))
         return 0;
     requests_deinit(&d->open);
     read->each = other;
@@ -224,7 +217,7 @@ int audit_found_read(struct audit_found *d, const struct audit_log *log, bool *d
     if (r == -EBADMSG)
         return err_set(err, r, "the request's record is damaged");
     d->object = d->target.path;
-    if (r == 0 && creates(&d->target)) {
+    if (r == 0 && audit_facts_creates(&d->target)) {
         r = d->outcome ? audit_facts_read(&d->done, slice_str(d->outcome)) : 0;
         d->made_object =
             r == 0 && d->outcome

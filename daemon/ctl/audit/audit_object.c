@@ -5,23 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static bool creates(const struct audit_facts *request)
-{
-    return slice_eq(request->method, SLICE_LIT("POST"));
-}
-
-/* Below `path`: what a POST there may have made. */
-static bool below(struct slice path, struct slice object)
-{
-    return object.len > path.len && object.data[path.len] == '/' &&
-           slice_eq(path, slice_cut(object, path.len));
-}
-
 static bool may_be(const struct audit_object *o, const struct audit_facts *f)
 {
     if (o->workspace.len && !slice_eq(o->workspace, f->workspace))
         return false;
-    return creates(f) ? below(f->path, o->path) : slice_eq(f->path, o->path);
+    return audit_facts_may_be(f, o->path);
 }
 
 static int decode(struct audit_facts *f, struct slice bytes)
@@ -46,7 +34,7 @@ static int on_outcome(struct audit_object *o, const char *host, const struct ope
 
     if (r == 0)
         r = decode(&o->request, open->record);
-    if (r != 0 || (creates(&o->request) && !slice_eq(o->end.object, o->path)))
+    if (r != 0 || (audit_facts_creates(&o->request) && !slice_eq(o->end.object, o->path)))
         return r;
     return tell(o, host, &o->end, open->seq);
 }
@@ -72,7 +60,7 @@ static int on_record(void *arg, struct requests *open, const char *host, const s
         return r;
     if (line->type == LINE_INTENT)
         return requests_open(open, line->seq, line->id, bytes) ? 0 : -ENOMEM;
-    return creates(&o->request) ? 0 : tell(o, host, NULL, line->seq);
+    return audit_facts_creates(&o->request) ? 0 : tell(o, host, NULL, line->seq);
 }
 
 /* A creation without an outcome made nothing that is known. */
@@ -83,7 +71,7 @@ static int on_end(void *arg, struct requests *open, const char *host)
 
     for (const struct open_request *at = open->first; r == 0 && at; at = at->after) {
         r = audit_facts_read(&o->request, at->record);
-        if (r == 0 && !creates(&o->request))
+        if (r == 0 && !audit_facts_creates(&o->request))
             r = tell(o, host, NULL, at->seq);
     }
     return r;
@@ -154,7 +142,8 @@ static int find(void *arg, struct requests *open, const char *host, const struct
         return r;
     if (line->type == LINE_INTENT) {
         request = requests_open(open, line->seq, line->id, SLICE_NULL);
-        return request ? take(f, creates(&f->facts) ? SLICE_NULL : f->facts.path) : -ENOMEM;
+        return request ? take(f, audit_facts_creates(&f->facts) ? SLICE_NULL : f->facts.path)
+                       : -ENOMEM;
     }
     request = requests_close(open, line->intent, line->id);
     free(request);

@@ -45,7 +45,7 @@ static struct json_object *text_of(struct slice s)
 /* What came of it, in a word. */
 static const char *word_of(const struct audit_object_event *e)
 {
-    bool post = slice_eq(e->request->method, SLICE_LIT("POST"));
+    bool post = audit_facts_creates(e->request);
     bool deletes = slice_eq(e->request->method, SLICE_LIT("DELETE"));
 
     if (slice_eq(e->request->type, SLICE_LIT("reject")))

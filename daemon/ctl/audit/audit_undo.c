@@ -301,8 +301,7 @@ static int undo(struct undo *u, const struct audit_log *log)
     if (why)
         return show_failure(why, CTL_FAILED);
     head(u);
-    r = slice_eq(f->target.method, SLICE_LIT("POST")) ? print_call(u, "DELETE", f->object, NULL)
-                                                      : undo_fields(u);
+    r = audit_facts_creates(&f->target) ? print_call(u, "DELETE", f->object, NULL) : undo_fields(u);
     (void)fflush(stdout);
     if (r < 0)
         return show_failure(strerror(-r), CTL_FAILED);
