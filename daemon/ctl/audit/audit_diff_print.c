@@ -115,16 +115,6 @@ static void put_head(const struct print *p)
 
 /* ---- fields ---- */
 
-static void put_value(struct json_object *value)
-{
-    struct audit_value v = audit_value_of(value);
-
-    if (v.kind == AUDIT_VALUE_TEXT)
-        show_cell_put_quoted(stdout, v.text);
-    else
-        audit_table_put_value(stdout, &v, SIZE_MAX);
-}
-
 static void put_old(const struct print *p, struct json_object *old)
 {
     if (!old) {
@@ -132,7 +122,7 @@ static void put_old(const struct print *p, struct json_object *old)
         return;
     }
     colour(p, RED);
-    put_value(old);
+    audit_table_put_whole(stdout, old);
     colour(p, NORMAL);
 }
 
@@ -143,7 +133,7 @@ static void put_new(const struct print *p, struct json_object *new)
         return;
     }
     colour(p, GREEN);
-    put_value(new);
+    audit_table_put_whole(stdout, new);
     colour(p, NORMAL);
 }
 
@@ -173,7 +163,7 @@ static void put_field(const struct print *p, struct json_object *field)
         (void)fputs("can't be compared: ", stdout);
     if (is(state, "unchanged")) {
         (void)fputs("unchanged: ", stdout);
-        put_value(new);
+        audit_table_put_whole(stdout, new);
     } else {
         put_old(p, old);
         (void)fputs(" -> ", stdout);
@@ -185,7 +175,7 @@ static void put_field(const struct print *p, struct json_object *field)
                    audit_history_get(field, "set_by"));
     if (maybe) {
         (void)fputs("      but then maybe set to ", stdout);
-        put_value(audit_history_get(maybe, "value"));
+        audit_table_put_whole(stdout, audit_history_get(maybe, "value"));
         (void)fputs(", nobody knows:\n", stdout);
         put_source(p, "asked", audit_history_get(maybe, "by"));
     }

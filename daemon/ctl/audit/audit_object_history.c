@@ -164,16 +164,6 @@ static void print_json(const struct history *h, const struct audit_object_event 
     (void)json_object_put(all);
 }
 
-static void put_value(struct json_object *value)
-{
-    struct audit_value v = audit_value_of(value);
-
-    if (v.kind == AUDIT_VALUE_TEXT)
-        show_cell_put_quoted(stdout, v.text);
-    else
-        audit_table_put_value(stdout, &v, SIZE_MAX);
-}
-
 static void print_changes(struct json_object *changes)
 {
     for (size_t i = 0; i < json_object_array_length(changes); i++) {
@@ -185,11 +175,11 @@ static void print_changes(struct json_object *changes)
         show_cell_put(stdout, audit_facts_text(audit_history_get(change, "field")), SIZE_MAX);
         (void)fputs(": ", stdout);
         if (old)
-            put_value(old);
+            audit_table_put_whole(stdout, old);
         if (old && new)
             (void)fputs(" -> ", stdout);
         if (new)
-            put_value(new);
+            audit_table_put_whole(stdout, new);
         else
             (void)fputs(" -> (deleted)", stdout);
         (void)putchar('\n');

@@ -369,3 +369,13 @@ void audit_table_put_value(FILE *to, const struct audit_value *value, size_t mos
         return;
     }
 }
+
+void audit_table_put_whole(FILE *to, struct json_object *value)
+{
+    struct audit_value v = audit_value_of(value);
+
+    if (v.kind == AUDIT_VALUE_TEXT)
+        show_cell_put_quoted(to, v.text);
+    else
+        audit_table_put_value(to, &v, SIZE_MAX);
+}

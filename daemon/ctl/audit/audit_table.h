@@ -39,4 +39,7 @@ int audit_table_row(struct audit_table *t, struct slice first, struct slice seco
 /* A field's value in short: the text, mac:1234abcd..., or (omitted). */
 void audit_table_put_value(FILE *to, const struct audit_value *value, size_t most);
 
+/* A field's value in full: a text in quotes, anything else as above. */
+void audit_table_put_whole(FILE *to, struct json_object *value);
+
 #endif
